@@ -1,0 +1,43 @@
+# What a fresh machine needs: Python 3.11 with venv, and make. Everything else is installed into .venv.
+PYTHON ?= python3.11
+CORES ?= 2
+BIN := .venv/bin
+
+.PHONY: setup study test lint bench lock clean
+
+setup: .venv/complete
+
+# Everything but torch is pinned by hash. torch is pinned by version: its CPU and CUDA builds have different hashes.
+.venv/complete: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# Two jobs of one thread each use two cores better than one job of two threads at the built-in study's sizes.
+study: setup
+	$(BIN)/snakemake --cores $(CORES) --set-threads train_model=1 train_detector=1 draw_samples=1
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+# Ratios against what a user would otherwise run, written to benchmarks/results.tsv.
+bench: setup
+	$(BIN)/python benchmarks/nearest_neighbours.py
+
+# The CUDA packages come with torch's CUDA build, not with the lock file.
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --python-version 3.11 \
+	    $(foreach package,torch triton $(shell sed -n 's/^\(nvidia-[a-z0-9-]*\|cuda-[a-z0-9-]*\)==.*/\1/p' requirements.lock),--no-emit-package $(package)) \
+	    --output-file requirements.lock
+
+clean:
+	rm -rf .snakemake results work

@@ -1,0 +1,48 @@
+# copylens: do the images that a generative model makes copy the patients it was trained on?
+#
+# results/
+#   data/{dataset}/                                   scans.tsv  images.npy  splits.tsv
+#   models/{dataset}/{model}/{variant}/seed{seed}/    weights.safetensors  spec.yaml  losses.csv  training_rows.tsv
+#   samples/{dataset}/{model}/{variant}/seed{seed}/   images.npy  reconstructed.npy
+#   detectors/{dataset}/{detector}/                   weights.safetensors  spec.yaml  losses.csv
+#   embeddings/{dataset}/{detector}/                  scans.npy
+#   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
+#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  (matrix.npy when asked for by name)
+#   scores/{study}.csv
+#   figures/{study}/{figure}.pdf
+#   logs/<rule>/<the same wildcards>.log
+# work/                                               unfinished trainings; may be deleted
+
+
+# `--configfile configs/<name>.yaml` takes the place of config.yaml; the two aren't mixed.
+if not config:
+
+    configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/common.smk"
+
+
+localrules:
+    all,
+    split_patients,
+    score_copies,
+    draw_copy_pairs,
+    draw_nearest_correlations,
+    draw_copies_by_dataset,
+    draw_training_curves,
+
+
+rule all:
+    default_target: True
+    input:
+        study_files(),
+
+
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/compare.smk"
+include: "rules/figures.smk"

@@ -1,0 +1,131 @@
+# The configuration, checked; the wildcards' alphabets; the functions that rules take their inputs and parameters from.
+import os
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+# Scripts and cluster jobs find the library in this checkout, installed or not.
+LIBRARY = os.path.join(workflow.basedir, "src")
+sys.path.insert(0, LIBRARY)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
+
+from copylens import spec
+
+try:
+    config = spec.check(config)
+except ValueError as error:
+    raise WorkflowError(f"configuration: {error}")
+
+
+wildcard_constraints:
+    dataset="[a-z][a-z0-9_]*",
+    model="[a-z][a-z0-9_]*",
+    variant="[a-z][a-z0-9_]*",
+    detector="[a-z][a-z0-9_]*",
+    study="[a-z][a-z0-9_]*",
+    seed=r"\d+",
+
+
+MODEL = "results/models/{dataset}/{model}/{variant}/seed{seed}/"
+RUN = "{dataset}/{detector}/{model}/{variant}/seed{seed}/"
+
+
+def code(*names):
+    """Library files that hold a stage's maths, as inputs: an edit reruns the stage, a touch doesn't."""
+    folder = os.path.relpath(os.path.join(LIBRARY, "copylens"))
+    return [os.path.join(folder, name) for name in names]
+
+
+def reader_code(wildcards):
+    return code("scans.py", f"readers/{config['datasets'][wildcards.dataset]['reader']}.py") + phantom_code(wildcards)
+
+
+def phantom_code(wildcards):
+    anatomy = config["datasets"][wildcards.dataset].get("anatomy")
+    return code(f"phantoms/{anatomy}.py") if anatomy else []
+
+
+def model_code(wildcards):
+    return code("training.py", f"models/{config['models'][wildcards.model]['kind']}.py")
+
+
+def detector_code(wildcards):
+    return code(f"detectors/{config['detectors'][wildcards.detector]['kind']}.py")
+
+
+def listing_settings(wildcards):
+    return spec.listing_settings(config, wildcards.dataset)
+
+
+def image_settings(wildcards):
+    return spec.image_settings(config, wildcards.dataset)
+
+
+def split_settings(wildcards):
+    return spec.split_settings(config, wildcards.dataset)
+
+
+def training_settings(wildcards):
+    return spec.training_settings(config, wildcards.model, wildcards.variant)
+
+
+def sampling_settings(wildcards):
+    return spec.sampling_settings(config, wildcards.model, wildcards.variant)
+
+
+def detector_settings(wildcards):
+    return spec.detector_settings(config, wildcards.detector)
+
+
+def neighbours(wildcards):
+    return config["detectors"][wildcards.detector]["neighbours"]
+
+
+def autoencoder_weights(wildcards):
+    """The weights of the autoencoder that a model works on, trained on the same data set with the same seed."""
+    below = spec.autoencoder_of(config, wildcards.model, wildcards.variant)
+    if below is None:
+        return []
+    model, variant = below
+    return [
+        f"{MODEL}weights.safetensors".format(
+            dataset=wildcards.dataset, model=model, variant=variant, seed=wildcards.seed
+        )
+    ]
+
+
+def interval_settings(wildcards):
+    return spec.interval_settings(config, wildcards.study)
+
+
+def study_runs(wildcards):
+    return spec.runs(config, wildcards.study)
+
+
+def first_seed_runs(wildcards):
+    """One comparison of each network setting, for figures that show images."""
+    first = config["studies"][wildcards.study]["seeds"][0]
+    return [run for run in study_runs(wildcards) if run["seed"] == first]
+
+
+def of_runs(pattern, runs=study_runs):
+    """An input function: `pattern` filled for each comparison of a study."""
+    return lambda wildcards: [pattern.format(**run) for run in runs(wildcards)]
+
+
+def trained_networks(wildcards):
+    """Every network behind a study, each once: dataset, network and the folder of its losses."""
+    return spec.trained_networks(config, wildcards.study)
+
+
+def study_losses(wildcards):
+    return [f"{network['folder']}/losses.csv" for network in trained_networks(wildcards)]
+
+
+def study_files():
+    """What `snakemake` without a target makes: every study's scores and figures."""
+    return [f"results/scores/{study}.csv" for study in config["studies"]] + [
+        f"results/figures/{study}/{figure}.pdf"
+        for study, entry in config["studies"].items()
+        for figure in entry["figures"]
+    ]

@@ -1,0 +1,145 @@
+# Draw synthetic images, embed them and the real ones, find nearest neighbours, count copies.
+
+
+rule draw_samples:
+    input:
+        weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
+        spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
+        autoencoder=autoencoder_weights,
+        images="results/data/{dataset}/images.npy",
+        splits="results/data/{dataset}/splits.tsv",
+        code=model_code,
+    output:
+        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
+        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
+    params:
+        settings=sampling_settings,
+    log:
+        "results/logs/draw_samples/{dataset}/{model}/{variant}/seed{seed}.log",
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=240,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/draw_samples.py"
+
+
+rule embed_scans:
+    input:
+        images="results/data/{dataset}/images.npy",
+        weights="results/detectors/{dataset}/{detector}/weights.safetensors",
+        spec="results/detectors/{dataset}/{detector}/spec.yaml",
+        code=detector_code,
+    output:
+        scans="results/embeddings/{dataset}/{detector}/scans.npy",
+    log:
+        "results/logs/embed_scans/{dataset}/{detector}.log",
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/embed_scans.py"
+
+
+rule embed_samples:
+    input:
+        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
+        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        weights="results/detectors/{dataset}/{detector}/weights.safetensors",
+        spec="results/detectors/{dataset}/{detector}/spec.yaml",
+        code=detector_code,
+    output:
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
+        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
+    log:
+        "results/logs/embed_samples/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/embed_samples.py"
+
+
+rule compare_to_training:
+    input:
+        scans="results/embeddings/{dataset}/{detector}/scans.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
+        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        splits="results/data/{dataset}/splits.tsv",
+        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
+        code=code("similarity.py"),
+    output:
+        nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz",
+    params:
+        neighbours=neighbours,
+    log:
+        "results/logs/compare_to_training/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/compare_to_training.py"
+
+
+# Nothing needs this; it's there for whoever asks for the file by name.
+rule write_matrix:
+    input:
+        scans="results/embeddings/{dataset}/{detector}/scans.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
+        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
+        code=code("similarity.py"),
+    output:
+        matrix="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/matrix.npy",
+    log:
+        "results/logs/write_matrix/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/write_matrix.py"
+
+
+rule score_copies:
+    input:
+        nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
+        scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy"),
+        synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy"),
+        reconstructed=of_runs(
+            "results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"
+        ),
+        splits=of_runs("results/data/{dataset}/splits.tsv"),
+        training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
+        losses=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv"),
+        code=code("calibration.py", "similarity.py", "scores.py"),
+    output:
+        scores="results/scores/{study}.csv",
+    params:
+        runs=study_runs,
+        intervals=interval_settings,
+    log:
+        "results/logs/score_copies/{study}.log",
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/score_copies.py"

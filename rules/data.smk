@@ -1,0 +1,62 @@
+# Raw images -> one row table, one array, one split by patient.
+
+
+rule list_scans:
+    input:
+        code=reader_code,
+    output:
+        table="results/data/{dataset}/scans.tsv",
+    params:
+        settings=listing_settings,
+    log:
+        "results/logs/list_scans/{dataset}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/list_scans.py"
+
+
+rule gather_images:
+    input:
+        table="results/data/{dataset}/scans.tsv",
+        code=reader_code,
+        own_code=code("images.py"),
+    output:
+        images="results/data/{dataset}/images.npy",
+    params:
+        listing=listing_settings,
+        imaging=image_settings,
+    log:
+        "results/logs/gather_images/{dataset}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/gather_images.py"
+
+
+rule split_patients:
+    input:
+        table="results/data/{dataset}/scans.tsv",
+        code=code("splits.py"),
+    output:
+        splits="results/data/{dataset}/splits.tsv",
+    params:
+        settings=split_settings,
+    log:
+        "results/logs/split_patients/{dataset}.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../envs/figures.yaml"
+    script:
+        "../workflow/scripts/split_patients.py"

@@ -1,0 +1,52 @@
+# One rule for every kind of generative network, one for every kind of copy detector.
+
+
+rule train_model:
+    input:
+        images="results/data/{dataset}/images.npy",
+        splits="results/data/{dataset}/splits.tsv",
+        autoencoder=autoencoder_weights,
+        code=model_code,
+    output:
+        weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
+        spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
+        losses="results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv",
+        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
+    params:
+        settings=training_settings,
+    log:
+        "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.log",
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=1440,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/train_model.py"
+
+
+rule train_detector:
+    input:
+        images="results/data/{dataset}/images.npy",
+        splits="results/data/{dataset}/splits.tsv",
+        code=detector_code,
+        training_code=code("training.py", "augment.py"),
+    output:
+        weights="results/detectors/{dataset}/{detector}/weights.safetensors",
+        spec="results/detectors/{dataset}/{detector}/spec.yaml",
+        losses="results/detectors/{dataset}/{detector}/losses.csv",
+    params:
+        settings=detector_settings,
+    log:
+        "results/logs/train_detector/{dataset}/{detector}.log",
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=720,
+    conda:
+        "../envs/train.yaml"
+    script:
+        "../workflow/scripts/train_detector.py"

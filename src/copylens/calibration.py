@@ -1,0 +1,169 @@
+"""The paper's rule and the matched rule: thresholds, rates, and their intervals.
+
+T are training, V calibration, H control and S synthetic images; rho is the detector's similarity.
+
+paper rule (Dar et al., arXiv 2402.01054v3, Methods)
+    tau = 95th percentile over t in T of max_v rho(t, v); a sample is a copy if max_t rho(s, t) > tau, a training image
+    is memorized if max_s rho(t, s) > tau. tau belongs to a maximum over |V| images and is applied to maxima over |T| or
+    |S|, so a generator that memorizes nothing is accused of about 1 - 0.95^(|S| / |V|).
+matched rule
+    copies: tau = 95th percentile over v in V of max_t rho(v, t), which has the candidates of max_t rho(s, t).
+    memorized: the chance that a random |V|-subset of S holds a sample nearer to t than the paper's tau,
+    1 - C(|S| - k_t, |V|) / C(|S|, |V|) with k_t such samples in S, averaged over T.
+
+S has been through a decoder and V has not. Where the network has a decoder, the matched rule calibrates on V as it is
+and on decode(encode(V)), and takes the larger threshold.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from copylens.similarity import count_above
+
+PERCENTILE = 95
+RATES = ("copies", "memorized", "patients_memorized", "control_rate", "control_rate_decoded", "tau")
+
+
+@dataclass(frozen=True)
+class Maxima:
+    """Each image's similarity to the nearest image of another set, float32, one entry per image of the first-named."""
+
+    synthetic_to_train: np.ndarray
+    train_to_synthetic: np.ndarray
+    train_to_calibration: np.ndarray
+    calibration_to_train: np.ndarray
+    control_to_train: np.ndarray
+    # After the decoder; empty where the network has none.
+    train_to_calibration_decoded: np.ndarray
+    calibration_decoded_to_train: np.ndarray
+    control_decoded_to_train: np.ndarray
+
+
+@dataclass(frozen=True)
+class Patients:
+    """The patient of each image of T, V and H, numbered from 0 in each set."""
+
+    train: np.ndarray
+    calibration: np.ndarray
+    control: np.ndarray
+
+
+def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
+    """Chance that `n_released` of `n_synthetic` samples, drawn without replacement, hold one of k marked ones.
+
+    1 - C(n_synthetic - k, n_released) / C(n_synthetic, n_released), for each entry of `k`. Exact; releasing more than
+    there are is releasing all.
+    """
+    n_released = min(n_released, n_synthetic)
+    unmarked = n_synthetic - np.asarray(k)
+    possible = unmarked >= n_released
+    left = np.where(possible, unmarked, n_released)
+    log_missed = _log_binomial(left, n_released) - _log_binomial(np.asarray(n_synthetic), n_released)
+    return np.where(possible, -np.expm1(log_missed), 1.0)
+
+
+def score(
+    maxima: Maxima, patients: Patients, training: np.ndarray, synthetic: np.ndarray, draws: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Rates of both rules: {rule: {rate, rate_low, rate_high}} for every name in `RATES`.
+
+    `training` and `synthetic` are standardised embeddings. Intervals are 95 % percentile intervals of `draws`
+    bootstraps that resample patients of T, V and H, and samples of S. Resampled are the images that a percentile or a
+    rate runs over; the sets that maxima are taken over stay whole, because a maximum over a resampled, hence smaller,
+    set would be a smaller maximum.
+    """
+    weights = _bootstrap_weights(maxima, patients, draws, np.random.default_rng([seed, 3]))
+    both = (maxima.train_to_calibration, maxima.train_to_calibration_decoded)
+    tau_paper = _thresholds(both[:1], weights["train"])
+    tau_memorized = _thresholds(both, weights["train"])
+    tau_copies = _thresholds(
+        (maxima.calibration_to_train, maxima.calibration_decoded_to_train), weights["calibration"]
+    )
+    patient_weights = np.stack([_group_max(row, patients.train) for row in weights["train"]])
+    nearest_of_patient = _group_max(maxima.train_to_synthetic, patients.train)
+
+    rules = {
+        "paper": {
+            "tau": tau_paper,
+            "copies": _shares(maxima.synthetic_to_train, tau_paper, weights["synthetic"]),
+            "memorized": _shares(maxima.train_to_synthetic, tau_paper, weights["train"]),
+            "patients_memorized": _shares(nearest_of_patient, tau_paper, patient_weights),
+        },
+        "matched": {
+            "tau": tau_copies,
+            "copies": _shares(maxima.synthetic_to_train, tau_copies, weights["synthetic"]),
+        },
+    }
+    for name, groups, of_group in (
+        ("memorized", np.arange(len(training)), weights["train"]),
+        ("patients_memorized", patients.train, patient_weights),
+    ):
+        order = np.argsort(tau_memorized, kind="stable")
+        counts = np.empty((groups.max() + 1, len(order)), dtype=np.int64)
+        counts[:, order] = count_above(groups, training, synthetic, tau_memorized[order])
+        exposed = exposure(counts, len(synthetic), len(maxima.calibration_to_train))  # exposed[group, draw]
+        rules["matched"][name] = np.array(
+            [np.average(exposed[:, draw], weights=of_group[draw]) for draw in range(len(order))]
+        )
+    for rates in rules.values():
+        rates["control_rate"] = _shares(maxima.control_to_train, rates["tau"], weights["control"])
+        rates["control_rate_decoded"] = _shares(maxima.control_decoded_to_train, rates["tau"], weights["control"])
+    return {rule: _with_intervals(rates) for rule, rates in rules.items()}
+
+
+def _bootstrap_weights(maxima: Maxima, patients: Patients, draws: int, generator) -> dict[str, np.ndarray]:
+    """How often each image counts, int64 [1 + draws, image] by set. Row 0 is the data as they are."""
+    weights = {}
+    for name, of_image in (
+        ("train", patients.train),
+        ("calibration", patients.calibration),
+        ("control", patients.control),
+        ("synthetic", np.arange(len(maxima.synthetic_to_train))),
+    ):
+        n = of_image.max() + 1
+        times = generator.multinomial(n, np.full(n, 1 / n), size=draws)  # times[draw, patient]
+        weights[name] = np.concatenate([np.ones((1, len(of_image)), np.int64), times[:, of_image]])
+    return weights
+
+
+def _thresholds(sets: tuple[np.ndarray, ...], weights: np.ndarray) -> np.ndarray:
+    """The largest of the sets' 95th percentiles, float64 [draw]; an empty set doesn't count."""
+    return np.max(
+        [
+            [np.percentile(np.repeat(values, times), PERCENTILE) for times in weights]
+            for values in sets
+            if len(values)
+        ],
+        axis=0,
+    )
+
+
+def _shares(values: np.ndarray, taus: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted share of `values` above each draw's threshold, float64 [draw]; NaN where there are no values."""
+    if not len(values):
+        return np.full(len(taus), np.nan)
+    above = values[None, :] > taus[:, None]
+    return (above * weights).sum(axis=1) / weights.sum(axis=1)
+
+
+def _group_max(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The largest value of each group, groups numbered from 0."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
+    return np.maximum.reduceat(values[order], starts)
+
+
+def _with_intervals(rates: dict[str, np.ndarray]) -> dict[str, float]:
+    row = {}
+    for name in RATES:
+        low, high = np.percentile(rates[name][1:], [2.5, 97.5])
+        # The point estimate lies in its interval, also where the bootstrap is biased.
+        value = rates[name][0]
+        row |= {name: value, f"{name}_low": np.fmin(low, value), f"{name}_high": np.fmax(high, value)}
+    return row
+
+
+def _log_binomial(n: np.ndarray, k: int) -> np.ndarray:
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

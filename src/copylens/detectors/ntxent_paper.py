@@ -1,0 +1,103 @@
+"""The paper's copy detector: a contrastive embedding (Dar et al., arXiv 2402.01054v3, Methods, "Copy detection").
+
+A clean image and its flipped and rotated copy are a positive pair, every other image of the batch is a negative one;
+the loss is NT-Xent (Chen et al. 2020, arXiv 2002.05709, equation 1). Two images are compared by the Pearson correlation
+of their embeddings.
+"""
+
+import torch
+from monai.losses import ContrastiveLoss
+from monai.networks.nets import Regressor, ResNet
+
+from copylens.augment import flip_and_rotate
+from copylens.training import TrainedModule, derive_seed
+
+SMALLEST_3D = 4  # the 3D encoder ends in 4 x 4 x 4 voxels
+
+
+class NTXentPaper(TrainedModule):
+    """A ResNet in 2D, a strided encoder down to 4x4x4 in 3D. Images are [B, 1, *grid] in [0, 1]."""
+
+    def __init__(self, settings: dict, grid: list[int]):
+        super().__init__(settings)
+        self.network = _resnet(settings) if len(grid) == 2 else _encoder(settings, grid)
+        self.loss = ContrastiveLoss(temperature=settings["temperature"])
+
+    def configure_optimizers(self):
+        return self.adamw(self.network.parameters())
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Embeddings [B, d]."""
+        return self.network(image)
+
+    def training_step(self, batch, batch_index):
+        loss = self._pair_loss(batch[0], None)
+        self.descend(loss)
+        self.log("loss", loss.detach(), on_step=False, on_epoch=True)
+
+    def validation_step(self, batch, batch_index):
+        # The same copies at every validation, so that losses differ by the network alone.
+        generator = torch.Generator().manual_seed(derive_seed(self.settings["seed"], "validation", batch_index))
+        self.log("validation_loss", self._pair_loss(batch[0], generator), on_step=False, on_epoch=True)
+
+    def _pair_loss(self, image, generator):
+        settings = self.settings
+        copy = flip_and_rotate(
+            image,
+            settings["flip_probability"],
+            settings["rotation_probability"],
+            settings["rotation_degrees"],
+            generator,
+        )
+        return self.loss(self(image), self(copy))
+
+    def weights(self):
+        return self.network.state_dict()
+
+    def load_weights(self, weights):
+        self.network.load_state_dict(weights)
+
+
+def build(settings: dict, grid: list[int]) -> NTXentPaper:
+    """An untrained detector for images of shape `grid`."""
+    return NTXentPaper(settings, grid)
+
+
+@torch.no_grad()
+def embed(module: NTXentPaper, images_BC: torch.Tensor) -> torch.Tensor:
+    """Embeddings [B, d], on the CPU."""
+    return torch.cat([module(chunk.to(module.device)).cpu() for chunk in images_BC.split(64)])
+
+
+def _resnet(settings: dict) -> ResNet:
+    channels, blocks = settings["channels_2d"], settings["blocks_2d"]
+    if len(channels) != 4 or len(blocks) != 4:
+        raise ValueError("channels_2d and blocks_2d: a ResNet has 4 stages, so each needs 4 entries")
+    return ResNet(
+        "basic",
+        blocks,
+        channels,
+        spatial_dims=2,
+        n_input_channels=1,
+        conv1_t_stride=2,
+        num_classes=settings["embedding_2d"],
+    )
+
+
+def _encoder(settings: dict, grid: list[int]) -> Regressor:
+    channels = settings["channels_3d"]
+    fitting = [size for size in grid if size == SMALLEST_3D * 2 ** len(channels)]
+    if len(fitting) != len(grid):
+        sides = SMALLEST_3D * 2 ** len(channels)
+        raise ValueError(
+            f"channels_3d: {len(channels)} halvings to 4x4x4 need a grid of {sides}x{sides}x{sides}, "
+            f"not {'x'.join(map(str, grid))}; change the number of channels_3d or the grid"
+        )
+    return Regressor(
+        in_shape=(1, *grid),
+        out_shape=(settings["embedding_3d"],),
+        channels=channels,
+        strides=[2] * len(channels),
+        num_res_units=1,
+        norm="BATCH",
+    )

@@ -1,0 +1,91 @@
+"""What the figures show, gathered from results: tables in, tables out. No torch, no drawing."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from copylens.files import read_array, read_arrays, read_table
+
+PAIRS_2D, PAIRS_3D = 24, 6
+
+
+def run_label(run: dict) -> str:
+    """A comparison in words: data set, network, and what of variant and detector isn't the plain case."""
+    parts = [run["dataset"].replace("_", " "), run["model"]]
+    if run["variant"] != "base":
+        parts.append(run["variant"])
+    return " · ".join(parts)
+
+
+def copy_pairs(
+    run: dict, scores: pd.DataFrame, nearest: Path, samples: Path, images: Path, scans: Path
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """(pairs, synthetic, training): samples beside their nearest training image.
+
+    pairs: rank, correlation, called ('copy' or 'no copy' by the matched rule), patient. The first half are the most
+    similar pairs, the second half are spread evenly over the remaining ranks, so that the page also shows where the
+    rule's threshold lies. A training image appears once, with its most similar sample.
+    """
+    arrays = read_arrays(nearest)
+    correlation = arrays["synthetic_to_train_correlation"][:, 0]
+    row = arrays["synthetic_to_train_index"][:, 0]
+    order = np.argsort(-correlation, kind="stable")
+    _, first = np.unique(row[order], return_index=True)
+    order = order[np.sort(first)]
+    real = read_array(images)
+    n_shown = min(len(order), PAIRS_2D if real.ndim == 3 else PAIRS_3D)
+    top = (n_shown + 1) // 2
+    spread = np.linspace(top, len(order) - 1, n_shown - top).round().astype(int)
+    shown = np.unique(np.r_[np.arange(top), spread])
+    chosen = order[shown]
+    tau = _of_run(scores, run).query("rule == 'matched'")["tau"].item()
+    patients = read_table(scans)["patient"].to_numpy()
+    pairs = pd.DataFrame(
+        {
+            "rank": shown + 1,
+            "correlation": correlation[chosen],
+            "called": np.where(correlation[chosen] > tau, "copy", "no copy"),
+            "patient": patients[row[chosen]],
+        }
+    )
+    return pairs, np.array(read_array(samples)[chosen]), np.array(real[row[chosen]])
+
+
+def nearest_correlations(
+    runs: list[dict], scores: pd.DataFrame, nearest: list[Path]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(correlations, thresholds) of several comparisons: see `figures.nearest_correlations.draw` for the columns."""
+    groups = {
+        "synthetic": "synthetic",
+        "calibration": "calibration",
+        "control": "control",
+        "control, decoded": "control_decoded",
+    }
+    correlations, thresholds = [], []
+    for run, path in zip(runs, nearest, strict=True):
+        arrays = read_arrays(path)
+        panel = run_label(run)
+        for group, name in groups.items():
+            values = arrays[f"{name}_to_train_correlation"][:, 0]
+            correlations.append(pd.DataFrame({"panel": panel, "group": group, "correlation": values}))
+        rows = _of_run(scores, run)[["rule", "tau", "copies", "control_rate"]]
+        thresholds.append(rows.assign(panel=panel))
+    return pd.concat(correlations, ignore_index=True), pd.concat(thresholds, ignore_index=True)
+
+
+def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
+    """Losses of several networks: panel, network, step, name, value."""
+    tables = [
+        read_table(path)[["step", "name", "value"]].assign(
+            panel=network["dataset"].replace("_", " "), network=network["network"]
+        )
+        for network, path in zip(networks, losses, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:
+    """The two rows (one per rule) of one comparison."""
+    mask = np.logical_and.reduce([scores[key] == run[key] for key in ("dataset", "model", "variant", "seed", "detector")])
+    return scores[mask]

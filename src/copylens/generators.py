@@ -1,0 +1,110 @@
+"""Train one generative network, load it again, and draw images from it. Knows no network by name."""
+
+import hashlib
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+
+from copylens import training
+from copylens.files import read_array, read_table, read_yaml, whole, write_array, write_table, write_yaml
+from copylens.splits import rows_of, training_rows
+
+
+def train_model(
+    settings: dict,
+    seed: int,
+    images_path: Path,
+    splits_path: Path,
+    upstream: Path | None,
+    work: Path,
+    folder: Path,
+) -> None:
+    """Train the network that `settings` describe on T and write its four files into `folder`.
+
+    weights.safetensors; spec.yaml (settings, seed, grid, and the upstream's spec); losses.csv (step, passes over T,
+    name, value); training_rows.tsv (scan, patient, row in images.npy), exactly what the network saw. `upstream` is the
+    folder of the autoencoder whose latents it works on.
+    """
+    splits = read_table(splits_path)
+    rows = training_rows(splits, settings["n_train"])
+    images = read_array(images_path)
+    images_BC = as_batch(images[rows])
+    grid = list(images.shape[1:])
+    below = load_model(upstream) if upstream else None
+    torch.manual_seed(training.derive_seed(seed, "initial weights"))
+    family = _family(settings["kind"])
+    module = family.build(settings, grid, below)
+    identity = {
+        "settings": settings,
+        "seed": seed,
+        "data": hashlib.sha256(images_BC.numpy().tobytes()).hexdigest(),
+        "upstream": _checksum(upstream / "weights.safetensors") if upstream else None,
+        "code": [_checksum(Path(module_.__file__)) for module_ in (training, family)],
+    }
+    losses = training.fit(module, images_BC, seed, work, identity)
+    training_of = settings["training"]
+    per_pass = max(1, len(rows) // min(training_of["batch_size"], len(rows)))
+    losses.insert(1, "epoch", losses["step"] // per_pass)
+    save_module(module, folder / "weights.safetensors")
+    write_yaml({"settings": settings, "seed": seed, "grid": grid}, folder / "spec.yaml")
+    write_table(losses, folder / "losses.csv")
+    table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
+    write_table(table, folder / "training_rows.tsv")
+
+
+def load_model(folder: Path, upstream: Path | None = None) -> training.TrainedModule:
+    """The trained network in `folder`, on its `upstream` autoencoder's folder if it has one; ready to be used."""
+    spec = read_yaml(folder / "spec.yaml")
+    below = load_model(upstream) if upstream else None
+    module = _family(spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
+    module.load_weights(load_file(folder / "weights.safetensors"))
+    return module.to(training.device()).eval()
+
+
+def draw_samples(
+    folder: Path,
+    upstream: Path | None,
+    sampling: dict,
+    images_path: Path,
+    splits_path: Path,
+    samples_path: Path,
+    reconstructed_path: Path,
+) -> None:
+    """Write S, float32 [n_samples, *grid], and decode(encode(x)) for x in V and H, float32 [V then H, *grid].
+
+    The second file has no rows for a network without an autoencoder.
+    """
+    module = load_model(folder, upstream)
+    spec = read_yaml(folder / "spec.yaml")
+    family = _family(spec["settings"]["kind"])
+    drawn = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
+    splits = read_table(splits_path)
+    held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
+    reconstructed = torch.empty(0, 1, *spec["grid"])
+    if upstream:
+        reconstructed = family.reconstruct(module, as_batch(read_array(images_path)[held_out]))
+    write_array(drawn[:, 0].numpy(), samples_path)
+    write_array(reconstructed[:, 0].numpy(), reconstructed_path)
+
+
+def as_batch(images: np.ndarray) -> torch.Tensor:
+    """[B, *grid] -> [B, 1, *grid], float32."""
+    return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None]
+
+
+def save_module(module: training.TrainedModule, path: Path) -> None:
+    """The tensors that using the network takes, as safetensors."""
+    with whole(path) as temporary:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}, temporary)
+
+
+def _family(kind: str):
+    return import_module(f"copylens.models.{kind}")
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,29 @@
+"""The frame of every rule's script: output to a log, a fixed number of threads, a user's mistake as one line."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@contextlib.contextmanager
+def job(log: str, threads: int) -> Iterator[None]:
+    """Run the body with `threads` threads and its output in the file `log`.
+
+    Import numeric libraries inside the body: they read the number of threads when they are imported.
+    A ValueError, which is a user's mistake, ends the process with one line on stderr; the log has the traceback.
+    """
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", buffering=1) as file:
+        try:
+            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                yield
+        except ValueError as error:
+            traceback.print_exc(file=file)
+            print(f"copylens: {error}", file=sys.stderr)
+            raise SystemExit(1) from None

@@ -1,0 +1,142 @@
+"""Unconditional latent diffusion, 2D and 3D (Rombach et al. 2022, arXiv 2112.10752; Ho et al. 2020, arXiv 2006.11239)."""
+
+import torch
+from monai.networks.nets import DiffusionModelUNet
+from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
+
+from copylens.spec import halve
+from copylens.training import TrainedModule, derive_seed
+
+
+class LatentDiffusion(TrainedModule):
+    """A U-Net that denoises the latents of a trained autoencoder; sampling uses its moving average (EMA)."""
+
+    def __init__(self, settings: dict, autoencoder: TrainedModule):
+        super().__init__(settings)
+        # In a tuple, because the autoencoder is neither trained nor saved with this network.
+        self._frozen = (autoencoder.eval(),)
+        channels = settings["channels"]
+        latent_channels, *latent_grid = autoencoder.latent_shape
+        halve(latent_grid, len(channels) - 1, "the latent grid")
+        attention = settings["attention_levels"] or [False] * len(channels)
+        if len(attention) != len(channels):
+            raise ValueError(f"attention_levels: needs {len(channels)} entries, one per channel width")
+        self.unet = DiffusionModelUNet(
+            spatial_dims=len(latent_grid),
+            in_channels=latent_channels,
+            out_channels=latent_channels,
+            channels=channels,
+            num_res_blocks=settings["res_blocks"],
+            attention_levels=attention,
+            norm_num_groups=settings["norm_groups"],
+            num_head_channels=settings["head_channels"],
+        )
+        self.average = AveragedModel(self.unet, multi_avg_fn=_averaging(settings["ema_decay"]))
+        self.register_buffer("scale_factor", torch.ones(()))
+        self.scheduler = _scheduler(DDPMScheduler, settings)
+
+    @property
+    def autoencoder(self) -> TrainedModule:
+        return self._frozen[0].to(self.device)
+
+    @torch.no_grad()
+    def prepare(self, images_BC):
+        """Posterior means and deviations of all latents, scaled; the scale is 1/std of the drawn latents."""
+        pairs = [self.autoencoder.encode(chunk.to(self.device)) for chunk in images_BC.split(64)]
+        mean, deviation = (torch.cat(parts).cpu() for parts in zip(*pairs, strict=True))
+        # Rombach et al. 2022, section G: latents are brought to unit variance.
+        self.scale_factor = 1 / torch.sqrt(mean.var() + (deviation**2).mean())
+        return mean * self.scale_factor, deviation * self.scale_factor
+
+    def configure_optimizers(self):
+        return self.adamw(self.unet.parameters())
+
+    def training_step(self, batch, batch_index):
+        mean, deviation = batch
+        latent = mean + deviation * torch.randn_like(mean)
+        noise = torch.randn_like(latent)
+        timesteps = torch.randint(0, self.scheduler.num_train_timesteps, (len(latent),), device=latent.device)
+        noisy = self.scheduler.add_noise(latent, noise, timesteps)
+        if self.settings["prediction"] == "epsilon":
+            target = noise
+        else:
+            target = self.scheduler.get_velocity(latent, noise, timesteps)
+        loss = functional.mse_loss(self.unet(noisy, timesteps), target)
+        self.descend(loss)
+        self.average.update_parameters(self.unet)
+        self.log("loss", loss.detach(), on_step=False, on_epoch=True)
+
+    def weights(self):
+        return {"scale_factor": self.scale_factor, **self.average.module.state_dict()}
+
+    def load_weights(self, weights):
+        weights = dict(weights)
+        self.scale_factor = weights.pop("scale_factor")
+        self.average.module.load_state_dict(weights)
+
+
+def build(settings: dict, grid: list[int], upstream: TrainedModule) -> LatentDiffusion:
+    """An untrained diffusion model on the latents of `upstream`, an autoencoder for images of shape `grid`."""
+    return LatentDiffusion(settings, upstream)
+
+
+@torch.no_grad()
+def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.Tensor:
+    """`n` images [n, 1, *grid] in [0, 1], on the CPU. Image i depends on (seed, its batch), not on the device."""
+    unet = module.average.module.eval()
+    scheduler = _scheduler({"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampling["sampler"]], module.settings)
+    # DDPM visits every timestep; DDIM as many as it is asked for (Song et al. 2021, arXiv 2010.02502).
+    is_ddpm = sampling["sampler"] == "ddpm"
+    scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
+    images = []
+    for start in range(0, n, sampling["batch_size"]):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
+        shape = (min(sampling["batch_size"], n - start), *module.autoencoder.latent_shape)
+        latent = torch.randn(shape, generator=generator).to(module.device)
+        for timestep in scheduler.timesteps:
+            steps = torch.full((len(latent),), int(timestep), device=module.device)
+            prediction = unet(latent, steps)
+            if is_ddpm:
+                latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
+            else:
+                latent, _ = scheduler.step(prediction, timestep, latent)
+        images.append(module.autoencoder.decode(latent / module.scale_factor).cpu())
+    return torch.cat(images)
+
+
+@torch.no_grad()
+def reconstruct(module: LatentDiffusion, images_BC: torch.Tensor) -> torch.Tensor:
+    """decode(encode(images)) by the autoencoder, [B, 1, *grid]: what the decoder alone does to a real image."""
+    return torch.cat(
+        [
+            module.autoencoder.decode(module.autoencoder.encode(chunk.to(module.device))[0]).cpu()
+            for chunk in images_BC.split(64)
+        ]
+    )
+
+
+def _scheduler(family, settings: dict):
+    betas = {}
+    if settings["schedule"] != "cosine":
+        betas = {"beta_start": settings["beta_start"], "beta_end": settings["beta_end"]}
+    return family(
+        num_train_timesteps=settings["timesteps"],
+        schedule=settings["schedule"],
+        prediction_type=settings["prediction"],
+        # Latents aren't bounded by 1, so they mustn't be clipped there.
+        clip_sample=False,
+        **betas,
+    )
+
+
+def _averaging(decay: float):
+    """EMA with a warm-up, min(decay, (1 + n) / (10 + n)), so that a short training isn't mostly its own beginning."""
+
+    @torch.no_grad()
+    def update(averaged, current, n_averaged) -> None:
+        weight = 1 - min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        torch._foreach_lerp_(averaged, current, weight)
+
+    return update

@@ -1,0 +1,44 @@
+"""NIfTI volumes below one folder, as 3D images or as 2D slices."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from copylens.readers import Scan, file_checksum, list_files
+
+
+def list_scans(root: Path, settings: dict) -> list[Scan]:
+    """One scan per file, or one per file and slice position; the patient by `settings['patient']`."""
+    positions = settings["slices"]["positions"] if settings["slices"] else [None]
+    files = list_files(root, settings["pattern"], settings["patient"])
+    parts = [None] if positions == [None] else range(len(positions))
+    return [Scan(source, patient, part) for source, patient in files for part in parts]
+
+
+def load(root: Path, scan: Scan, settings: dict) -> np.ndarray:
+    """float32 [D, H, W] feet to head, front to back, left to right; or one slice [H, W]. In the file's own units.
+
+    The volume is turned to the closest canonical orientation first, so that the same part of the body lies the same
+    way in every image. Raises ValueError if the file is damaged or isn't a volume.
+    """
+    try:
+        image = nibabel.as_closest_canonical(nibabel.load(root / scan.source))
+        volume = np.asarray(image.dataobj, dtype=np.float32)
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(f"{scan.source}: can't be read as NIfTI; the file is damaged or cut short") from error
+    if volume.ndim == 4 and volume.shape[3] == 1:
+        volume = volume[..., 0]
+    if volume.ndim != 3:
+        raise ValueError(f"{scan.source}: has {volume.ndim} axes {volume.shape}; a volume with 3 is needed")
+    if scan.part is not None:
+        axis, position = settings["slices"]["axis"], settings["slices"]["positions"][scan.part]
+        plane = np.take(volume, round(position * (volume.shape[axis] - 1)), axis=axis)
+        # The remaining axes point right or to the front, then to the front or the head: up is the second one.
+        return np.ascontiguousarray(plane.T[::-1])
+    return np.ascontiguousarray(volume.transpose(2, 1, 0)[:, ::-1])
+
+
+def checksum(root: Path, scan: Scan, settings: dict) -> str:
+    """SHA-256 of the file."""
+    return file_checksum(root / scan.source)

@@ -1,0 +1,71 @@
+"""Drawn patients, for trying everything without a download. The anatomies are the files of copylens/phantoms.
+
+A patient's number decides the anatomy, an image's number decides pose and noise: both are the same however
+many patients are asked for. No file is opened.
+"""
+
+import hashlib
+import math
+import re
+import zlib
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from copylens.readers import Scan
+
+
+def list_scans(root: Path, settings: dict) -> list[Scan]:
+    """One to three scans per patient, such as ``xray_0012_2``, by patient and image; `root` is ignored."""
+    anatomy, patients = settings["anatomy"], range(settings["n_patients"])
+    return [
+        Scan(f"{anatomy}_{patient:04d}_{image}", f"{anatomy}_{patient:04d}")
+        for patient in patients
+        for image in range(1, 1 + _n_images(patient, settings["repeat_share"]))
+    ]
+
+
+def load(root: Path, scan: Scan, settings: dict) -> np.ndarray:
+    """float32 [H, W], or [D, H, W] feet to head, front to back, left to right; sides of settings['size'].
+
+    Whole grey levels as a scanner stores them: 0 to 4095 (xray, mr), or HU (ct). The noise is normal, its
+    standard deviation settings['noise'] times the image's range. Raises ValueError for a name that isn't one
+    of the data set's.
+    """
+    match = re.fullmatch(rf"{settings['anatomy']}_(\d{{4,}})_([1-9]\d*)", scan.source)
+    if match is None:
+        raise ValueError(
+            f"{scan.source}: no scan of this phantom; names are like {settings['anatomy']}_0012_1"
+        )
+    patient, image = map(int, match.groups())
+    anatomy = import_module(f"copylens.phantoms.{settings['anatomy']}")
+    of_scan = _generator(settings, patient, image)
+    drawing = anatomy.draw(_generator(settings, patient, 0), of_scan, settings["size"])
+    noise = of_scan.standard_normal(drawing.shape, dtype=np.float32)
+    drawing = drawing + settings["noise"] * float(np.ptp(drawing)) * noise
+    return np.rint(np.clip(drawing, *anatomy.STORED))
+
+
+def checksum(root: Path, scan: Scan, settings: dict) -> str:
+    """SHA-256 of the drawing's bytes (float32, little endian), so it changes with drawing and settings."""
+    return hashlib.sha256(load(root, scan, settings).astype("<f4").tobytes()).hexdigest()
+
+
+def _n_images(patient: int, repeat_share: float) -> int:
+    """1, or 2 for every (1 / repeat_share)-th patient, or 3 for every third of those.
+
+    Counted, not drawn, so that a small data set has its repeats too: of the first n patients, n *
+    repeat_share (rounded down) have them.
+    """
+    n_repeated = math.floor((patient + 1) * repeat_share)
+    if n_repeated == math.floor(patient * repeat_share):
+        return 1
+    return 3 if n_repeated % 3 == 0 else 2
+
+
+def _generator(settings: dict, patient: int, purpose: int) -> np.random.Generator:
+    """Randomness of a patient's anatomy (purpose 0), or of an image's pose and noise (its number)."""
+    anatomy = zlib.crc32(settings["anatomy"].encode())
+    sequence = np.random.SeedSequence(settings["seed"], spawn_key=(anatomy, patient, purpose))
+    return np.random.default_rng(sequence)

@@ -1,0 +1,58 @@
+"""The row table of a data set: its scans, under pseudonyms."""
+
+import hashlib
+import os
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from copylens.files import write_table
+from copylens.readers import Scan
+
+
+def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
+    """(root, scans) of a data set, in the reader's order. Roots are relative to COPYLENS_DATA (default `data/`)."""
+    root = Path(os.environ.get("COPYLENS_DATA", "data")) / settings.get("root", "")
+    return root, reader_of(settings).list_scans(root, settings)
+
+
+def list_scans(settings: dict, table_path: Path) -> None:
+    """Write scans.tsv: columns scan, patient (both pseudonyms), shape (before resampling), checksum of the source.
+
+    Patients are numbered in the order of a hash of their id, so that a number tells nothing about the id.
+    Every scan is opened: a damaged file is found here, before anything is computed. Raises ValueError naming the file.
+    """
+    reader = reader_of(settings)
+    root, scans = find_scans(settings)
+    patients = {scan.patient for scan in scans}
+    in_hash_order = sorted(patients, key=lambda patient: hashlib.sha256(patient.encode()).hexdigest())
+    pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
+    rows = []
+    for number, scan in enumerate(scans):
+        image = load_scan(reader, root, scan, settings)
+        rows.append(
+            {
+                "scan": f"scan_{number:06d}",
+                "patient": pseudonyms[scan.patient],
+                "shape": "x".join(map(str, image.shape)),
+                "checksum": reader.checksum(root, scan, settings),
+            }
+        )
+    write_table(pd.DataFrame(rows), table_path)
+
+
+def reader_of(settings: dict):
+    """The module that reads the data set's format."""
+    return import_module(f"copylens.readers.{settings['reader']}")
+
+
+def load_scan(reader, root: Path, scan: Scan, settings: dict) -> np.ndarray:
+    """One image in the source's own units; ValueError naming the file if there is nothing in it to work with."""
+    image = reader.load(root, scan, settings)
+    if not np.isfinite(image).all():
+        raise ValueError(f"{scan.source}: holds values that are not finite (NaN or infinite)")
+    if image.min() == image.max():
+        raise ValueError(f"{scan.source}: every pixel has the same value, {image.min():g}; there is nothing to see")
+    return image

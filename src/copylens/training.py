@@ -1,0 +1,215 @@
+"""The Lightning trainer: batches, seeds, resume, losses. Knows no network by name.
+
+A run is cut into chunks of `checkpoint_every` steps, which are Lightning's epochs. State is saved between chunks, and
+every random draw inside one depends on (seed, chunk) alone, so that an interrupted training ends with the same bits.
+"""
+
+import hashlib
+import math
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from torch.utils.data import DataLoader, Sampler, TensorDataset
+
+from copylens.files import read_yaml, write_yaml
+
+
+class TrainedModule(lightning.LightningModule):
+    """What the trainer asks of a network. Subclasses write `training_step` and call `descend` in it."""
+
+    def __init__(self, settings: dict):
+        super().__init__()
+        self.settings = settings
+        self.automatic_optimization = False
+
+    def prepare(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the network trains on, computed once from the training images; one entry per argument of a batch."""
+        return (images_BC,)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The tensors that using the trained network takes."""
+        raise NotImplementedError
+
+    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Take back what `weights` gave."""
+        raise NotImplementedError
+
+    def adamw(self, parameters) -> tuple[list, list]:
+        """AdamW with a linear warm-up, as Lightning's (optimizers, schedulers)."""
+        training = self.settings["training"]
+        optimizer = torch.optim.AdamW(
+            parameters, lr=training["learning_rate"], weight_decay=training["weight_decay"]
+        )
+        warmup = max(1, training["warmup_steps"])
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup))
+        return [optimizer], [schedule]
+
+    def descend(self, loss: torch.Tensor, which: int = 0) -> None:
+        """One clipped step of optimizer number `which` down `loss`."""
+        optimizers = self.optimizers()
+        schedules = self.lr_schedulers()
+        optimizer = optimizers[which] if isinstance(optimizers, list) else optimizers
+        schedule = schedules[which] if isinstance(schedules, list) else schedules
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        self.clip_gradients(optimizer, self.settings["training"]["gradient_clip"], "norm")
+        optimizer.step()
+        schedule.step()
+
+
+class Batches(Sampler):
+    """Row numbers of one chunk's batches: whole passes over the data, each in an order made of (seed, pass)."""
+
+    def __init__(self, n_rows: int, batch_size: int, chunk_steps: int, total_steps: int, seed: int):
+        self.n_rows = n_rows
+        self.batch_size = min(batch_size, n_rows)
+        self.per_pass = n_rows // self.batch_size
+        self.chunk_steps = chunk_steps
+        self.total_steps = total_steps
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, chunk: int) -> None:
+        """Lightning calls this at the start of each chunk."""
+        first = chunk * self.chunk_steps
+        self.steps = range(first, min(first + self.chunk_steps, self.total_steps))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        current, order = None, None
+        for step in self.steps:
+            number, position = divmod(step, self.per_pass)
+            if number != current:
+                generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
+                current, order = number, torch.randperm(self.n_rows, generator=generator)
+            yield order[position * self.batch_size : (position + 1) * self.batch_size].tolist()
+
+
+def device() -> str:
+    """Where networks run: a GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def derive_seed(seed: int, purpose: str, number: int = 0) -> int:
+    """A 63-bit seed for one purpose, the same on every machine."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def fit(
+    module: TrainedModule,
+    images_BC: torch.Tensor,
+    seed: int,
+    work: Path,
+    identity: dict,
+    validation_BC: torch.Tensor | None = None,
+) -> pd.DataFrame:
+    """Train `module` in place and return its losses: columns step, name, value (means over a chunk).
+
+    An unfinished training in `work` is taken up again if its `identity` (settings, data, code) is the same. With
+    validation images, which go through the module's `validation_step`, the weights of the best `validation_loss` are
+    kept. `work` is removed at the end.
+    """
+    settings = module.settings["training"]
+    last = _open_work(work, identity)
+    n_chunks = math.ceil(settings["steps"] / settings["checkpoint_every"])
+    chunk_steps = math.ceil(settings["steps"] / n_chunks)
+    tensors = module.to(device()).prepare(images_BC)
+    batches = Batches(len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"], seed)
+    history = History(chunk_steps, settings["steps"])
+    saver = ModelCheckpoint(work, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+    callbacks = [Reseed(seed), history, saver]
+    if validation_BC is not None:
+        best = ModelCheckpoint(
+            work, filename="best", monitor="validation_loss", enable_version_counter=False, save_weights_only=True
+        )
+        callbacks.append(best)
+    if sys.stdout.isatty():
+        callbacks.append(TQDMProgressBar())
+    trainer = lightning.Trainer(
+        max_epochs=n_chunks,
+        callbacks=callbacks,
+        devices=1,
+        precision=_precision(settings["precision"]),
+        deterministic=True if not torch.cuda.is_available() else "warn",
+        # Without this, Lightning would resubmit a Slurm job by itself, beside the workflow.
+        plugins=[LightningEnvironment()],
+        logger=False,
+        enable_progress_bar=sys.stdout.isatty(),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    train_loader = DataLoader(TensorDataset(*tensors), sampler=batches, batch_size=None)
+    validation_loader = None
+    if validation_BC is not None:
+        size = min(settings["batch_size"], len(validation_BC))
+        validation_loader = DataLoader(TensorDataset(validation_BC), batch_size=size, drop_last=True)
+    resume_from = last if last.exists() else None
+    if resume_from:
+        print(f"taking up the training in {work}")
+    trainer.fit(module, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
+    if validation_BC is not None:
+        checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+        module.load_state_dict(checkpoint["state_dict"])
+    shutil.rmtree(work)
+    return pd.DataFrame(history.rows, columns=["step", "name", "value"])
+
+
+class Reseed(Callback):
+    """Seeds torch's own generator at each chunk's start, so that an interrupted training repeats."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer, module) -> None:
+        torch.manual_seed(derive_seed(self.seed, "train", trainer.current_epoch))
+
+
+class History(Callback):
+    """Keeps the chunks' mean losses with the checkpoint, and prints one line per chunk."""
+
+    def __init__(self, chunk_steps: int, total_steps: int):
+        self.chunk_steps = chunk_steps
+        self.total_steps = total_steps
+        self.rows: list[list] = []
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        step = min((trainer.current_epoch + 1) * self.chunk_steps, self.total_steps)
+        losses = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        self.rows += [[step, name, value] for name, value in losses.items()]
+        if not trainer.progress_bar_callback:
+            text = "  ".join(f"{name} {value:.5g}" for name, value in losses.items())
+            print(f"step {step}/{self.total_steps}  {text}", flush=True)
+        if not all(math.isfinite(value) for value in losses.values()):
+            raise ValueError(f"training: the loss is no longer finite at step {step}; lower training.learning_rate")
+
+    def state_dict(self) -> dict:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.rows = [list(row) for row in state["rows"]]
+
+
+def _open_work(work: Path, identity: dict) -> Path:
+    """The path of the last checkpoint in `work`, which is emptied first if it belongs to another training."""
+    record = work / "identity.yaml"
+    if work.exists() and not (record.exists() and read_yaml(record) == identity):
+        shutil.rmtree(work)
+    write_yaml(identity, record)
+    return work / "last.ckpt"
+
+
+def _precision(wanted: str) -> str:
+    """`auto` is bfloat16 where a GPU has it, float32 elsewhere."""
+    if wanted != "auto":
+        return wanted
+    return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"

@@ -1,0 +1,18 @@
+"""Draw synthetic images from a trained network."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.generators import draw_samples
+
+    draw_samples(
+        Path(snakemake.input.weights).parent,
+        next((Path(weights).parent for weights in snakemake.input.autoencoder), None),
+        snakemake.params.settings,
+        snakemake.input.images,
+        snakemake.input.splits,
+        snakemake.output.images,
+        snakemake.output.reconstructed,
+    )

@@ -1,0 +1,12 @@
+"""Embed one network's synthetic images, and the held-out images that went through its decoder."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.detection import embed
+
+    detector = Path(snakemake.input.weights).parent
+    embed(detector, snakemake.input.images, snakemake.output.synthetic)
+    embed(detector, snakemake.input.reconstructed, snakemake.output.reconstructed)

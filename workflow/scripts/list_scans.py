@@ -1,0 +1,8 @@
+"""List a data set's scans under pseudonyms."""
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.scans import list_scans
+
+    list_scans(snakemake.params.settings, snakemake.output.table)

@@ -1,0 +1,16 @@
+"""Count a study's copies and memorized patients, with both rules and their intervals."""
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.scores import score_copies
+
+    files = ("nearest", "scans", "synthetic", "reconstructed", "splits", "training_rows", "losses")
+    paths = [dict(zip(files, row, strict=True)) for row in zip(*map(snakemake.input.get, files), strict=True)]
+    score_copies(
+        snakemake.params.runs,
+        paths,
+        snakemake.params.intervals["draws"],
+        snakemake.params.intervals["seed"],
+        snakemake.output.scores,
+    )

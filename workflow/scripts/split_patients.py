@@ -1,0 +1,8 @@
+"""Divide a data set's patients into training, calibration and control."""
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.splits import split_patients
+
+    split_patients(snakemake.params.settings, snakemake.input.table, snakemake.output.splits)

@@ -1,0 +1,17 @@
+"""Train one copy detector."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.detection import train_detector
+
+    folder = Path(snakemake.output.weights).parent
+    train_detector(
+        snakemake.params.settings,
+        snakemake.input.images,
+        snakemake.input.splits,
+        Path("work/detectors", *folder.parts[-2:]),
+        folder,
+    )

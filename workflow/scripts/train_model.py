@@ -1,0 +1,19 @@
+"""Train one generative network."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.generators import train_model
+
+    folder = Path(snakemake.output.weights).parent
+    train_model(
+        snakemake.params.settings,
+        int(snakemake.wildcards.seed),
+        snakemake.input.images,
+        snakemake.input.splits,
+        next((Path(weights).parent for weights in snakemake.input.autoencoder), None),
+        Path("work", *folder.parts[-4:]),
+        folder,
+    )

@@ -1,0 +1,13 @@
+"""Write a full similarity matrix, for whoever asked for it by name."""
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.similarity import write_matrix
+
+    write_matrix(
+        snakemake.input.scans,
+        snakemake.input.synthetic,
+        snakemake.input.training_rows,
+        snakemake.output.matrix,
+    )
