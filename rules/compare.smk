@@ -12,17 +12,17 @@ rule draw_samples:
     output:
         images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
         reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
-    params:
-        settings=sampling_settings,
     log:
         "results/logs/draw_samples/{dataset}/{model}/{variant}/seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 2
     resources:
         gpu=1,
         mem_mb=16000,
         runtime=240,
-    conda:
-        "../envs/train.yaml"
+    params:
+        settings=sampling_settings,
     script:
         "../workflow/scripts/draw_samples.py"
 
@@ -37,13 +37,13 @@ rule embed_scans:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",
     log:
         "results/logs/embed_scans/{dataset}/{detector}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         gpu=1,
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/train.yaml"
     script:
         "../workflow/scripts/embed_scans.py"
 
@@ -60,13 +60,13 @@ rule embed_samples:
         reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
     log:
         "results/logs/embed_samples/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         gpu=1,
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/train.yaml"
     script:
         "../workflow/scripts/embed_samples.py"
 
@@ -81,16 +81,16 @@ rule compare_to_training:
         code=code("similarity.py"),
     output:
         nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz",
-    params:
-        neighbours=neighbours,
     log:
         "results/logs/compare_to_training/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=120,
-    conda:
-        "../envs/train.yaml"
+    params:
+        neighbours=neighbours,
     script:
         "../workflow/scripts/compare_to_training.py"
 
@@ -106,12 +106,12 @@ rule write_matrix:
         matrix="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/matrix.npy",
     log:
         "results/logs/write_matrix/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../envs/train.yaml"
     script:
         "../workflow/scripts/write_matrix.py"
 
@@ -121,25 +121,23 @@ rule score_copies:
         nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
         scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy"),
         synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy"),
-        reconstructed=of_runs(
-            "results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"
-        ),
+        reconstructed=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"),
         splits=of_runs("results/data/{dataset}/splits.tsv"),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
         losses=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv"),
         code=code("calibration.py", "similarity.py", "scores.py"),
     output:
         scores="results/scores/{study}.csv",
-    params:
-        runs=study_runs,
-        intervals=interval_settings,
     log:
         "results/logs/score_copies/{study}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=120,
-    conda:
-        "../envs/train.yaml"
+    params:
+        runs=study_runs,
+        intervals=interval_settings,
     script:
         "../workflow/scripts/score_copies.py"

@@ -6,16 +6,16 @@ rule list_scans:
         code=reader_code,
     output:
         table="results/data/{dataset}/scans.tsv",
-    params:
-        settings=listing_settings,
     log:
         "results/logs/list_scans/{dataset}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=120,
-    conda:
-        "../envs/train.yaml"
+    params:
+        settings=listing_settings,
     script:
         "../workflow/scripts/list_scans.py"
 
@@ -27,17 +27,17 @@ rule gather_images:
         own_code=code("images.py"),
     output:
         images="results/data/{dataset}/images.npy",
-    params:
-        listing=listing_settings,
-        imaging=image_settings,
     log:
         "results/logs/gather_images/{dataset}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=240,
-    conda:
-        "../envs/train.yaml"
+    params:
+        listing=listing_settings,
+        imaging=image_settings,
     script:
         "../workflow/scripts/gather_images.py"
 
@@ -48,15 +48,15 @@ rule split_patients:
         code=code("splits.py"),
     output:
         splits="results/data/{dataset}/splits.tsv",
-    params:
-        settings=split_settings,
     log:
         "results/logs/split_patients/{dataset}.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/figures.yaml"
+    params:
+        settings=split_settings,
     script:
         "../workflow/scripts/split_patients.py"

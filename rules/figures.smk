@@ -18,16 +18,16 @@ rule draw_copy_pairs:
             category="{study}",
             labels={"figure": "copies beside their nearest training image"},
         ),
-    params:
-        runs=first_seed_runs,
     log:
         "results/logs/draw_copy_pairs/{study}.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/figures.yaml"
+    params:
+        runs=first_seed_runs,
     script:
         "../workflow/scripts/draw_copy_pairs.py"
 
@@ -48,16 +48,16 @@ rule draw_nearest_correlations:
             category="{study}",
             labels={"figure": "nearest correlations and thresholds"},
         ),
-    params:
-        runs=first_seed_runs,
     log:
         "results/logs/draw_nearest_correlations/{study}.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/figures.yaml"
+    params:
+        runs=first_seed_runs,
     script:
         "../workflow/scripts/draw_nearest_correlations.py"
 
@@ -75,12 +75,12 @@ rule draw_copies_by_dataset:
         ),
     log:
         "results/logs/draw_copies_by_dataset/{study}.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/figures.yaml"
     script:
         "../workflow/scripts/draw_copies_by_dataset.py"
 
@@ -96,15 +96,15 @@ rule draw_training_curves:
             category="{study}",
             labels={"figure": "training curves"},
         ),
-    params:
-        networks=trained_networks,
     log:
         "results/logs/draw_training_curves/{study}.log",
+    conda:
+        "../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/figures.yaml"
+    params:
+        networks=trained_networks,
     script:
         "../workflow/scripts/draw_training_curves.py"

@@ -12,17 +12,17 @@ rule train_model:
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
         losses="results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
-    params:
-        settings=training_settings,
     log:
         "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 2
     resources:
         gpu=1,
         mem_mb=16000,
         runtime=1440,
-    conda:
-        "../envs/train.yaml"
+    params:
+        settings=training_settings,
     script:
         "../workflow/scripts/train_model.py"
 
@@ -37,16 +37,16 @@ rule train_detector:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         losses="results/detectors/{dataset}/{detector}/losses.csv",
-    params:
-        settings=detector_settings,
     log:
         "results/logs/train_detector/{dataset}/{detector}.log",
+    conda:
+        "../envs/train.yaml"
     threads: 2
     resources:
         gpu=1,
         mem_mb=16000,
         runtime=720,
-    conda:
-        "../envs/train.yaml"
+    params:
+        settings=detector_settings,
     script:
         "../workflow/scripts/train_detector.py"

@@ -78,9 +78,7 @@ def score(
     both = (maxima.train_to_calibration, maxima.train_to_calibration_decoded)
     tau_paper = _thresholds(both[:1], weights["train"])
     tau_memorized = _thresholds(both, weights["train"])
-    tau_copies = _thresholds(
-        (maxima.calibration_to_train, maxima.calibration_decoded_to_train), weights["calibration"]
-    )
+    tau_copies = _thresholds((maxima.calibration_to_train, maxima.calibration_decoded_to_train), weights["calibration"])
     patient_weights = np.stack([_group_max(row, patients.train) for row in weights["train"]])
     nearest_of_patient = _group_max(maxima.train_to_synthetic, patients.train)
 
@@ -131,11 +129,7 @@ def _bootstrap_weights(maxima: Maxima, patients: Patients, draws: int, generator
 def _thresholds(sets: tuple[np.ndarray, ...], weights: np.ndarray) -> np.ndarray:
     """The largest of the sets' 95th percentiles, float64 [draw]; an empty set doesn't count."""
     return np.max(
-        [
-            [np.percentile(np.repeat(values, times), PERCENTILE) for times in weights]
-            for values in sets
-            if len(values)
-        ],
+        [[np.percentile(np.repeat(values, times), PERCENTILE) for times in weights] for values in sets if len(values)],
         axis=0,
     )
 

@@ -87,5 +87,7 @@ def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
 
 def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:
     """The two rows (one per rule) of one comparison."""
-    mask = np.logical_and.reduce([scores[key] == run[key] for key in ("dataset", "model", "variant", "seed", "detector")])
+    mask = np.logical_and.reduce(
+        [scores[key] == run[key] for key in ("dataset", "model", "variant", "seed", "detector")]
+    )
     return scores[mask]

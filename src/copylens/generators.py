@@ -93,7 +93,8 @@ def draw_samples(
 
 def as_batch(images: np.ndarray) -> torch.Tensor:
     """[B, *grid] -> [B, 1, *grid], float32."""
-    return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None]
+    # A copy, because a memory-mapped array can't be written and torch can't say so.
+    return torch.from_numpy(np.array(images, dtype=np.float32))[:, None]
 
 
 def save_module(module: training.TrainedModule, path: Path) -> None:

@@ -60,7 +60,7 @@ def _resampler(grid: tuple[int, ...], fit: str):
         ratios = [size / target for size, target in zip(image.shape, grid, strict=True)]
         if fit == "pad":
             shape = [round(max(ratios) * target) for target in grid]
-            channel_first = SpatialPad(shape, mode="minimum")(channel_first)
+            channel_first = SpatialPad(shape, value=float(image.min()))(channel_first)
         elif fit == "crop":
             shape = [max(1, round(min(ratios) * target)) for target in grid]
             channel_first = CenterSpatialCrop(shape)(channel_first)

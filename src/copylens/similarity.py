@@ -23,8 +23,8 @@ def standardise(embeddings: np.ndarray) -> np.ndarray:
 def nearest(queries: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The `k` most similar candidates of each query, best first.
 
-    Both inputs are standardised rows. Returns correlation[query, rank], float32, and index[query, rank], int64; k is cut
-    to the number of candidates.
+    Both inputs are standardised rows. Returns correlation[query, rank], float32, and index[query, rank], int64;
+    k is cut to the number of candidates.
     """
     index = faiss.IndexFlatIP(candidates.shape[1])
     index.add(candidates)
@@ -66,10 +66,10 @@ def compare_to_training(
     k: int,
     nearest_path: Path,
 ) -> None:
-    """Write nearest.npz: for each pair of sets `<queries>_to_<candidates>` a correlation and an index array, [query, k].
+    """Write nearest.npz: for each pair of sets `<queries>_to_<candidates>` correlations and indices [query, k].
 
     Sets: synthetic, train, calibration, control, and the held-out ones after the decoder (`..._decoded`; no rows where
-    the network has none). Indices are rows of images.npy for real candidates, sample numbers for synthetic ones.
+    the network has none). Indices are rows of images.npy for real candidates and sample numbers for synthetic ones.
     """
     sets, rows = embedding_sets(scans_path, synthetic_path, reconstructed_path, splits_path, training_rows_path)
     pairs = [(name, "train") for name in sets if name != "train"]
@@ -83,7 +83,11 @@ def compare_to_training(
 
 
 def embedding_sets(
-    scans_path: Path, synthetic_path: Path, reconstructed_path: Path, splits_path: Path, training_rows_path: Path
+    scans_path: Path,
+    synthetic_path: Path,
+    reconstructed_path: Path,
+    splits_path: Path,
+    training_rows_path: Path,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Standardised embeddings by set, and for each set the row of images.npy (or the sample number) of each entry."""
     splits = read_table(splits_path)

@@ -23,7 +23,7 @@ USAGE_KEYS = ("sampling", "neighbours")
 
 
 def kinds(folder: str) -> list[str]:
-    """Names that a configuration may use for `folder`: one per file in it ('readers', 'models', 'detectors', 'figures')."""
+    """Names that a configuration may use, one per file in `folder` (readers, models, detectors or figures)."""
     return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__")
 
 

@@ -42,14 +42,18 @@ class TrainedModule(lightning.LightningModule):
         raise NotImplementedError
 
     def adamw(self, parameters) -> tuple[list, list]:
-        """AdamW with a linear warm-up, as Lightning's (optimizers, schedulers)."""
+        """AdamW with a linear warm-up and, if set, a cosine decay to 0, as Lightning's (optimizers, schedulers)."""
         training = self.settings["training"]
-        optimizer = torch.optim.AdamW(
-            parameters, lr=training["learning_rate"], weight_decay=training["weight_decay"]
-        )
+        optimizer = torch.optim.AdamW(parameters, lr=training["learning_rate"], weight_decay=training["weight_decay"])
         warmup = max(1, training["warmup_steps"])
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup))
-        return [optimizer], [schedule]
+
+        def rate(step: int) -> float:
+            decay = 1.0
+            if training["decay"] == "cosine":
+                decay = 0.5 * (1 + math.cos(math.pi * min(1.0, step / training["steps"])))
+            return min(1.0, (step + 1) / warmup) * decay
+
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, rate)]
 
     def descend(self, loss: torch.Tensor, which: int = 0) -> None:
         """One clipped step of optimizer number `which` down `loss`."""
@@ -130,7 +134,11 @@ def fit(
     callbacks = [Reseed(seed), history, saver]
     if validation_BC is not None:
         best = ModelCheckpoint(
-            work, filename="best", monitor="validation_loss", enable_version_counter=False, save_weights_only=True
+            work,
+            filename="best",
+            monitor="validation_loss",
+            enable_version_counter=False,
+            save_weights_only=True,
         )
         callbacks.append(best)
     if sys.stdout.isatty():
@@ -148,11 +156,14 @@ def fit(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    train_loader = DataLoader(TensorDataset(*tensors), sampler=batches, batch_size=None)
+    # Loaders draw a seed for workers at moments of their own: from a generator of their own, not from torch's.
+    train_loader = DataLoader(TensorDataset(*tensors), sampler=batches, batch_size=None, generator=torch.Generator())
     validation_loader = None
     if validation_BC is not None:
         size = min(settings["batch_size"], len(validation_BC))
-        validation_loader = DataLoader(TensorDataset(validation_BC), batch_size=size, drop_last=True)
+        validation_loader = DataLoader(
+            TensorDataset(validation_BC), batch_size=size, drop_last=True, generator=torch.Generator()
+        )
     resume_from = last if last.exists() else None
     if resume_from:
         print(f"taking up the training in {work}")

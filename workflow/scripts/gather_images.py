@@ -5,6 +5,4 @@ from copylens.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.images import gather_images
 
-    gather_images(
-        snakemake.params.listing, snakemake.params.imaging, snakemake.input.table, snakemake.output.images
-    )
+    gather_images(snakemake.params.listing, snakemake.params.imaging, snakemake.input.table, snakemake.output.images)

@@ -56,7 +56,9 @@ def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     """Raise ValueError where the table called `name` lacks columns or has no rows."""
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise ValueError(f"{name}: missing columns {', '.join(missing)}; there are {', '.join(map(str, table.columns))}")
+        raise ValueError(
+            f"{name}: missing columns {', '.join(missing)}; there are {', '.join(map(str, table.columns))}"
+        )
     if table.empty:
         raise ValueError(f"{name}: the table has no rows")
 

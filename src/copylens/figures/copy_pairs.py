@@ -7,12 +7,24 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from copylens.figures import FAINT, PAGE_WIDTH, QUIET, ROLES, blank_page, fit, house_style, place, require, write
+from copylens.figures import (
+    FAINT,
+    PAGE_WIDTH,
+    QUIET,
+    ROLES,
+    blank_page,
+    fit,
+    house_style,
+    place,
+    require,
+    write,
+)
 
 COLUMNS = ("rank", "correlation", "called", "patient")
 # From "the training image is brighter" to "the synthetic image is brighter", in the roles' colours.
 DIFFERENCE = LinearSegmentedColormap.from_list(
-    "difference", ["#2E2463", ROLES["training"], "#B9B2D6", "#F7F6F5", "#EBBBAE", ROLES["synthetic"], "#7C2613"]
+    "difference",
+    ["#2E2463", ROLES["training"], "#B9B2D6", "#F7F6F5", "#EBBBAE", ROLES["synthetic"], "#7C2613"],
 )
 
 # All in inches.

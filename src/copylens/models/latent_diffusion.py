@@ -1,4 +1,7 @@
-"""Unconditional latent diffusion, 2D and 3D (Rombach et al. 2022, arXiv 2112.10752; Ho et al. 2020, arXiv 2006.11239)."""
+"""Unconditional latent diffusion, 2D and 3D.
+
+Rombach et al. 2022, arXiv 2112.10752; Ho et al. 2020, arXiv 2006.11239.
+"""
 
 import torch
 from monai.networks.nets import DiffusionModelUNet

@@ -16,9 +16,7 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 
-def place(
-    scan: np.random.Generator, shape: tuple[int, ...], side: float, shift: float, turn: float
-) -> np.ndarray:
+def place(scan: np.random.Generator, shape: tuple[int, ...], side: float, shift: float, turn: float) -> np.ndarray:
     """Body coordinates of every pixel centre, [axis, *shape], 0 in the middle, in the unit of `side`.
 
     One pose: shifts and rotations (radians) are normal with the standard deviations `shift` and `turn`.
@@ -32,9 +30,9 @@ def place(
     else:
         rotation = Rotation.from_rotvec(angles).as_matrix()
     shifts = scan.normal(0, shift, len(shape))
-    return np.stack(
-        [axis + move for axis, move in zip(rotate(rotation, points), shifts, strict=True)]
-    ).astype(np.float32)
+    return np.stack([axis + move for axis, move in zip(rotate(rotation, points), shifts, strict=True)]).astype(
+        np.float32
+    )
 
 
 def rotate(turn: np.ndarray, points) -> list[np.ndarray]:

@@ -87,9 +87,7 @@ def _leg(patient, points, thigh, edge, volume):
     for where, middle, radii in muscles:
         middle = np.array(middle) + patient.normal(0, 3.5, 3)
         radii = np.array(radii) * bulk * patient.uniform(0.8, 1.2, 3)
-        paint(
-            volume, soft(ellipsoid(where, middle, radii), math.hypot(edge, 1)) * deep_enough, signal * stripes
-        )
+        paint(volume, soft(ellipsoid(where, middle, radii), math.hypot(edge, 1)) * deep_enough, signal * stripes)
     side, behind = patient.normal(0, 5), patient.uniform(30, 40)
     for shift, radius, value in (
         (0, patient.uniform(2.5, 4), BLOOD),
@@ -103,9 +101,7 @@ def _leg(patient, points, thigh, edge, volume):
 def _fluid(patient, thigh, points, edge, volume):
     """Joint fluid above the kneecap and beside the condyles, and sometimes a Baker's cyst."""
     amount = patient.uniform(0, 1) ** 2
-    pouch = ellipsoid(
-        thigh, (52, -30, patient.normal(0, 5)), (10 + 24 * amount, 1.5 + 9 * amount, 12 + 22 * amount)
-    )
+    pouch = ellipsoid(thigh, (52, -30, patient.normal(0, 5)), (10 + 24 * amount, 1.5 + 9 * amount, 12 + 22 * amount))
     paint(volume, soft(pouch, edge), FLUID)
     capsule = ellipsoid(points, (8, -2, 0), (26, 26 + 6 * amount, 38 + 6 * amount))
     paint(volume, amount * soft(capsule, edge), FLUID)
@@ -172,9 +168,7 @@ def _joint(patient, points, edge, volume, gap):
         ((-18, 18, 38), (24, 6, 40), patient.uniform(1.5, 3), DARK),  # lateral collateral
     ]
     for start, end, radius, value in bands:
-        distance = segment(
-            points, np.array(start) + patient.normal(0, 2, 3), np.array(end) + patient.normal(0, 2, 3)
-        )
+        distance = segment(points, np.array(start) + patient.normal(0, 2, 3), np.array(end) + patient.normal(0, 2, 3))
         paint(volume, line(distance[0], radius, edge), value)
 
 

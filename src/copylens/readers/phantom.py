@@ -35,9 +35,7 @@ def load(root: Path, scan: Scan, settings: dict) -> np.ndarray:
     """
     match = re.fullmatch(rf"{settings['anatomy']}_(\d{{4,}})_([1-9]\d*)", scan.source)
     if match is None:
-        raise ValueError(
-            f"{scan.source}: no scan of this phantom; names are like {settings['anatomy']}_0012_1"
-        )
+        raise ValueError(f"{scan.source}: no scan of this phantom; names are like {settings['anatomy']}_0012_1")
     patient, image = map(int, match.groups())
     anatomy = import_module(f"copylens.phantoms.{settings['anatomy']}")
     of_scan = _generator(settings, patient, image)

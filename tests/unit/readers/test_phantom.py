@@ -81,9 +81,7 @@ def test_a_patient_looks_the_same_at_twice_the_size(anatomy):
     _, coarse = load_all(small)
     _, fine = load_all({**small, "size": 2 * SIZES[anatomy]})
     for axis in range(1, fine.ndim):
-        fine = (
-            fine.take(range(0, fine.shape[axis], 2), axis) + fine.take(range(1, fine.shape[axis], 2), axis)
-        ) / 2
+        fine = (fine.take(range(0, fine.shape[axis], 2), axis) + fine.take(range(1, fine.shape[axis], 2), axis)) / 2
     for image, halved in zip(coarse, fine, strict=True):
         assert np.corrcoef(image.ravel(), halved.ravel())[0, 1] > 0.93
 

@@ -1,0 +1,161 @@
+"""Both rules say what DESIGN's formulas say, and the matched one accuses no innocent generator."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from copylens.calibration import RATES, Maxima, Patients, exposure, score
+from copylens.similarity import count_above, nearest, standardise
+
+
+def embeddings(generator, n, d=16):
+    return standardise(generator.normal(size=(n, d)))
+
+
+def rates_of(training, calibration, control, synthetic, decoded=None, patients=None, draws=100):
+    """Both rules on sets of embeddings."""
+
+    def maxima(queries, candidates):
+        if queries is None or candidates is None:
+            return np.empty(0, np.float32)
+        return nearest(queries, candidates, 1)[0][:, 0]
+
+    sets = Maxima(
+        synthetic_to_train=maxima(synthetic, training),
+        train_to_synthetic=maxima(training, synthetic),
+        train_to_calibration=maxima(training, calibration),
+        calibration_to_train=maxima(calibration, training),
+        control_to_train=maxima(control, training),
+        train_to_calibration_decoded=maxima(training, decoded),
+        calibration_decoded_to_train=maxima(decoded, training),
+        control_decoded_to_train=maxima(decoded, training),
+    )
+    numbers = patients or Patients(*(np.arange(len(each)) for each in (training, calibration, control)))
+    return score(sets, numbers, training, synthetic, draws, seed=0)
+
+
+def test_an_innocent_generator_is_cleared_by_the_matched_rule_and_accused_by_the_papers():
+    """Null check: S, T, V and H of one distribution, |S| = 4 |V|, over many draws."""
+    n_train, n_calibration, n_synthetic, repeats = 160, 40, 160, 60
+    rows = []
+    for repeat in range(repeats):
+        generator = np.random.default_rng([7, repeat])
+        sets = [embeddings(generator, n) for n in (n_train, n_calibration, n_calibration, n_synthetic)]
+        rules = rates_of(*sets)
+        names = ("copies", "memorized", "control_rate")
+        rows.append([rules[rule][name] for rule in ("paper", "matched") for name in names])
+    rows = np.array(rows)
+    mean, error = rows.mean(axis=0), rows.std(axis=0, ddof=1) / np.sqrt(repeats)
+    paper_copies, paper_memorized, _, copies, memorized, control = mean
+
+    # 1 - 0.95^(|S| / |V|) for training images, 1 - 0.95^(|T| / |V|) for samples.
+    accused = 1 - 0.95 ** (n_synthetic / n_calibration)
+    # A percentile of 40 values, interpolated, is exceeded by a little more than 5 %: (1 + 0.05 * 39) / 41 = 7.2 %.
+    nominal = (1 + 0.05 * (n_calibration - 1)) / (n_calibration + 1)
+    assert copies == pytest.approx(nominal, abs=3 * error[3])
+    assert control == pytest.approx(nominal, abs=3 * error[5])
+    assert memorized == pytest.approx(0.05, abs=3 * error[4] + 0.005)
+    assert paper_memorized == pytest.approx(accused, abs=3 * error[1] + 0.01)
+    assert paper_copies == pytest.approx(accused, abs=3 * error[0] + 0.03)
+    assert accused > 0.18
+
+
+def test_the_control_images_in_the_place_of_the_synthetic_ones_give_five_percent():
+    generator = np.random.default_rng(1)
+    training, calibration, control = (embeddings(generator, n) for n in (600, 400, 400))
+    matched = rates_of(training, calibration, control, synthetic=control, draws=500)["matched"]
+    assert matched["copies"] == matched["control_rate"]
+    assert matched["copies_low"] <= 0.05 <= matched["copies_high"]
+
+
+def test_a_generator_that_replays_its_training_images_is_found_guilty():
+    generator = np.random.default_rng(2)
+    training, calibration, control = (embeddings(generator, n) for n in (100, 100, 100))
+    replayed = standardise(training[:50].repeat(2, axis=0) + 0.02 * generator.normal(size=(100, 16)))
+    rules = rates_of(training, calibration, control, replayed.astype(np.float32))
+    for rates in rules.values():
+        assert rates["copies"] == 1
+        assert 0.5 <= rates["memorized"] < 0.6
+        assert rates["control_rate"] < 0.15
+
+
+def test_the_papers_rule_is_its_three_formulas():
+    generator = np.random.default_rng(3)
+    training, calibration, control, synthetic = (embeddings(generator, n) for n in (30, 20, 25, 40))
+    rates = rates_of(training, calibration, control, synthetic)["paper"]
+    tau = np.percentile((training @ calibration.T).max(axis=1), 95)
+    similarity = synthetic @ training.T  # similarity[synthetic, scan]
+    assert rates["tau"] == pytest.approx(tau)
+    assert rates["copies"] == np.mean(similarity.max(axis=1) > tau)
+    assert rates["memorized"] == np.mean(similarity.max(axis=0) > tau)
+    assert rates["control_rate"] == np.mean((control @ training.T).max(axis=1) > tau)
+
+
+def test_the_matched_rule_is_its_two_formulas():
+    generator = np.random.default_rng(4)
+    training, calibration, control, synthetic = (embeddings(generator, n) for n in (30, 5, 25, 12))
+    rates = rates_of(training, calibration, control, synthetic)["matched"]
+    tau_copies = np.percentile((calibration @ training.T).max(axis=1), 95)
+    tau_paper = np.percentile((training @ calibration.T).max(axis=1), 95)
+    similarity = training @ synthetic.T  # similarity[scan, synthetic]
+    assert rates["tau"] == pytest.approx(tau_copies)
+    assert rates["copies"] == np.mean(similarity.max(axis=0) > tau_copies)
+    subsets = list(combinations(range(12), 5))
+    exposed = [(similarity[:, list(subset)].max(axis=1) > tau_paper).mean() for subset in subsets]
+    assert rates["memorized"] == pytest.approx(np.mean(exposed), abs=1e-9)
+
+
+def test_a_patient_is_memorized_when_one_of_their_images_is():
+    generator = np.random.default_rng(5)
+    training, calibration, control = (embeddings(generator, n) for n in (40, 40, 40))
+    synthetic = training[::4]  # one image of every second patient
+    patients = Patients(np.arange(40) // 2, np.arange(40), np.arange(40))
+    rates = rates_of(training, calibration, control, synthetic, patients=patients)["paper"]
+    assert rates["memorized"] < 0.4
+    assert rates["patients_memorized"] >= 0.5
+
+
+def test_the_larger_threshold_of_raw_and_decoded_calibration_images_is_taken():
+    generator = np.random.default_rng(6)
+    training, calibration, control, synthetic = (embeddings(generator, n) for n in (50, 50, 50, 50))
+    near = standardise(training + 0.1 * generator.normal(size=training.shape)).astype(np.float32)
+    plain = rates_of(training, calibration, control, synthetic)
+    both = rates_of(training, calibration, control, synthetic, decoded=near)
+    assert both["matched"]["tau"] > plain["matched"]["tau"]
+    assert both["paper"]["tau"] == plain["paper"]["tau"]
+    assert np.isnan(plain["matched"]["control_rate_decoded"])
+
+
+def test_intervals_hold_their_value_and_shrink_with_more_patients():
+    generator = np.random.default_rng(8)
+    widths = []
+    for n in (50, 800):
+        training, calibration, control, synthetic = (embeddings(generator, n) for _ in range(4))
+        rates = rates_of(training, calibration, control, synthetic)["matched"]
+        for name in RATES:
+            if not np.isnan(rates[name]):
+                assert rates[f"{name}_low"] <= rates[name] <= rates[f"{name}_high"]
+        widths.append(rates["control_rate_high"] - rates["control_rate_low"])
+    assert widths[1] < widths[0] / 2
+
+
+@pytest.mark.parametrize(("n", "released"), [(10, 3), (6, 6), (5, 9)])
+def test_exposure_is_the_share_of_subsets_that_hold_a_marked_sample(n, released):
+    size = min(n, released)
+    for k in range(n + 1):
+        subsets = list(combinations(range(n), size))
+        expected = np.mean([min(subset) < k for subset in subsets])
+        assert exposure(np.array([k]), n, released)[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_counts_in_blocks_are_the_counts_of_the_full_matrix():
+    generator = np.random.default_rng(9)
+    training, synthetic = embeddings(generator, 21), embeddings(generator, 2500)
+    groups = generator.permutation(np.arange(21) % 7)
+    taus = np.array([-0.2, 0.1, 0.4, 0.4, 0.8])
+    similarity = training @ synthetic.T
+    for group in range(7):
+        of_group = similarity[groups == group].max(axis=0)
+        expected = [(of_group > tau).sum() for tau in taus]
+        assert count_above(groups, training, synthetic, taus)[group].tolist() == expected

@@ -1,0 +1,127 @@
+"""A configuration is refused with the path of the key that is wrong, and resolves to sorted settings."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from copylens import spec
+
+
+def test_every_shipped_configuration_is_valid():
+    for path in [ROOT / "config.yaml", *(ROOT / "configs").glob("*.yaml")]:
+        spec.load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("studys", {}, "studys: unknown key; did you mean 'studies'"),
+        ("datasets.chest.gird", [8, 8], "datasets.chest.gird: unknown key; did you mean 'grid'"),
+        ("datasets.chest.split.trian", 3, "datasets.chest.split.trian: unknown key"),
+        ("datasets.chest.scaling.kindd", "minmax", "datasets.chest.scaling.kindd: unknown key"),
+        ("models.ldm.trainig", {}, "models.ldm.trainig: unknown key; did you mean 'training'"),
+        ("models.ldm.training.step", 3, "models.ldm.training.step: unknown key; did you mean 'steps'"),
+        ("models.ldm.autoencoder.modle", "x", "models.ldm.autoencoder.modle: unknown key"),
+        ("models.ldm.sampling.stepz", 3, "models.ldm.sampling.stepz: unknown key"),
+        ("detectors.ntxent.temprature", 1, "detectors.ntxent.temprature: unknown key"),
+        ("studies.tiny.modles", [], "studies.tiny.modles: unknown key"),
+        ("variants.wide.chanels", [1], "chanels: unknown key; did you mean 'channels'"),
+        ("models.ldm.training.steps", "many", "models.ldm.training.steps: must be integer, not 'many'"),
+        ("models.ldm.training.learning_rate", "1e-4", "write a number like 1.0e-4"),
+        ("datasets.chest.grid", "16x16", "datasets.chest.grid: must be array"),
+        ("models.ldm.prediction", "noise", "models.ldm.prediction: must be one of epsilon, v_prediction"),
+        (
+            "models.ldm.kind",
+            "latent_difusion",
+            "models.ldm.kind: unknown model 'latent_difusion'; there are autoenc",
+        ),
+        (
+            "detectors.ntxent.kind",
+            "siamese",
+            "detectors.ntxent.kind: unknown detector 'siamese'; there are ntxent",
+        ),
+        (
+            "datasets.chest.reader",
+            "dcm",
+            "datasets.chest.reader: unknown reader 'dcm'; there are image_folder",
+        ),
+        (
+            "models.ldm.autoencoder.model",
+            "vae",
+            "models.ldm.autoencoder.model: no entry 'vae'; there are auto",
+        ),
+        ("models.ldm.autoencoder.model", "ldm", "models.ldm.autoencoder.model: 'ldm' has no latent space"),
+        ("models.ldm.autoencoder.variant", "big", "models.ldm.autoencoder.variant: no entry 'big'"),
+        (
+            "studies.tiny.datasets",
+            ["chst"],
+            "studies.tiny.datasets[0]: no entry 'chst'; there are chest, knee",
+        ),
+        (
+            "studies.tiny.figures",
+            ["pie"],
+            "studies.tiny.figures[0]: unknown figure 'pie'; there are copies_by",
+        ),
+        ("studies.tiny.models", ["autoencoder"], "studies.tiny.models[0]: 'autoencoder' can't be sampled"),
+        ("datasets.chest.grid", [16, 18], "for example 16x16"),
+        ("datasets.knee.grid", [16, 16], "datasets.knee.grid: the mr phantom needs 3 sizes"),
+        ("datasets.chest.scaling", {"kind": "window", "low": 5, "high": 5}, "low (5) must be below high (5)"),
+        ("datasets.chest.scaling", {"kind": "window"}, "datasets.chest.scaling: missing low, high"),
+    ],
+)
+def test_a_wrong_key_is_named_with_what_would_be_right(path, value, message):
+    config = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
+    place = config
+    *parents, last = path.split(".")
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    with pytest.raises(ValueError) as error:
+        spec.check(config)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_patient_expression_without_a_group_is_refused(tiny):
+    chest = {"reader": "image_folder", "root": "x", "patient": r"\d+", "grid": [16, 16]}
+    chest["split"] = {"train": 1, "calibration": 1, "control": 1}
+    tiny["datasets"]["chest"] = chest
+    with pytest.raises(ValueError, match=r"datasets\.chest\.patient: needs a group"):
+        spec.check(tiny)
+
+
+def test_a_variant_is_laid_over_its_model_key_by_key(tiny):
+    tiny["variants"]["long"] = {"training": {"steps": 9}}
+    settings = spec.resolve(tiny, "ldm", "long")
+    assert settings["training"]["steps"] == 9
+    assert settings["training"]["batch_size"] == tiny["models"]["ldm"]["training"]["batch_size"]
+
+
+def test_the_order_of_keys_does_not_matter(tiny):
+    def reversed_keys(value):
+        return {k: reversed_keys(value[k]) for k in reversed(value)} if isinstance(value, dict) else value
+
+    turned = reversed_keys(copy.deepcopy(tiny))
+    for settings in (
+        lambda config: spec.training_settings(config, "ldm", "wide"),
+        lambda config: spec.detector_settings(config, "ntxent"),
+        lambda config: spec.listing_settings(config, "chest"),
+        lambda config: spec.image_settings(config, "chest"),
+        lambda config: spec.split_settings(config, "chest"),
+    ):
+        assert repr(settings(spec.check(turned))) == repr(settings(tiny))
+
+
+def test_how_a_network_is_used_is_no_part_of_its_training(tiny):
+    before = spec.training_settings(tiny, "ldm", "base")
+    tiny["models"]["ldm"]["sampling"]["steps"] = 7
+    assert spec.training_settings(tiny, "ldm", "base") == before
+    assert spec.sampling_settings(tiny, "ldm", "base")["steps"] == 7
+
+
+def test_every_kind_has_its_settings_in_the_schema_and_the_other_way_round():
+    definitions = yaml.safe_load(spec.SCHEMA.read_text())["$defs"]
+    for folder in ("readers", "models", "detectors"):
+        assert sorted(definitions[folder]) == spec.kinds(folder)

@@ -1,0 +1,158 @@
+"""What reruns and what doesn't, asked of Snakemake itself in dry runs.
+
+The workflow runs once with scripts that only make their output files, so that Snakemake records the parameters and
+inputs of a finished study; no network is trained.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+STUB = '''"""Makes the output files, and nothing else."""
+from pathlib import Path
+
+for path in snakemake.output:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(snakemake.rule)
+'''
+CHECKOUT = ("Snakefile", "config.yaml", "configs", "rules", "workflow", "profiles", "slurm", "src", "envs")
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Snakemake's output on the variants study of the tiny configuration in the checkout `folder`."""
+    command = [sys.executable, "-m", "snakemake", "--configfile", "configs/tiny.yaml", "--cores", "2", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def jobs(folder: Path) -> set[tuple[str, str]]:
+    """(rule, wildcards) of what a dry run would run."""
+    text = snakemake(folder, "--dry-run")
+    found = re.findall(r"^(?:local)?rule (\w+):\n(.*?)(?=^\[|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    return {(rule, _wildcards(body)) for rule, body in found if rule != "all"}
+
+
+def _wildcards(body: str) -> str:
+    match = re.search(r"wildcards: (.*)", body)
+    return match.group(1) if match else ""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A checkout in which everything has run."""
+    folder = tmp_path_factory.mktemp("finished")
+    for name in CHECKOUT:
+        source = ROOT / name
+        if source.is_symlink():
+            (folder / name).symlink_to(os.readlink(source))
+        elif source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    scripts = {path: path.read_text() for path in (folder / "workflow" / "scripts").glob("*.py")}
+    for path in scripts:
+        path.write_text(STUB)
+    snakemake(folder)
+    for path, text in scripts.items():
+        path.write_text(text)
+    return folder
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Path:
+    """A copy of the finished checkout, to be changed."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(finished, folder, symlinks=True)
+    return folder
+
+
+def change(folder: Path, edit) -> None:
+    """Apply `edit` to the tiny configuration."""
+    path = folder / "configs" / "tiny.yaml"
+    config = yaml.safe_load(path.read_text())
+    edited = edit(config)
+    path.write_text(yaml.safe_dump(edited if edited is not None else config, sort_keys=False))
+
+
+def touch(paths) -> None:
+    for path in paths:
+        path.write_bytes(path.read_bytes())
+
+
+def test_again_there_is_nothing_to_do(checkout):
+    assert jobs(checkout) == set()
+
+
+def test_touched_scripts_and_library_rerun_nothing(checkout):
+    touch((checkout / "workflow" / "scripts").glob("*.py"))
+    touch((checkout / "src").rglob("*.py"))
+    touch((checkout / "rules").glob("*.smk"))
+    assert jobs(checkout) == set()
+
+
+def test_reordered_keys_rerun_nothing(checkout):
+    def turn(value):
+        return {key: turn(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    change(checkout, turn)
+    assert jobs(checkout) == set()
+
+
+AFTER_A_DETECTOR = {"train_detector", "embed_scans", "embed_samples", "compare_to_training", "score_copies"}
+FIGURES = {"draw_copy_pairs", "draw_nearest_correlations", "draw_copies_by_dataset", "draw_training_curves"}
+
+
+def test_a_detectors_setting_reruns_what_follows_from_that_detector_alone(checkout):
+    change(checkout, lambda config: config["detectors"]["narrow"].update(temperature=0.1))
+    rerun = jobs(checkout)
+    assert {rule for rule, _ in rerun} == AFTER_A_DETECTOR | FIGURES
+    assert not [wildcards for _, wildcards in rerun if "detector=ntxent" in wildcards]
+    assert not [wildcards for _, wildcards in rerun if "study=tiny" in wildcards]
+
+
+def test_a_detectors_file_reruns_what_follows_from_its_detectors(checkout):
+    with (checkout / "src/copylens/detectors/ntxent_paper.py").open("a") as file:
+        file.write("# changed\n")
+    assert {rule for rule, _ in jobs(checkout)} == AFTER_A_DETECTOR | FIGURES
+
+
+def test_a_variant_leaves_the_others_alone(checkout):
+    change(checkout, lambda config: config["variants"]["wide"].update(channels=[16, 24]))
+    rerun = jobs(checkout)
+    assert ("train_model", "dataset=chest, model=ldm, variant=wide, seed=0") in rerun
+    assert not [wildcards for _, wildcards in rerun if "variant=base" in wildcards or "study=tiny" in wildcards]
+    assert "train_detector" not in {rule for rule, _ in rerun}
+
+
+def test_how_samples_are_drawn_trains_nothing(checkout):
+    change(checkout, lambda config: config["models"]["ldm"]["sampling"].update(steps=5))
+    rules = {rule for rule, _ in jobs(checkout)}
+    assert "draw_samples" in rules and "train_model" not in rules and "train_detector" not in rules
+
+
+def test_one_models_file_reruns_its_kind_and_what_follows(checkout):
+    with (checkout / "src/copylens/models/latent_diffusion.py").open("a") as file:
+        file.write("# changed\n")
+    trained = {wildcards for rule, wildcards in jobs(checkout) if rule == "train_model"}
+    assert trained and not [wildcards for wildcards in trained if "model=autoencoder" in wildcards]
+
+
+def test_a_figures_file_redraws_that_figure_alone(checkout):
+    with (checkout / "src/copylens/figures/training_curves.py").open("a") as file:
+        file.write("# changed\n")
+    assert {rule for rule, _ in jobs(checkout)} == {"draw_training_curves"}
+
+
+def test_another_split_gathers_no_images_again(checkout):
+    change(checkout, lambda config: config["datasets"]["knee"]["split"].update(seed=1))
+    rerun = jobs(checkout)
+    assert ("split_patients", "dataset=knee") in rerun and "gather_images" not in {rule for rule, _ in rerun}
+    assert not [wildcards for _, wildcards in rerun if "dataset=chest" in wildcards]
