@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
 from copylens.files import whole
@@ -72,13 +73,22 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
     """New axes, `left` and `top` in inches from the page's upper left corner."""
     page_width, page_height = figure.get_size_inches()
     bottom = page_height - top - height
-    return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
+    return figure.add_axes(
+        (left / page_width, bottom / page_height, width / page_width, height / page_height)
+    )
 
 
 def write(figure: Figure, left: float, top: float, text: str, **style) -> None:
     """Text whose baseline lies at `left` and `top` inches from the page's upper left corner."""
     page_width, page_height = figure.get_size_inches()
     figure.text(left / page_width, 1 - top / page_height, text, **{"va": "baseline", "color": INK, **style})
+
+
+def stroke(figure: Figure, left: float, top: float, width: float, **style) -> None:
+    """A horizontal line, in inches from the page's upper left corner."""
+    page_width, page_height = figure.get_size_inches()
+    height = 1 - top / page_height
+    figure.add_artist(Line2D([left / page_width, (left + width) / page_width], [height, height], **style))
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
@@ -92,3 +102,12 @@ def fit(text: str, inches: float, size: float, weight: str = "normal", keep: str
     while len(short) > 2 and text_width(short, size, weight) > inches:
         short = f"{short[:-2].rstrip()}…" if keep == "start" else f"…{short[2:].lstrip()}"
     return short
+
+
+def wrap(text: str, inches: float, size: float, weight: str = "normal") -> list[str]:
+    """`text` in one line, or in two that break at a space; what is still wider is cut with an ellipsis."""
+    words, first = text.split(" "), text
+    while text_width(first, size, weight) > inches and " " in first:
+        first = first.rpartition(" ")[0]
+    rest = " ".join(words[len(first.split(" ")) :])
+    return [fit(line, inches, size, weight) for line in (first.removesuffix(" ·"), rest) if line]

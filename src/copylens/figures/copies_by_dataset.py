@@ -1,12 +1,13 @@
-"""Copies, memorized images and memorized patients, with intervals, beside the control rate."""
+"""Copies, memorized images and memorized patients, by both rules, beside the control rate."""
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from copylens.figures import (
-    FAINT,
+    INK,
     PAGE_WIDTH,
     QUIET,
     ROLES,
@@ -15,92 +16,150 @@ from copylens.figures import (
     house_style,
     place,
     require,
+    text_width,
+    wrap,
     write,
 )
 
-RUN = ("dataset", "model", "variant", "seed", "detector", "rule")
-# Panel title, column, colour.
+# (rate, title, second line, colour)
 PANELS = (
-    ("Copies", "copies", ROLES["synthetic"]),
-    ("Memorized images", "memorized", ROLES["training"]),
-    ("Memorized patients", "patients_memorized", ROLES["training"]),
-    ("Control rate", "control_rate", ROLES["control"]),
+    ("copies", "Copies", "of synthetic images", ROLES["synthetic"]),
+    ("memorized", "Memorized", "of training images", ROLES["training"]),
+    ("patients_memorized", "Memorized", "of training patients", ROLES["training"]),
+    ("control_rate", "Control rate", "of unseen patients", ROLES["control"]),
 )
-SUBTITLES = ("of the synthetic", "of the training images", "of the training patients", "of held-out images")
-NOMINAL = 5  # per cent: what a rule that accuses nobody falsely says of control images
+RULES = ("paper", "matched")  # from top to bottom within a row
+RUN_COLUMNS = ("dataset", "model", "variant", "seed", "epoch", "detector", "rule")
+EXPECTED_CONTROL = 5  # per cent
 
 # All in inches.
-LABELS, RIGHT, GAP, HEADER, FOOTER, ROW = 1.75, 0.15, 0.18, 0.85, 0.62, 0.34
+MARGIN, GAP, HEADER, FOOTER = 0.2, 0.2, 0.78, 0.42
+MAX_LABELS, SEED_STEP, ROW_MARGIN, DATASET_GAP = 2.1, 0.075, 0.13, 0.1
 
 
 @house_style()
 def draw(scores: pd.DataFrame) -> Figure:
-    """One row per network, one panel per rate: matched rule (filled), paper's rule (hollow), 95 % intervals.
+    """One row per network, grouped by data set; one panel per rate; one point per rule and seed.
 
-    scores: the table results/scores/{study}.csv; rates are shares 0 to 1, drawn in per cent. Seeds of one network
-    share a row.
+    scores: a study's score table. dataset, model, variant, seed, epoch, detector, rule ('paper' or
+        'matched'), and for copies, memorized, patients_memorized and control_rate the share (0 to 1) with its
+        95 % interval: `<name>`, `<name>_low`, `<name>_high`.
 
-    Raises ValueError where columns are missing or there is no row.
+    Shares are shown in per cent; the dashed line is the control rate that a fair rule has.
+
+    Raises ValueError where columns are missing, there are no rows, or a rule is unknown.
     """
-    rates = [f"{column}{end}" for _, column, _ in PANELS for end in ("", "_low", "_high")]
-    require(scores, (*RUN, *rates), "scores")
-    labels = _labels(scores)
-    rows = list(dict.fromkeys(labels))
-    figure = blank_page(PAGE_WIDTH, HEADER + ROW * len(rows) + FOOTER)
-    write(figure, 0.15, 0.22, "How much is copied", size=9, weight="bold")
-    width = (PAGE_WIDTH - LABELS - RIGHT - GAP * (len(PANELS) - 1)) / len(PANELS)
-    for number, ((title, column, colour), subtitle) in enumerate(zip(PANELS, SUBTITLES, strict=True)):
-        axes = place(figure, LABELS + number * (width + GAP), HEADER, width, ROW * len(rows))
-        axes.axvline(NOMINAL, color=QUIET, linewidth=0.6, linestyle=(0, (1, 2)))
-        for row, label in enumerate(rows):
-            of_row = scores[labels == label]
-            for rule, offset, filled in (("matched", -0.13, True), ("paper", 0.17, False)):
-                _points(axes, of_row[of_row["rule"] == rule], column, row + offset, colour, filled)
-        axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=np.arange(len(rows)))
-        axes.set_yticklabels([fit(label, LABELS - 0.25, 6.5) for label in rows] if number == 0 else [])
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_color(FAINT)
-        highest = 100 * np.nanmax(scores[f"{column}_high"].to_numpy())
-        axes.set_xlim(0, 105 if column != "control_rate" else max(20, 1.1 * highest))
-        axes.set_xlabel("%")
-        left = LABELS + number * (width + GAP)
-        write(figure, left, HEADER - 0.24, title, size=7.5, weight="bold")
-        write(figure, left, HEADER - 0.1, subtitle, size=6, color=QUIET)
-    handles = [
-        Line2D([], [], color=QUIET, marker="o", markersize=4, linewidth=1, label="matched rule"),
-        Line2D(
-            [],
-            [],
-            color=QUIET,
-            marker="o",
-            markersize=4,
-            linewidth=1,
-            markerfacecolor="white",
-            label="paper's rule",
-        ),
-        Line2D([], [], color=QUIET, linewidth=0.6, linestyle=(0, (1, 2)), label="5 %"),
-    ]
-    figure.legend(handles=handles, loc="lower right", ncols=3, frameon=False, fontsize=6.5)
+    rates = [f"{rate}{end}" for rate, *_ in PANELS for end in ("", "_low", "_high")]
+    require(scores, (*RUN_COLUMNS, *rates), "scores")
+    if not set(scores["rule"]) <= set(RULES):
+        raise ValueError(f"scores: rule must be one of {', '.join(RULES)}, not {sorted(set(scores['rule']))}")
+
+    keys = _distinguishing(scores)
+    lines, row_height = _lines(scores, keys)
+    labels_width = (
+        min(max(text_width(text, 7, weight) + indent for text, weight, indent, *_ in lines), MAX_LABELS)
+        + 0.12
+    )
+    height = lines[-1][3] + row_height / 2
+    figure = blank_page(PAGE_WIDTH, HEADER + height + FOOTER)
+    left = MARGIN + labels_width
+    width = (PAGE_WIDTH - MARGIN - left - (len(PANELS) - 1) * GAP) / len(PANELS)
+
+    for text, weight, indent, middle, _ in lines:
+        shown = wrap(text, labels_width - indent - 0.1, 7, weight)
+        for line, part in enumerate(shown):
+            baseline = HEADER + middle + 0.035 + 0.115 * (line - (len(shown) - 1) / 2)
+            write(figure, MARGIN + indent, baseline, part, weight=weight)
+    for number, (rate, title, subtitle, colour) in enumerate(PANELS):
+        x = left + number * (width + GAP)
+        axes = place(figure, x, HEADER, width, height)
+        _frame(axes, height, scores[f"{rate}_high"].max() if rate == "control_rate" else 1)
+        write(figure, x, HEADER - 0.21, title, size=7.5, weight="bold", color=colour)
+        write(figure, x, HEADER - 0.08, fit(subtitle, width, 6), size=6, color=QUIET)
+        for *_, middle, rows in lines:
+            if rows is not None:
+                axes.axhline(middle, color="#F3F3F3", linewidth=0.5, zorder=0)
+                _points(axes, rows, rate, middle, colour)
+    write(
+        figure,
+        left,
+        HEADER + height + 0.34,
+        "per cent; bars: 95 % intervals from resampling patients",
+        color=QUIET,
+        size=6,
+    )
+    _legend(figure, left)
     return figure
 
 
-def _points(axes, rows: pd.DataFrame, column: str, height: float, colour: str, filled: bool) -> None:
-    """One point and interval per seed, seeds side by side within their row."""
-    shifts = np.linspace(-0.08, 0.08, len(rows)) if len(rows) > 1 else [0.0]
-    for shift, (value, low, high) in zip(
-        shifts, 100 * rows[[column, f"{column}_low", f"{column}_high"]].to_numpy(float), strict=True
-    ):
-        if np.isnan(value):
-            continue
-        axes.plot([low, high], [height + shift] * 2, color=colour, linewidth=1, alpha=0.75)
-        face = colour if filled else "white"
-        axes.plot(value, height + shift, "o", color=colour, markersize=4, markerfacecolor=face, clip_on=False)
+def _distinguishing(scores: pd.DataFrame) -> list[str]:
+    """The columns that tell this table's networks apart, beside the data set."""
+    run = ["dataset", "model", "variant", "detector", "seed", "rule"]
+    keys = [key for key in ("model", "variant", "detector") if scores[key].nunique() > 1]
+    return keys + (["epoch"] if scores.duplicated(run).any() else [])
 
 
-def _labels(scores: pd.DataFrame) -> pd.Series:
-    """The name of each row's network: the data set, and of model, variant and detector what differs in the table."""
-    label = scores["dataset"].str.replace("_", " ")
-    for column in ("model", "variant", "detector"):
-        if scores[column].nunique() > 1:
-            label = label + " · " + scores[column].astype(str)
-    return label
+def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
+    """What stands on the left, from top to bottom, and the height of a row of points.
+
+    Each line is (text, weight, indent, distance of its middle from the top, its scores or None: a heading).
+    """
+    runs = list(scores.groupby(["dataset", *keys], sort=False, dropna=False))
+    n_seeds = max(rows.groupby("rule").size().max() for _, rows in runs)
+    row_height = 2 * SEED_STEP * n_seeds + ROW_MARGIN
+    lines, top, dataset = [], 0.04, None
+    # A data set's networks stand together, in the order in which the table names them.
+    order = list(dict.fromkeys(scores["dataset"]))
+    for names, rows in sorted(runs, key=lambda run: order.index(run[0][0])):
+        if keys and names[0] != dataset:
+            top += DATASET_GAP if lines else 0
+            lines.append((names[0].replace("_", " "), "bold", 0, top + 0.09, None))
+            top += 0.18
+        dataset = names[0]
+        values = [
+            f"epoch {value}" if key == "epoch" else str(value)
+            for key, value in zip(keys, names[1:], strict=True)
+        ]
+        text, weight, indent = (
+            (" · ".join(values), "normal", 0.1) if keys else (dataset.replace("_", " "), "bold", 0)
+        )
+        lines.append((text, weight, indent, top + row_height / 2, rows))
+        top += row_height
+    return lines, row_height
+
+
+def _frame(axes: Axes, height: float, highest: float) -> None:
+    """An axis in per cent that is a little wider than 0 to `highest`; rows are inches from the top."""
+    end = 100 if highest == 1 else min(100, max(20, 5 * np.ceil(100 * highest / 5 + 0.2)))
+    axes.set(xlim=(-0.03 * end, 1.03 * end), ylim=(height, 0), yticks=[])
+    axes.set_xticks(np.arange(0, end + 1, 25 if end > 60 else 20 if end > 40 else 10 if end > 20 else 5))
+    axes.spines["left"].set_visible(False)
+    axes.spines["bottom"].set_bounds(0, end)
+    axes.grid(axis="x")
+    axes.axvline(EXPECTED_CONTROL, color=ROLES["threshold"], linestyle=(0, (3, 1.6)), linewidth=0.7, zorder=1)
+
+
+def _points(axes: Axes, rows: pd.DataFrame, rate: str, middle: float, colour: str) -> None:
+    """Every seed's value and interval: the paper's rule above the middle, hollow; the matched rule below."""
+    for rule, direction, face in (("paper", -1, "white"), ("matched", 1, colour)):
+        of_rule = rows[rows["rule"] == rule].sort_values("seed")
+        y = middle + direction * SEED_STEP * (np.arange(len(of_rule)) + 0.5)
+        y = np.sort(y)
+        value, low, high = (100 * of_rule[f"{rate}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        axes.hlines(y, low, high, color=colour, linewidth=0.9, zorder=2)
+        axes.plot(value, y, "o", color=colour, markerfacecolor=face, markersize=3.6, zorder=3, clip_on=False)
+
+
+def _legend(figure: Figure, left: float) -> None:
+    def marker(face: str) -> Line2D:
+        return Line2D([], [], color=QUIET, marker="o", markersize=3.6, markerfacecolor=face, linewidth=0.9)
+
+    expected = Line2D([], [], color=ROLES["threshold"], linestyle=(0, (3, 1.6)), linewidth=0.7)
+    figure.legend(
+        [marker("white"), marker(QUIET), expected],
+        ["paper rule", "matched rule", f"{EXPECTED_CONTROL} %: expected control rate"],
+        loc="upper left",
+        bbox_to_anchor=(left / PAGE_WIDTH, 1 - 0.14 / figure.get_size_inches()[1]),
+        ncols=3,
+        labelcolor=INK,
+    )

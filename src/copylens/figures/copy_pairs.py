@@ -5,7 +5,6 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from copylens.figures import (
     FAINT,
@@ -17,6 +16,7 @@ from copylens.figures import (
     house_style,
     place,
     require,
+    stroke,
     write,
 )
 
@@ -24,7 +24,7 @@ COLUMNS = ("rank", "correlation", "called", "patient")
 # From "the training image is brighter" to "the synthetic image is brighter", in the roles' colours.
 DIFFERENCE = LinearSegmentedColormap.from_list(
     "difference",
-    ["#2E2463", ROLES["training"], "#B9B2D6", "#F7F6F5", "#EBBBAE", ROLES["synthetic"], "#7C2613"],
+    ["#2E2463", ROLES["training"], "#B9B2D6", "#F1EFEE", "#EBBBAE", ROLES["synthetic"], "#7C2613"],
 )
 
 # All in inches.
@@ -38,10 +38,10 @@ MAX_BODY = 9.4
 def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title: str) -> Figure:
     """One page of pairs: synthetic image, nearest training image, signed difference.
 
-    pairs: one row per pair, ordered by rank; rank (1 is the most similar), correlation, called ('copy' or 'no copy'
-        under the matched rule), patient (of the training image).
-    synthetic, training: float32 [pair, H, W] or [pair, D, H, W] in [0, 1], row by row as in `pairs`. Volumes are
-        shown as the mid slices across D, H and W.
+    pairs: one row per pair, ordered by rank; rank (1 is the most similar), correlation, called ('copy' or
+        'no copy' under the matched rule), patient (of the training image).
+    synthetic, training: float32 [pair, H, W] or [pair, D, H, W] in [0, 1], row by row as in `pairs`. Volumes
+        are shown as the mid slices across D, H and W.
     title: which network.
 
     Raises ValueError where columns are missing, there is no pair, or the arrays don't match the table.
@@ -91,8 +91,8 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title
 def _require_shapes(n_pairs: int, synthetic: np.ndarray, training: np.ndarray) -> None:
     if synthetic.shape != training.shape or len(synthetic) != n_pairs or synthetic.ndim not in (3, 4):
         raise ValueError(
-            f"pairs: {n_pairs} rows need synthetic and training images [{n_pairs}, H, W] or [{n_pairs}, D, H, W], "
-            f"not {list(synthetic.shape)} and {list(training.shape)}"
+            f"pairs: {n_pairs} rows need synthetic and training images [{n_pairs}, H, W] or "
+            f"[{n_pairs}, D, H, W], not {list(synthetic.shape)} and {list(training.shape)}"
         )
 
 
@@ -103,21 +103,24 @@ def _planes(image: np.ndarray) -> list[np.ndarray]:
     return [np.take(image, image.shape[axis] // 2, axis=axis) for axis in range(3)]
 
 
-def _show(figure: Figure, left: float, top: float, image: np.ndarray, scale: float, rows: int, shade: dict) -> None:
+def _show(
+    figure: Figure, left: float, top: float, image: np.ndarray, scale: float, rows: int, shade: dict
+) -> None:
     """The image's planes side by side, each centred in the height of the tallest."""
     for plane in _planes(image):
         height, width = plane.shape
         axes = place(figure, left, top + (rows - height) * scale / 2, width * scale, height * scale)
         axes.imshow(plane, aspect="auto", **shade)
         axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(visible=True, color=FAINT, linewidth=0.4)
+        # A white frame hides the pixel by which some viewers widen an image.
+        axes.spines[:].set(visible=True, color="white", linewidth=1.2)
         left += width * scale + GAP_OF_SLICES
 
 
 def _caption(figure: Figure, left: float, baseline: float, step: float, width: float, pair: tuple) -> None:
     is_copy = pair.called == "copy"
     write(figure, left, baseline, f"{pair.rank}", size=6.5, color=QUIET)
-    write(figure, left + width, baseline, f"{pair.correlation:.3f}", size=6.5, ha="right")
+    write(figure, left + width - 0.06, baseline, f"{pair.correlation:.3f}", size=6.5, ha="right")
     patient = fit(str(pair.patient), width, 6, keep="end")
     write(figure, left + step, baseline, patient, size=6, color=QUIET)
     colour, weight = (ROLES["synthetic"], "bold") if is_copy else (QUIET, "normal")
@@ -127,15 +130,13 @@ def _caption(figure: Figure, left: float, baseline: float, step: float, width: f
 def _footer(figure: Figure, limit: float) -> None:
     """The restriction on the left, the differences' colour bar on the right."""
     height = figure.get_size_inches()[1]
-    line = 1 - (height - FOOTER + 0.12) / height
-    edge = MARGIN / PAGE_WIDTH
-    figure.add_artist(Line2D([edge, 1 - edge], [line, line], color=FAINT, linewidth=0.5))
+    stroke(figure, MARGIN, height - FOOTER + 0.12, PAGE_WIDTH - 2 * MARGIN, color=FAINT, linewidth=0.5)
     write(figure, MARGIN, height - 0.24, "Restricted: shows training images", weight="bold")
-    axes = place(figure, PAGE_WIDTH - MARGIN - 1.9, height - 0.38, 1.5, 0.075)
+    axes = place(figure, PAGE_WIDTH - MARGIN - 1.62, height - 0.38, 1.5, 0.075)
     scale = ScalarMappable(Normalize(-limit, limit), DIFFERENCE)
     bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend="both", ticks=[-limit, 0, limit])
     bar.outline.set_linewidth(0.4)
     bar.outline.set_edgecolor(QUIET)
     bar.ax.set_xticklabels([f"−{limit:.2f}", "0", f"+{limit:.2f}"], size=6)
     bar.ax.tick_params(length=1.5, pad=1.5)
-    write(figure, PAGE_WIDTH - MARGIN - 2.05, height - 0.31, "synthetic − training", ha="right", size=6.5)
+    write(figure, PAGE_WIDTH - MARGIN - 1.72, height - 0.31, "synthetic − training", ha="right", size=6.5)
