@@ -32,12 +32,13 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/nearest_neighbours.py
 
-# The CUDA packages come with torch's CUDA build, not with the lock file.
-lock:
+# Two passes: what torch's CUDA build brings along is found in the first and left out of the second.
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --python-version 3.11
+lock: setup
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --python-version 3.11 \
-	    $(foreach package,torch triton $(shell sed -n 's/^\(nvidia-[a-z0-9-]*\|cuda-[a-z0-9-]*\)==.*/\1/p' requirements.lock),--no-emit-package $(package)) \
-	    --output-file requirements.lock
+	$(LOCK) --output-file .venv/everything.lock
+	$(LOCK) --output-file requirements.lock \
+	    $$(sed -nE 's/^((nvidia|cuda)-[a-z0-9-]+|triton|torch)==.*/--no-emit-package \1/p' .venv/everything.lock)
 
 clean:
 	rm -rf .snakemake results work

@@ -1,6 +1,10 @@
 """What several tests share: the tiny configuration, and the real images where they are at hand."""
 
 import os
+
+# Before torch is imported: one thread, whatever else the machine does.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from pathlib import Path
 
 import pytest

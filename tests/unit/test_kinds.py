@@ -227,7 +227,7 @@ def test_the_adversarial_term_trains_both_networks(tiny, data):
 
 def test_a_latent_that_cannot_be_halved_says_which_size_would_fit():
     assert halve([16, 12], 2, "grid") == [4, 3]
-    with pytest.raises(ValueError, match="grid: 16x10 can't be halved 2 times; .* multiple of 4, for example 16x8"):
+    with pytest.raises(ValueError, match=r"grid: 16x10 can't be halved 2 times; .* multiple of 4, for example 16x8"):
         halve([16, 10], 2, "grid")
 
 

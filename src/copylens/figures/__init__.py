@@ -14,7 +14,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from copylens.files import whole
 
@@ -92,8 +92,9 @@ def stroke(figure: Figure, left: float, top: float, width: float, **style) -> No
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Width of a line of text in inches."""
-    return TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight)).get_extents().width / 72
+    """Width of a line of text in inches, in the font of the style that is in force."""
+    font = FontProperties(size=size, weight=weight)
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
 def fit(text: str, inches: float, size: float, weight: str = "normal", keep: str = "start") -> str:

@@ -1,9 +1,11 @@
-"""Figures: PDFs repeat byte for byte, text is text, and nothing that is written overlaps or leaves the page."""
+"""Figures: PDFs repeat byte for byte, text is text, and nothing written overlaps or leaves the page."""
 
 import itertools
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -125,26 +127,41 @@ FIGURES = {
     ),
 }
 
+ONE_OF_EACH = ("six volumes", "one panel", "one data set", "negative losses")
+
+
+def shown_texts(figure):
+    """Every text on the page; matplotlib keeps, but doesn't draw, the labels of ticks beyond its axis."""
+    beyond = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            beyond |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+    return [
+        text
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and text not in beyond
+    ]
+
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_text_stays_on_the_page_and_apart(name):
     figure = FIGURES[name]()
+    figure.set_dpi(600)  # on a coarse grid letters are wider than in a PDF
     figure.draw_without_rendering()
     page = figure.bbox
     boxes = []
-    for text in figure.findobj(Text):
-        if not text.get_visible() or not text.get_text().strip():
-            continue
+    for text in shown_texts(figure):
         box = text.get_window_extent()
         inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= page.width and box.y1 <= page.height
         assert inside, f"{text.get_text()!r} leaves the page"
-        boxes.append((box.padded(-0.5), text.get_text()))
+        boxes.append((box.padded(-3), text.get_text()))
     overlapping = [(a[1], b[1]) for a, b in itertools.combinations(boxes, 2) if a[0].overlaps(b[0])]
     assert not overlapping
     assert boxes
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_pdf_repeats_and_embeds_truetype(name, tmp_path):
     for copy in ("first", "second"):
         save(FIGURES[name](), tmp_path / f"{copy}.pdf")
@@ -156,19 +173,12 @@ def test_pdf_repeats_and_embeds_truetype(name, tmp_path):
 
 
 def test_pdf_repeats_in_another_process(tmp_path):
-    script = (
-        "import sys; sys.path[:0] = sys.argv[2:]; import test_figures as t;"
-        "t.save([draw() for draw in t.FIGURES.values()], sys.argv[1])"
-    )
-    paths = [str(path) for path in sys.path if path]
-    here = str(__file__).rpartition("/")[0]
+    script = "import sys; import test_figures as t; t.save([t.FIGURES[name]() for name in t.ONE_OF_EACH], sys.argv[1])"
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     for hash_seed in ("1", "2"):
-        target = tmp_path / f"{hash_seed}.pdf"
-        subprocess.run(
-            [sys.executable, "-c", script, str(target), here, *paths],
-            check=True,
-            env={"PYTHONHASHSEED": hash_seed, "HOME": str(tmp_path)},
-        )
+        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": hash_seed}
+        target = str(tmp_path / f"{hash_seed}.pdf")
+        subprocess.run([sys.executable, "-c", script, target], check=True, env=environment)
     assert (tmp_path / "1.pdf").read_bytes() == (tmp_path / "2.pdf").read_bytes()
 
 
@@ -184,7 +194,7 @@ def test_failed_save_leaves_the_old_file(tmp_path):
     path.write_text("old")
     with pytest.raises(ValueError, match="no figure"):
         save([], path)
-    with pytest.raises((AttributeError, TypeError, ValueError)):
+    with pytest.raises(ValueError, match="figure"):
         save([FIGURES["one loss"](), "not a figure"], path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["figure.pdf"]
