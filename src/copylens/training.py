@@ -8,6 +8,7 @@ import hashlib
 import math
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +124,8 @@ def fit(
     validation images, which go through the module's `validation_step`, the weights of the best `validation_loss` are
     kept. `work` is removed at the end.
     """
+    # Lightning's: the directory is `work`, which holds identity.yaml; and its own use of a deprecated function.
+    warnings.filterwarnings("ignore", r"Checkpoint directory .* exists|`isinstance\(treespec", module="lightning")
     settings = module.settings["training"]
     last = _open_work(work, identity)
     n_chunks = math.ceil(settings["steps"] / settings["checkpoint_every"])
@@ -131,7 +134,7 @@ def fit(
     batches = Batches(len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"], seed)
     history = History(chunk_steps, settings["steps"])
     saver = ModelCheckpoint(work, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
-    callbacks = [Reseed(seed), history, saver]
+    callbacks = [Reseed(seed), history]
     if validation_BC is not None:
         best = ModelCheckpoint(
             work,
@@ -141,6 +144,7 @@ def fit(
             save_weights_only=True,
         )
         callbacks.append(best)
+    callbacks.append(saver)  # after `best`, whose state it keeps
     if sys.stdout.isatty():
         callbacks.append(TQDMProgressBar())
     trainer = lightning.Trainer(

@@ -73,9 +73,7 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
     """New axes, `left` and `top` in inches from the page's upper left corner."""
     page_width, page_height = figure.get_size_inches()
     bottom = page_height - top - height
-    return figure.add_axes(
-        (left / page_width, bottom / page_height, width / page_width, height / page_height)
-    )
+    return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
 
 
 def write(figure: Figure, left: float, top: float, text: str, **style) -> None:

@@ -57,8 +57,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     keys = _distinguishing(scores)
     lines, row_height = _lines(scores, keys)
     labels_width = (
-        min(max(text_width(text, 7, weight) + indent for text, weight, indent, *_ in lines), MAX_LABELS)
-        + 0.12
+        min(max(text_width(text, 7, weight) + indent for text, weight, indent, *_ in lines), MAX_LABELS) + 0.12
     )
     height = lines[-1][3] + row_height / 2
     figure = blank_page(PAGE_WIDTH, HEADER + height + FOOTER)
@@ -117,12 +116,9 @@ def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
             top += 0.18
         dataset = names[0]
         values = [
-            f"epoch {value}" if key == "epoch" else str(value)
-            for key, value in zip(keys, names[1:], strict=True)
+            f"epoch {value}" if key == "epoch" else str(value) for key, value in zip(keys, names[1:], strict=True)
         ]
-        text, weight, indent = (
-            (" · ".join(values), "normal", 0.1) if keys else (dataset.replace("_", " "), "bold", 0)
-        )
+        text, weight, indent = (" · ".join(values), "normal", 0.1) if keys else (dataset.replace("_", " "), "bold", 0)
         lines.append((text, weight, indent, top + row_height / 2, rows))
         top += row_height
     return lines, row_height

@@ -103,9 +103,7 @@ def _planes(image: np.ndarray) -> list[np.ndarray]:
     return [np.take(image, image.shape[axis] // 2, axis=axis) for axis in range(3)]
 
 
-def _show(
-    figure: Figure, left: float, top: float, image: np.ndarray, scale: float, rows: int, shade: dict
-) -> None:
+def _show(figure: Figure, left: float, top: float, image: np.ndarray, scale: float, rows: int, shade: dict) -> None:
     """The image's planes side by side, each centred in the height of the tallest."""
     for plane in _planes(image):
         height, width = plane.shape

@@ -67,18 +67,14 @@ def draw(correlations: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     titles = {panel: wrap(panel, width, 7.5, "bold") for panel in panels}
     table = TITLE + TITLE_LINE * (max(map(len, titles.values())) - 1)
     row_height = table + height + BELOW
-    figure = blank_page(
-        LABELS + n_columns * width + (n_columns - 1) * GAP + RIGHT, n_rows * row_height + FOOT
-    )
+    figure = blank_page(LABELS + n_columns * width + (n_columns - 1) * GAP + RIGHT, n_rows * row_height + FOOT)
 
     for number, panel in enumerate(panels):
         row, column = divmod(number, n_columns)
         left, top = LABELS + column * (width + GAP), row * row_height
         rules = thresholds[thresholds["panel"] == panel].set_index("rule")
         if set(rules.index) != set(RULE_LINES):
-            raise ValueError(
-                f"thresholds: panel {panel!r} needs one row for each rule: {', '.join(RULE_LINES)}"
-            )
+            raise ValueError(f"thresholds: panel {panel!r} needs one row for each rule: {', '.join(RULE_LINES)}")
         _table(figure, left, top + table - TITLE, titles[panel], rules)
         axes = place(figure, left, top + table, width, height)
         values = correlations[correlations["panel"] == panel].groupby("group")["correlation"]
@@ -138,9 +134,7 @@ def _ridge(axes: Axes, values: np.ndarray, base: float, group: str, tau: float) 
     x = np.union1d(np.linspace(low, high, 400), min(tau, high))
     bandwidth = SMOOTHING * (high - low)
     # No correlation exceeds 1: what the kernel would put there is folded back.
-    density = sum(
-        np.exp(-0.5 * ((x[:, None] - at) / bandwidth) ** 2).sum(axis=1) for at in (values, 2 - values)
-    )
+    density = sum(np.exp(-0.5 * ((x[:, None] - at) / bandwidth) ** 2).sum(axis=1) for at in (values, 2 - values))
     y = base + 0.86 * density / density.max()
     colour, style = GROUPS[group], (0, (2.2, 1.2)) if group.endswith("decoded") else "solid"
     axes.fill_between(x, base, y, where=x <= tau, color=colour, alpha=0.22, linewidth=0)

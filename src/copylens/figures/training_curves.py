@@ -53,11 +53,7 @@ def draw(losses: pd.DataFrame) -> Figure:
     cell = (PAGE_WIDTH - 2 * MARGIN) / max(n_columns, 2)
     entries = _legend_entries(names)
     legend_height = entries[-1][1] + 0.32
-    blocks = [
-        (panel, networks[at : at + n_columns])
-        for panel in panels
-        for at in range(0, len(networks), n_columns)
-    ]
+    blocks = [(panel, networks[at : at + n_columns]) for panel in panels for at in range(0, len(networks), n_columns)]
     width = cell - TICKS - GAP
     titles = {network: wrap(network, width, 7) for network in networks}
     above = NETWORK_LINE * max(map(len, titles.values()))

@@ -99,12 +99,8 @@ FIGURES = {
     "six volumes": lambda: copy_pairs.draw(*pairs(6, (8, 16, 12)), "knee mr · ldm"),
     "one panel": lambda: nearest_correlations.draw(*correlations(["chest xray · ldm"])),
     "thresholds coincide": lambda: nearest_correlations.draw(*correlations(["a", LONG], apart=0.0)),
-    "thresholds nearly coincide": lambda: nearest_correlations.draw(
-        *correlations(["a", "b", "c"], apart=1e-4)
-    ),
-    "thresholds near 1": lambda: nearest_correlations.draw(
-        *correlations(["a", "b"], apart=-0.002, centre=2.5)
-    ),
+    "thresholds nearly coincide": lambda: nearest_correlations.draw(*correlations(["a", "b", "c"], apart=1e-4)),
+    "thresholds near 1": lambda: nearest_correlations.draw(*correlations(["a", "b"], apart=-0.002, centre=2.5)),
     "thresholds below the images": lambda: nearest_correlations.draw(*correlations(["a", "b"], apart=-1.2)),
     "twelve panels": lambda: nearest_correlations.draw(
         *correlations([f"{LONG} · ldm · number {number}" for number in range(12)])
@@ -121,7 +117,9 @@ FIGURES = {
     "one loss": lambda: training_curves.draw(losses(["chest xray"], ["ldm"], ["loss"])),
     "negative losses": lambda: training_curves.draw(losses(["chest xray"], ["gan"], low=-0.5)),
     "nearly constant losses": lambda: training_curves.draw(losses(["chest xray"], ["ldm"], low=50)),
-    "tiny losses": lambda: training_curves.draw(losses(["chest xray"], ["ldm"], low=1e-9)),
+    "tiny losses": lambda: training_curves.draw(
+        losses(["chest xray"], ["ldm"]).assign(value=lambda table: 3e-9 * table["value"])
+    ),
     "six networks": lambda: training_curves.draw(
         losses(["a", LONG], [f"{LONG} · {number}" for number in range(6)], [f"{LONG}_{n}" for n in range(9)])
     ),
@@ -131,16 +129,14 @@ ONE_OF_EACH = ("six volumes", "one panel", "one data set", "negative losses")
 
 
 def shown_texts(figure):
-    """Every text on the page; matplotlib keeps, but doesn't draw, the labels of ticks beyond its axis."""
+    """Every text on the page; matplotlib keeps, but doesn't draw, the labels of ticks beyond an axis."""
     beyond = set()
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
             beyond |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
     return [
-        text
-        for text in figure.findobj(Text)
-        if text.get_visible() and text.get_text().strip() and text not in beyond
+        text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip() and text not in beyond
     ]
 
 
