@@ -10,12 +10,17 @@ from copylens.files import read_array, read_arrays, read_table
 PAIRS_2D, PAIRS_3D = 24, 6
 
 
-def run_label(run: dict) -> str:
-    """A comparison in words: data set, network, and what of variant and detector isn't the plain case."""
-    parts = [run["dataset"].replace("_", " "), run["model"]]
-    if run["variant"] != "base":
-        parts.append(run["variant"])
-    return " · ".join(parts)
+def run_labels(runs: list[dict]) -> list[str]:
+    """Each comparison in words: data set, network, its variant if it isn't base, the detector if there are several."""
+    several = len({run["detector"] for run in runs}) > 1
+    return [
+        " · ".join(
+            [run["dataset"].replace("_", " "), run["model"]]
+            + [run["variant"]] * (run["variant"] != "base")
+            + [run["detector"]] * several
+        )
+        for run in runs
+    ]
 
 
 def copy_pairs(
@@ -63,9 +68,8 @@ def nearest_correlations(
         "control, decoded": "control_decoded",
     }
     correlations, thresholds = [], []
-    for run, path in zip(runs, nearest, strict=True):
+    for run, panel, path in zip(runs, run_labels(runs), nearest, strict=True):
         arrays = read_arrays(path)
-        panel = run_label(run)
         for group, name in groups.items():
             values = arrays[f"{name}_to_train_correlation"][:, 0]
             correlations.append(pd.DataFrame({"panel": panel, "group": group, "correlation": values}))

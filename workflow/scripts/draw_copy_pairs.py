@@ -9,7 +9,8 @@ with job(snakemake.log[0], snakemake.threads):
 
     scores = read_table(snakemake.input.scores)
     pages = []
-    for number, run in enumerate(snakemake.params.runs):
+    runs = snakemake.params.runs
+    for number, (run, label) in enumerate(zip(runs, figure_tables.run_labels(runs), strict=True)):
         paths = [snakemake.input[name][number] for name in ("nearest", "samples", "images", "scans")]
-        pages.append(copy_pairs.draw(*figure_tables.copy_pairs(run, scores, *paths), figure_tables.run_label(run)))
+        pages.append(copy_pairs.draw(*figure_tables.copy_pairs(run, scores, *paths), label))
     save(pages, snakemake.output.figure)
