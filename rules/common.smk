@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 # Scripts and cluster jobs find the library in this checkout, installed or not.
 LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
 from copylens import spec
 
