@@ -15,9 +15,9 @@ FIGURES = ("copies_by_dataset", "copy_pairs", "nearest_correlations", "training_
 
 def snakemake(folder: Path, config: Path, *arguments: str, data: Path | None = None) -> str:
     """Run the workflow with results in `folder`; its output."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(config), "--cores", "2", "--set-threads", "train_model=1", "train_detector=1"]
-    command += ["draw_samples=1", "--rerun-triggers", "mtime", "params", "input", *arguments]
+    command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(config), "--cores", "2"]
+    command += ["--set-threads", "train_model=1", "train_detector=1", "draw_samples=1"]
     environment = os.environ | ({"COPYLENS_DATA": str(data)} if data else {})
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
