@@ -15,7 +15,7 @@
 
 
 # `--configfile configs/<name>.yaml` takes the place of config.yaml; the two aren't mixed.
-if not config:
+if not workflow.config_settings.configfiles:
 
     configfile: "config.yaml"
 
@@ -29,7 +29,6 @@ include: "rules/common.smk"
 localrules:
     all,
     split_patients,
-    score_copies,
     draw_copy_pairs,
     draw_nearest_correlations,
     draw_copies_by_dataset,

@@ -26,10 +26,6 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-MODEL = "results/models/{dataset}/{model}/{variant}/seed{seed}/"
-RUN = "{dataset}/{detector}/{model}/{variant}/seed{seed}/"
-
-
 def code(*names):
     """Library files that hold a stage's maths, as inputs: an edit reruns the stage, a touch doesn't."""
     folder = os.path.relpath(os.path.join(LIBRARY, "copylens"))
@@ -37,12 +33,13 @@ def code(*names):
 
 
 def reader_code(wildcards):
-    return code("scans.py", f"readers/{config['datasets'][wildcards.dataset]['reader']}.py") + phantom_code(wildcards)
+    reader = config["datasets"][wildcards.dataset]["reader"]
+    return code("scans.py", "readers/__init__.py", f"readers/{reader}.py") + phantom_code(wildcards)
 
 
 def phantom_code(wildcards):
     anatomy = config["datasets"][wildcards.dataset].get("anatomy")
-    return code(f"phantoms/{anatomy}.py") if anatomy else []
+    return code("phantoms/__init__.py", f"phantoms/{anatomy}.py") if anatomy else []
 
 
 def model_code(wildcards):
@@ -87,11 +84,7 @@ def autoencoder_weights(wildcards):
     if below is None:
         return []
     model, variant = below
-    return [
-        f"{MODEL}weights.safetensors".format(
-            dataset=wildcards.dataset, model=model, variant=variant, seed=wildcards.seed
-        )
-    ]
+    return [f"results/models/{wildcards.dataset}/{model}/{variant}/seed{wildcards.seed}/weights.safetensors"]
 
 
 def interval_settings(wildcards):

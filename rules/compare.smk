@@ -78,7 +78,7 @@ rule compare_to_training:
         reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
         splits="results/data/{dataset}/splits.tsv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
-        code=code("similarity.py"),
+        code=code("similarity.py", "splits.py"),
     output:
         nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz",
     log:

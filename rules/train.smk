@@ -7,6 +7,7 @@ rule train_model:
         splits="results/data/{dataset}/splits.tsv",
         autoencoder=autoencoder_weights,
         code=model_code,
+        split_code=code("splits.py"),
     output:
         weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",

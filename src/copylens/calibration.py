@@ -9,7 +9,8 @@ paper rule (Dar et al., arXiv 2402.01054v3, Methods)
 matched rule
     copies: tau = 95th percentile over v in V of max_t rho(v, t), which has the candidates of max_t rho(s, t).
     memorized: the chance that a random |V|-subset of S holds a sample nearer to t than the paper's tau,
-    1 - C(|S| - k_t, |V|) / C(|S|, |V|) with k_t such samples in S, averaged over T.
+    1 - C(|S| - k_t, |V|) / C(|S|, |V|) with k_t such samples in S, averaged over T. For a patient the maxima are over
+    all their images, in tau as in k. Where S is smaller than V, |S| of V set tau and |S| samples are released.
 
 S has been through a decoder and V has not. Where the network has a decoder, the matched rule calibrates on V as it is
 and on decode(encode(V)), and takes the larger threshold.
@@ -18,12 +19,20 @@ and on decode(encode(V)), and takes the larger threshold.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.stats import hypergeom
 
-from copylens.similarity import count_above
+from copylens.similarity import count_above, nearest
 
 PERCENTILE = 95
-RATES = ("copies", "memorized", "patients_memorized", "control_rate", "control_rate_decoded", "tau")
+RATES = (
+    "copies",
+    "memorized",
+    "patients_memorized",
+    "control_rate",
+    "control_rate_decoded",
+    "tau",
+    "tau_memorized",
+)
 
 
 @dataclass(frozen=True)
@@ -53,66 +62,75 @@ class Patients:
 def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
     """Chance that `n_released` of `n_synthetic` samples, drawn without replacement, hold one of k marked ones.
 
-    1 - C(n_synthetic - k, n_released) / C(n_synthetic, n_released), for each entry of `k`. Exact; releasing more than
-    there are is releasing all.
+    1 - C(n_synthetic - k, n_released) / C(n_synthetic, n_released), for each entry of `k`. Exact. Raises ValueError for
+    more released samples than there are.
     """
-    n_released = min(n_released, n_synthetic)
-    unmarked = n_synthetic - np.asarray(k)
-    possible = unmarked >= n_released
-    left = np.where(possible, unmarked, n_released)
-    log_missed = _log_binomial(left, n_released) - _log_binomial(np.asarray(n_synthetic), n_released)
-    return np.where(possible, -np.expm1(log_missed), 1.0)
+    if n_released > n_synthetic:
+        raise ValueError(f"exposure: {n_released} samples can't be released, there are {n_synthetic}")
+    of_count = 1 - hypergeom.pmf(0, n_synthetic, np.arange(n_synthetic + 1), n_released)
+    return of_count[k]
 
 
 def score(
-    maxima: Maxima, patients: Patients, training: np.ndarray, synthetic: np.ndarray, draws: int, seed: int
+    maxima: Maxima, patients: Patients, sets: dict[str, np.ndarray], draws: int, seed: int
 ) -> dict[str, dict[str, float]]:
     """Rates of both rules: {rule: {rate, rate_low, rate_high}} for every name in `RATES`.
 
-    `training` and `synthetic` are standardised embeddings. Intervals are 95 % percentile intervals of `draws`
+    `sets` are the standardised embeddings behind the maxima, by name (see `similarity.embedding_sets`). `tau` is the
+    threshold of copies, `tau_memorized` that of memorized images. Intervals are 95 % percentile intervals of `draws`
     bootstraps that resample patients of T, V and H, and samples of S. Resampled are the images that a percentile or a
     rate runs over; the sets that maxima are taken over stay whole, because a maximum over a resampled, hence smaller,
     set would be a smaller maximum.
     """
     weights = _bootstrap_weights(maxima, patients, draws, np.random.default_rng([seed, 3]))
-    both = (maxima.train_to_calibration, maxima.train_to_calibration_decoded)
-    tau_paper = _thresholds(both[:1], weights["train"])
-    tau_memorized = _thresholds(both, weights["train"])
-    tau_copies = _thresholds((maxima.calibration_to_train, maxima.calibration_decoded_to_train), weights["calibration"])
-    patient_weights = np.stack([_group_max(row, patients.train) for row in weights["train"]])
+    of_patient = np.stack([_group_max(row, patients.train) for row in weights["train"]])
     nearest_of_patient = _group_max(maxima.train_to_synthetic, patients.train)
-
+    tau_paper = _thresholds([maxima.train_to_calibration], weights["train"])
+    tau_copies = _thresholds([maxima.calibration_to_train, maxima.calibration_decoded_to_train], weights["calibration"])
     rules = {
         "paper": {
             "tau": tau_paper,
+            "tau_memorized": tau_paper,
             "copies": _shares(maxima.synthetic_to_train, tau_paper, weights["synthetic"]),
             "memorized": _shares(maxima.train_to_synthetic, tau_paper, weights["train"]),
-            "patients_memorized": _shares(nearest_of_patient, tau_paper, patient_weights),
+            "patients_memorized": _shares(nearest_of_patient, tau_paper, of_patient),
         },
         "matched": {
             "tau": tau_copies,
             "copies": _shares(maxima.synthetic_to_train, tau_copies, weights["synthetic"]),
         },
     }
+    n_released = min(len(sets["calibration"]), len(sets["synthetic"]))
+    held_out = _train_to_released(maxima, sets, n_released, np.random.default_rng([seed, 4]))
     for name, groups, of_group in (
-        ("memorized", np.arange(len(training)), weights["train"]),
-        ("patients_memorized", patients.train, patient_weights),
+        ("memorized", np.arange(len(patients.train)), weights["train"]),
+        ("patients_memorized", patients.train, of_patient),
     ):
-        order = np.argsort(tau_memorized, kind="stable")
+        taus = _thresholds([_group_max(values, groups) for values in held_out], of_group)
+        order = np.argsort(taus, kind="stable")
         counts = np.empty((groups.max() + 1, len(order)), dtype=np.int64)
-        counts[:, order] = count_above(groups, training, synthetic, tau_memorized[order])
-        exposed = exposure(counts, len(synthetic), len(maxima.calibration_to_train))  # exposed[group, draw]
-        rules["matched"][name] = np.array(
-            [np.average(exposed[:, draw], weights=of_group[draw]) for draw in range(len(order))]
-        )
+        counts[:, order] = count_above(groups, sets["train"], sets["synthetic"], taus[order])
+        exposed = exposure(counts, len(sets["synthetic"]), n_released)  # exposed[group, draw]
+        rules["matched"][name] = (exposed.T * of_group).sum(axis=1) / of_group.sum(axis=1)
+        rules["matched"].setdefault("tau_memorized", taus)
     for rates in rules.values():
         rates["control_rate"] = _shares(maxima.control_to_train, rates["tau"], weights["control"])
         rates["control_rate_decoded"] = _shares(maxima.control_decoded_to_train, rates["tau"], weights["control"])
     return {rule: _with_intervals(rates) for rule, rates in rules.items()}
 
 
+def _train_to_released(maxima: Maxima, sets: dict[str, np.ndarray], n_released: int, generator) -> list[np.ndarray]:
+    """Each training image's maximum over `n_released` calibration images, as they are and (if there) decoded."""
+    if n_released == len(sets["calibration"]):
+        held_out = [maxima.train_to_calibration, maxima.train_to_calibration_decoded]
+        return [values for values in held_out if len(values)]
+    chosen = generator.permutation(len(sets["calibration"]))[:n_released]
+    candidates = [sets[name][chosen] for name in ("calibration", "calibration_decoded") if len(sets[name])]
+    return [nearest(sets["train"], of_set, 1)[0][:, 0] for of_set in candidates]
+
+
 def _bootstrap_weights(maxima: Maxima, patients: Patients, draws: int, generator) -> dict[str, np.ndarray]:
-    """How often each image counts, int64 [1 + draws, image] by set. Row 0 is the data as they are."""
+    """How often each image counts, int32 [1 + draws, image] by set. Row 0 is the data as they are."""
     weights = {}
     for name, of_image in (
         ("train", patients.train),
@@ -122,11 +140,11 @@ def _bootstrap_weights(maxima: Maxima, patients: Patients, draws: int, generator
     ):
         n = of_image.max() + 1
         times = generator.multinomial(n, np.full(n, 1 / n), size=draws)  # times[draw, patient]
-        weights[name] = np.concatenate([np.ones((1, len(of_image)), np.int64), times[:, of_image]])
+        weights[name] = np.concatenate([np.ones((1, len(of_image)), np.int32), times[:, of_image].astype(np.int32)])
     return weights
 
 
-def _thresholds(sets: tuple[np.ndarray, ...], weights: np.ndarray) -> np.ndarray:
+def _thresholds(sets: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """The largest of the sets' 95th percentiles, float64 [draw]; an empty set doesn't count."""
     return np.max(
         [[np.percentile(np.repeat(values, times), PERCENTILE) for times in weights] for values in sets if len(values)],
@@ -157,7 +175,3 @@ def _with_intervals(rates: dict[str, np.ndarray]) -> dict[str, float]:
         value = rates[name][0]
         row |= {name: value, f"{name}_low": np.fmin(low, value), f"{name}_high": np.fmax(high, value)}
     return row
-
-
-def _log_binomial(n: np.ndarray, k: int) -> np.ndarray:
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

@@ -73,7 +73,7 @@ def nearest_correlations(
         for group, name in groups.items():
             values = arrays[f"{name}_to_train_correlation"][:, 0]
             correlations.append(pd.DataFrame({"panel": panel, "group": group, "correlation": values}))
-        rows = _of_run(scores, run)[["rule", "tau", "copies", "control_rate"]]
+        rows = _of_run(scores, run)[["rule", "tau", "copies", "control_rate", "control_rate_decoded"]]
         thresholds.append(rows.assign(panel=panel))
     return pd.concat(correlations, ignore_index=True), pd.concat(thresholds, ignore_index=True)
 

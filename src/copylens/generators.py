@@ -1,6 +1,7 @@
 """Train one generative network, load it again, and draw images from it. Knows no network by name."""
 
 import hashlib
+import shutil
 from importlib import import_module
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from copylens import training
-from copylens.files import read_array, read_table, read_yaml, whole, write_array, write_table, write_yaml
+from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_array, write_table, write_yaml
 from copylens.splits import rows_of, training_rows
 
 
@@ -25,9 +26,9 @@ def train_model(
 ) -> None:
     """Train the network that `settings` describe on T and write its four files into `folder`.
 
-    weights.safetensors; spec.yaml (settings, seed, grid, and the upstream's spec); losses.csv (step, passes over T,
-    name, value); training_rows.tsv (scan, patient, row in images.npy), exactly what the network saw. `upstream` is the
-    folder of the autoencoder whose latents it works on.
+    weights.safetensors; spec.yaml (settings, seed, grid); losses.csv (step, epoch: images seen over |T|, name, value);
+    training_rows.tsv (scan, patient, row in images.npy), exactly what the network saw. `upstream` is the folder of the
+    autoencoder whose latents it works on.
     """
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
@@ -41,19 +42,18 @@ def train_model(
     identity = {
         "settings": settings,
         "seed": seed,
-        "data": hashlib.sha256(images_BC.numpy().tobytes()).hexdigest(),
-        "upstream": _checksum(upstream / "weights.safetensors") if upstream else None,
-        "code": [_checksum(Path(module_.__file__)) for module_ in (training, family)],
+        "data": hashlib.sha256(images_BC.numpy()).hexdigest(),
+        "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
+        "code": [file_checksum(Path(module_.__file__)) for module_ in (training, family)],
     }
     losses = training.fit(module, images_BC, seed, work, identity)
-    training_of = settings["training"]
-    per_pass = max(1, len(rows) // min(training_of["batch_size"], len(rows)))
-    losses.insert(1, "epoch", losses["step"] // per_pass)
+    losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
     save_module(module, folder / "weights.safetensors")
     write_yaml({"settings": settings, "seed": seed, "grid": grid}, folder / "spec.yaml")
     write_table(losses, folder / "losses.csv")
     table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
     write_table(table, folder / "training_rows.tsv")
+    shutil.rmtree(work)
 
 
 def load_model(folder: Path, upstream: Path | None = None) -> training.TrainedModule:
@@ -76,12 +76,18 @@ def draw_samples(
 ) -> None:
     """Write S, float32 [n_samples, *grid], and decode(encode(x)) for x in V and H, float32 [V then H, *grid].
 
-    The second file has no rows for a network without an autoencoder.
+    The second file has no rows for a network without an autoencoder. ValueError if a sample holds NaN or infinity.
     """
     module = load_model(folder, upstream)
     spec = read_yaml(folder / "spec.yaml")
     family = _family(spec["settings"]["kind"])
     drawn = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
+    broken = int((~torch.isfinite(drawn)).flatten(1).any(dim=1).sum())
+    if broken:
+        raise ValueError(
+            f"{samples_path}: {broken} of {len(drawn)} samples hold values that are not finite, so the training went "
+            "astray; lower the model's training.learning_rate"
+        )
     splits = read_table(splits_path)
     held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
     reconstructed = torch.empty(0, 1, *spec["grid"])
@@ -93,8 +99,9 @@ def draw_samples(
 
 def as_batch(images: np.ndarray) -> torch.Tensor:
     """[B, *grid] -> [B, 1, *grid], float32."""
-    # A copy, because a memory-mapped array can't be written and torch can't say so.
-    return torch.from_numpy(np.array(images, dtype=np.float32))[:, None]
+    array = np.asarray(images, dtype=np.float32)
+    # A copy of what is memory-mapped, because that can't be written and torch can't say so.
+    return torch.from_numpy(array if array.flags.writeable else array.copy())[:, None]
 
 
 def save_module(module: training.TrainedModule, path: Path) -> None:
@@ -105,7 +112,3 @@ def save_module(module: training.TrainedModule, path: Path) -> None:
 
 def _family(kind: str):
     return import_module(f"copylens.models.{kind}")
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

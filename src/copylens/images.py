@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from copylens.files import read_table, whole
+from copylens.readers import Image
 from copylens.scans import find_scans, load_scan, reader_of
 
 
@@ -27,12 +28,14 @@ def gather_images(listing: dict, imaging: dict, table_path: Path, array_path: Pa
             if reader.checksum(root, scan, listing) != expected:
                 raise ValueError(f"{scan.source}: changed since {table_path} was written; list the scans again")
             image = load_scan(reader, root, scan, listing)
-            if image.ndim != len(grid):
+            if image.pixels.ndim != len(grid):
                 raise ValueError(
-                    f"{scan.source}: has {image.ndim} axes {image.shape}, but the grid {list(grid)} has {len(grid)}; "
-                    "one data set holds either 2D or 3D images"
+                    f"{scan.source}: has {image.pixels.ndim} axes {image.pixels.shape}, "
+                    f"but the grid {list(grid)} has {len(grid)}; one data set holds either 2D or 3D images"
                 )
             images[row] = scale(resample(image), imaging["scaling"])
+            if images[row].min() == images[row].max():
+                raise ValueError(f"{scan.source}: nothing is left of it after scaling; the key scaling must suit it")
         images.flush()
         del images
 
@@ -49,20 +52,25 @@ def scale(image: np.ndarray, scaling: dict) -> np.ndarray:
 
 
 def _resampler(grid: tuple[int, ...], fit: str):
-    """[*any shape] -> [*grid] by MONAI. `pad` and `crop` keep the proportions, `stretch` doesn't."""
+    """Image -> [*grid] by MONAI. `pad` and `crop` keep the body's proportions, `stretch` doesn't.
+
+    The grid's cells are cubes to them: what was 1 x 1 x 4 mm a pixel is four times as long in the third axis.
+    """
     import torch
     from monai.transforms import CenterSpatialCrop, Resize, SpatialPad
 
     resize = Resize(grid, mode="trilinear" if len(grid) == 3 else "bilinear", anti_aliasing=True)
 
-    def resample(image: np.ndarray) -> np.ndarray:
-        channel_first = torch.from_numpy(np.ascontiguousarray(image))[None]
-        ratios = [size / target for size, target in zip(image.shape, grid, strict=True)]
+    def resample(image: Image) -> np.ndarray:
+        channel_first = torch.from_numpy(np.ascontiguousarray(image.pixels))[None]
+        # How much of the body a grid cell would hold along each axis, if the image just filled the grid.
+        axes = list(zip(image.pixels.shape, image.spacing, grid, strict=True))
+        cells = [size * spacing / target for size, spacing, target in axes]
         if fit == "pad":
-            shape = [round(max(ratios) * target) for target in grid]
-            channel_first = SpatialPad(shape, value=float(image.min()))(channel_first)
+            shape = [max(size, round(max(cells) * target / spacing)) for size, spacing, target in axes]
+            channel_first = SpatialPad(shape, value=float(image.pixels.min()))(channel_first)
         elif fit == "crop":
-            shape = [max(1, round(min(ratios) * target)) for target in grid]
+            shape = [min(size, max(1, round(min(cells) * target / spacing))) for size, spacing, target in axes]
             channel_first = CenterSpatialCrop(shape)(channel_first)
         return np.asarray(resize(channel_first)[0], dtype=np.float32)
 

@@ -15,7 +15,7 @@ def job(log: str, threads: int) -> Iterator[None]:
     """Run the body with `threads` threads and its output in the file `log`.
 
     Import numeric libraries inside the body: they read the number of threads when they are imported.
-    A ValueError, which is a user's mistake, ends the process with one line on stderr; the log has the traceback.
+    A ValueError, which is a user's mistake, ends the process with one line on stderr; the log has every traceback.
     """
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     Path(log).parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +23,9 @@ def job(log: str, threads: int) -> Iterator[None]:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
-        except ValueError as error:
+        except Exception as error:
             traceback.print_exc(file=file)
+            if not isinstance(error, ValueError):
+                raise
             print(f"copylens: {error}", file=sys.stderr)
             raise SystemExit(1) from None

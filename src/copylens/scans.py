@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from copylens.files import write_table
-from copylens.readers import Scan
+from copylens.readers import Image, Scan
 
 
 def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
@@ -21,7 +21,8 @@ def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
 def list_scans(settings: dict, table_path: Path) -> None:
     """Write scans.tsv: columns scan, patient (both pseudonyms), shape (before resampling), checksum of the source.
 
-    Patients are numbered in the order of a hash of their id, so that a number tells nothing about the id.
+    Patients are numbered in the order of a hash of their id, so that a number shows nothing of the id. Whoever has the
+    list of ids could compute the numbers again: a pseudonym isn't anonymous.
     Every scan is opened: a damaged file is found here, before anything is computed. Raises ValueError naming the file.
     """
     reader = reader_of(settings)
@@ -36,7 +37,7 @@ def list_scans(settings: dict, table_path: Path) -> None:
             {
                 "scan": f"scan_{number:06d}",
                 "patient": pseudonyms[scan.patient],
-                "shape": "x".join(map(str, image.shape)),
+                "shape": "x".join(map(str, image.pixels.shape)),
                 "checksum": reader.checksum(root, scan, settings),
             }
         )
@@ -48,11 +49,12 @@ def reader_of(settings: dict):
     return import_module(f"copylens.readers.{settings['reader']}")
 
 
-def load_scan(reader, root: Path, scan: Scan, settings: dict) -> np.ndarray:
+def load_scan(reader, root: Path, scan: Scan, settings: dict) -> Image:
     """One image in the source's own units; ValueError naming the file if there is nothing in it to work with."""
     image = reader.load(root, scan, settings)
-    if not np.isfinite(image).all():
+    if not np.isfinite(image.pixels).all():
         raise ValueError(f"{scan.source}: holds values that are not finite (NaN or infinite)")
-    if image.min() == image.max():
-        raise ValueError(f"{scan.source}: every pixel has the same value, {image.min():g}; there is nothing to see")
+    if image.pixels.min() == image.pixels.max():
+        value = image.pixels.min()
+        raise ValueError(f"{scan.source}: every pixel has the same value, {value:g}; there is nothing to see")
     return image

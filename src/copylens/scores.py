@@ -10,7 +10,7 @@ from copylens.files import read_arrays, read_table, write_table
 from copylens.similarity import embedding_sets
 
 RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed", "epoch", "detector")
-COUNT_COLUMNS = ("n_train", "n_calibration", "n_synthetic")
+COUNT_COLUMNS = ("n_train", "n_calibration", "n_synthetic", "n_released")
 
 
 def score_copies(runs: list[dict], paths: list[dict[str, Path]], draws: int, seed: int, scores_path: Path) -> None:
@@ -42,10 +42,12 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> list[tuple[str, 
     numbers = {
         name: np.unique(patient_of[rows[name]], return_inverse=True)[1] for name in Patients.__dataclass_fields__
     }
-    rates = score(maxima, Patients(**numbers), sets["train"], sets["synthetic"], draws, seed)
+    rates = score(maxima, Patients(**numbers), sets, draws, seed)
     counts = {
         "n_train": len(sets["train"]),
         "n_calibration": len(sets["calibration"]),
         "n_synthetic": len(sets["synthetic"]),
+        # As many samples as the matched rule's memorized images refer to.
+        "n_released": min(len(sets["calibration"]), len(sets["synthetic"])),
     }
     return [(rule, values, counts) for rule, values in rates.items()]

@@ -49,7 +49,8 @@ def count_above(groups: np.ndarray, training: np.ndarray, synthetic: np.ndarray,
     histogram = np.zeros(n_groups * (n_taus + 1), dtype=np.int64)
     for start in range(0, len(synthetic), BLOCK):
         similarity = training[order] @ synthetic[start : start + BLOCK].T  # similarity[scan, synthetic]
-        of_group = np.maximum.reduceat(similarity, starts, axis=0)
+        # No correlation exceeds 1, though rounding may.
+        of_group = np.minimum(np.maximum.reduceat(similarity, starts, axis=0), 1)
         group, column = np.nonzero(of_group > taus[0])
         exceeded = np.searchsorted(taus, of_group[group, column], side="left")
         histogram += np.bincount(group * (n_taus + 1) + exceeded, minlength=len(histogram))

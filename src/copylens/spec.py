@@ -5,15 +5,14 @@ Snakemake compares parameters by their text, and reordering a configuration must
 """
 
 import copy
-import difflib
 import re
 from pathlib import Path
 
-import jsonschema
 import yaml
 
+from copylens.schema import validate
+
 PACKAGE = Path(__file__).parent
-SCHEMA = PACKAGE.parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
 # Which part of a data set's entry belongs to which stage; what is in neither list tells the reader where to look.
 IMAGE_KEYS = ("grid", "fit", "scaling")
@@ -37,9 +36,8 @@ def check(config: dict) -> dict:
 
     Raises ValueError with the path of the first key that is wrong and what would be right.
     """
-    schema = yaml.safe_load(SCHEMA.read_text())
     config = copy.deepcopy(config)
-    _validate(config, schema, schema, "")
+    validate(config)
     for name, entry in config["datasets"].items():
         _check_kind(f"datasets.{name}.reader", entry["reader"], "readers")
         _check_dataset(f"datasets.{name}", entry)
@@ -73,9 +71,8 @@ def split_settings(config: dict, dataset: str) -> dict:
 def resolve(config: dict, model: str, variant: str) -> dict:
     """The settings of `model` with `variant` laid over them, checked again and sorted."""
     settings = _overlay(config["models"][model], config["variants"][variant])
-    schema = yaml.safe_load(SCHEMA.read_text())
-    entry_schema = schema["properties"]["models"]["additionalProperties"]
-    _validate(settings, entry_schema, schema, f"variants.{variant} (laid over models.{model})")
+    part = ("properties", "models", "additionalProperties")
+    validate(settings, f"variants.{variant} (laid over models.{model})", part)
     return _sorted(settings)
 
 
@@ -169,51 +166,6 @@ def _overlay(below: dict, above: dict) -> dict:
     return merged
 
 
-def _fill_defaults(validator, properties, instance, schema):
-    if isinstance(instance, dict):
-        for key, subschema in properties.items():
-            if "default" in subschema:
-                instance.setdefault(key, copy.deepcopy(subschema["default"]))
-    yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
-
-
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": _fill_defaults})
-
-
-def _validate(instance, subschema: dict, schema: dict, path: str) -> None:
-    """Check `instance` in place against a part of `schema`, filling defaults; ValueError for the first thing wrong."""
-    rooted = {**subschema, "$defs": schema["$defs"]}
-    checker = _Validator(rooted, format_checker=jsonschema.FormatChecker())
-    error = next(iter(checker.iter_errors(instance)), None)
-    if error is None:
-        return
-    parts = [str(part) for part in error.absolute_path]
-    key = ".".join(([path] if path else []) + parts) or "the configuration"
-    raise ValueError(_explain(error, key))
-
-
-def _explain(error: jsonschema.ValidationError, key: str) -> str:
-    """What is wrong and what would be right, with the key's path."""
-    if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        unknown = next(name for name in error.instance if name not in known)
-        close = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
-        prefix = "" if key == "the configuration" else f"{key}."
-        return f"{prefix}{unknown}: unknown key; {hint}"
-    if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return f"{key}: missing {', '.join(missing)}"
-    if error.validator == "type":
-        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        # YAML 1.1 takes 1e-4 for text.
-        hint = "; write a number like 1.0e-4" if "number" in wanted and isinstance(error.instance, str) else ""
-        return f"{key}: must be {' or '.join(wanted)}, not {error.instance!r}{hint}"
-    if error.validator == "enum":
-        return f"{key}: must be one of {', '.join(map(str, error.validator_value))}, not {error.instance!r}"
-    return f"{key}: {error.message}"
-
-
 def _check_kind(key: str, kind: str, folder: str) -> None:
     if kind not in kinds(folder):
         raise ValueError(f"{key}: unknown {folder.removesuffix('s')} '{kind}'; there are {', '.join(kinds(folder))}")
@@ -225,7 +177,13 @@ def _check_dataset(key: str, entry: dict) -> None:
         raise ValueError(f"{key}.grid: the {entry['anatomy']} phantom needs {2 + is_3d} sizes, not {entry['grid']}")
     if "patient" in entry and re.compile(entry["patient"]).groups < 1:
         raise ValueError(f"{key}.patient: needs a group, (...), that holds the patient's id; got '{entry['patient']}'")
+    if entry["reader"] == "phantom":
+        wanted = sum(entry["split"][role] for role in ("train", "calibration", "control"))
+        if wanted > entry["n_patients"]:
+            raise ValueError(f"{key}.split: asks for {wanted} patients, but {key}.n_patients is {entry['n_patients']}")
     scaling = entry["scaling"]
+    if scaling["kind"] == "minmax" and {"low", "high"} & set(scaling):
+        raise ValueError(f"{key}.scaling: low and high need a kind, percentile or window; minmax has no use for them")
     if scaling["kind"] != "minmax" and scaling["low"] >= scaling["high"]:
         raise ValueError(f"{key}.scaling: low ({scaling['low']}) must be below high ({scaling['high']})")
     if scaling["kind"] == "percentile" and not 0 <= scaling["low"] < scaling["high"] <= 100:
@@ -246,6 +204,7 @@ def _check_variants(config: dict) -> None:
 
 
 def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
+    _check_network(key, settings)
     named = settings.get("autoencoder")
     if named is None:
         return
@@ -254,6 +213,20 @@ def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
     if "latent_channels" not in config["models"][named["model"]]:
         raise ValueError(f"{key}.autoencoder.model: '{named['model']}' has no latent space (no latent_channels)")
     resolve(config, named["model"], named["variant"])
+
+
+def _check_network(key: str, settings: dict) -> None:
+    """What would fail only when the network is built, or when it is sampled after hours of training."""
+    channels = settings.get("channels", [])
+    levels = settings.get("attention_levels")
+    if levels and len(levels) != len(channels):
+        raise ValueError(f"{key}.attention_levels: needs {len(channels)} entries, one per channel width")
+    groups = settings.get("norm_groups")
+    if groups and any(width % groups for width in channels):
+        raise ValueError(f"{key}.channels: every width must be a multiple of norm_groups ({groups}), not {channels}")
+    sampling = settings.get("sampling", {})
+    if sampling.get("sampler") == "ddim" and sampling["steps"] > settings["timesteps"]:
+        raise ValueError(f"{key}.sampling.steps: at most timesteps ({settings['timesteps']}), not {sampling['steps']}")
 
 
 def _check_study(config: dict, key: str, study: dict) -> None:
@@ -267,7 +240,8 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             raise ValueError(f"{key}.models[{position}]: '{model}' can't be sampled, so it can't be studied by itself")
         for variant in study["variants"]:
             settings = resolve(config, model, variant)
-            _check_autoencoder(config, f"models.{model} with variants.{variant}", settings)
+            both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
+            _check_autoencoder(config, both, settings)
             for dataset in study["datasets"]:
                 _check_halvings(config, dataset, model, settings)
 

@@ -16,6 +16,7 @@ import lightning
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
@@ -122,7 +123,7 @@ def fit(
 
     An unfinished training in `work` is taken up again if its `identity` (settings, data, code) is the same. With
     validation images, which go through the module's `validation_step`, the weights of the best `validation_loss` are
-    kept. `work` is removed at the end.
+    kept. `work` stays: whoever called removes it when the results are on disk.
     """
     # Lightning's: the directory is `work`, which holds identity.yaml; and its own use of a deprecated function.
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists|`isinstance\(treespec", module="lightning")
@@ -145,8 +146,9 @@ def fit(
         )
         callbacks.append(best)
     callbacks.append(saver)  # after `best`, whose state it keeps
-    if sys.stdout.isatty():
-        callbacks.append(TQDMProgressBar())
+    on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty()
+    if on_terminal:
+        callbacks.append(TerminalBar())
     trainer = lightning.Trainer(
         max_epochs=n_chunks,
         callbacks=callbacks,
@@ -156,7 +158,7 @@ def fit(
         # Without this, Lightning would resubmit a Slurm job by itself, beside the workflow.
         plugins=[LightningEnvironment()],
         logger=False,
-        enable_progress_bar=sys.stdout.isatty(),
+        enable_progress_bar=on_terminal,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
@@ -175,7 +177,6 @@ def fit(
     if validation_BC is not None:
         checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(checkpoint["state_dict"])
-    shutil.rmtree(work)
     return pd.DataFrame(history.rows, columns=["step", "name", "value"])
 
 
@@ -187,6 +188,16 @@ class Reseed(Callback):
 
     def on_train_epoch_start(self, trainer, module) -> None:
         torch.manual_seed(derive_seed(self.seed, "train", trainer.current_epoch))
+
+
+class TerminalBar(TQDMProgressBar):
+    """A progress bar on the terminal itself, because a job's own output goes to its log."""
+
+    def init_train_tqdm(self) -> Tqdm:
+        return Tqdm(desc=self.train_description, file=sys.__stderr__, dynamic_ncols=True, bar_format=self.BAR_FORMAT)
+
+    def init_validation_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)
 
 
 class History(Callback):
@@ -201,9 +212,8 @@ class History(Callback):
         step = min((trainer.current_epoch + 1) * self.chunk_steps, self.total_steps)
         losses = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
         self.rows += [[step, name, value] for name, value in losses.items()]
-        if not trainer.progress_bar_callback:
-            text = "  ".join(f"{name} {value:.5g}" for name, value in losses.items())
-            print(f"step {step}/{self.total_steps}  {text}", flush=True)
+        text = "  ".join(f"{name} {value:.5g}" for name, value in losses.items())
+        print(f"step {step}/{self.total_steps}  {text}", flush=True)
         if not all(math.isfinite(value) for value in losses.values()):
             raise ValueError(f"training: the loss is no longer finite at step {step}; lower training.learning_rate")
 
@@ -227,4 +237,5 @@ def _precision(wanted: str) -> str:
     """`auto` is bfloat16 where a GPU has it, float32 elsewhere."""
     if wanted != "auto":
         return wanted
-    return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    has_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if has_bfloat16 else "32-true"

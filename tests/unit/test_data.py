@@ -1,18 +1,18 @@
 """Files in, one array and one split out; or one error that names the file, and nothing half-written."""
 
 import gzip
+import struct
+import zlib
 from pathlib import Path
 
 import nibabel
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from copylens.files import read_array, read_table
 from copylens.images import gather_images, scale
 from copylens.scans import list_scans
-from copylens.splits import rows_of, split_patients, training_rows
 
 IMAGES = {"reader": "image_folder", "root": "raw", "pattern": "**/*.*", "patient": r"p(\d+)_"}
 VOLUMES = {
@@ -107,6 +107,48 @@ def test_padding_keeps_proportions_and_stretching_fills(raw, tmp_path):
     assert gather(IMAGES, tmp_path, [8, 8], fit="crop")[0].std() > 0.1
 
 
+def test_a_body_keeps_its_proportions_whatever_the_spacing_of_its_voxels(raw, tmp_path):
+    """One ball of 24 mm, stored at 1 x 1 x 1 mm and at 1 x 1 x 3 mm."""
+    for name, thickness in (("p1.nii", 1), ("p2.nii", 3)):
+        axes = np.meshgrid(*[np.arange(-19.5, 20, step) for step in (1, 1, thickness)], indexing="ij")
+        ball = (sum(axis**2 for axis in axes) < 12**2).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(ball, np.diag([1.0, 1.0, thickness, 1.0])), raw / name)
+    for fit in ("pad", "crop"):
+        first, second = gather(VOLUMES, tmp_path, [20, 20, 20], fit=fit)
+        assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.95
+
+
+def test_sixteen_bits_of_colour_are_all_read(raw, tmp_path):
+    """Grey levels that differ in their low bytes alone, in a PNG written by hand: Pillow writes none."""
+    levels = (0x1200 + np.arange(192).reshape(12, 16)).astype(">u2")
+    rows = b"".join(b"\0" + np.repeat(row[:, None], 3, axis=1).tobytes() for row in levels)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 16, 12, 16, 2, 0, 0, 0)
+    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    (raw / "p1_a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    image = gather(IMAGES, tmp_path, [12, 16])[0]
+    np.testing.assert_allclose(image, np.arange(192).reshape(12, 16) / 191, atol=1e-3)
+
+
+def test_hidden_files_are_left_out_and_linked_folders_are_followed(raw, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    Image.fromarray(picture()).save(tmp_path / "elsewhere" / "p1_a.png")
+    (raw / "linked").symlink_to(tmp_path / "elsewhere")
+    (raw / "._p2_a.png").write_bytes(b"what macOS leaves behind")
+    list_scans(IMAGES, tmp_path / "scans.tsv")
+    assert len(read_table(tmp_path / "scans.tsv")) == 1
+
+
+def test_a_window_that_leaves_nothing_names_the_file(raw, tmp_path):
+    save_volume(raw / "p1.nii.gz")
+    with pytest.raises(ValueError, match=r"p1\.nii\.gz: nothing is left of it after scaling"):
+        gather(VOLUMES, tmp_path, [8, 8, 8], scaling={"kind": "window", "low": 100, "high": 200})
+    assert not (tmp_path / "images.npy").exists()
+
+
 def test_each_scaling_is_what_it_says():
     image = np.array([[-1000.0, 0.0], [100.0, 3000.0]], dtype=np.float32)
     np.testing.assert_allclose(scale(image, {"kind": "minmax"}), (image + 1000) / 4000)
@@ -122,6 +164,26 @@ def _truncated_nifti(raw):
     (raw / "p1.nii.gz").unlink()
     (raw / "p2.nii").write_bytes(whole[: len(whole) // 2])
     return VOLUMES, "p2.nii: can't be read as NIfTI"
+
+
+def _damaged_gzip(raw):
+    """One wrong bit in the stream: most decompressors go on, and the values are wrong."""
+    save_volume(raw / "p1.nii.gz", shape=(16, 16, 16))
+    damaged = bytearray((raw / "p1.nii.gz").read_bytes())
+    damaged[-8] ^= 1  # in the checksum
+    (raw / "p1.nii.gz").write_bytes(damaged)
+    return VOLUMES, "p1.nii.gz: can't be read as NIfTI"
+
+
+def _colour_nifti(raw):
+    colours = np.zeros((4, 4, 4), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.save(nibabel.Nifti1Image(colours, np.eye(4)), raw / "p1.nii")
+    return VOLUMES, "p1.nii: can't be read as NIfTI"
+
+
+def _empty_patient(raw):
+    Image.fromarray(picture()).save(raw / "p_a.png")
+    return IMAGES | {"patient": r"p(\d*)_"}, "doesn't match the file p_a.png"
 
 
 def _truncated_gzip(raw):
@@ -177,6 +239,9 @@ def _mixed_dimensions(raw):
     [
         _truncated_nifti,
         _truncated_gzip,
+        _damaged_gzip,
+        _colour_nifti,
+        _empty_patient,
         _unreadable_png,
         _truncated_png,
         _nan,
@@ -212,50 +277,3 @@ def test_a_file_that_changed_after_listing_is_named(raw, tmp_path):
     imaging = {"grid": [12, 16], "fit": "pad", "scaling": {"kind": "minmax"}}
     with pytest.raises(ValueError, match=r"p1_a\.png: changed since"):
         gather_images(IMAGES, imaging, tmp_path / "scans.tsv", tmp_path / "images.npy")
-
-
-@pytest.fixture
-def table(tmp_path) -> Path:
-    """scans.tsv of 60 patients, every third with two scans."""
-    patients = [f"patient_{number:05d}" for number in range(60) for _ in range(1 + (number % 3 == 0))]
-    frame = pd.DataFrame({"scan": [f"scan_{row:06d}" for row in range(len(patients))], "patient": patients})
-    frame.to_csv(tmp_path / "scans.tsv", sep="\t", index=False)
-    return tmp_path / "scans.tsv"
-
-
-def split(table, **changes):
-    settings = {"train": 20, "calibration": 20, "control": 15, "scans_per_patient": None, "seed": 0} | changes
-    split_patients(settings, table, table.with_name("splits.tsv"))
-    return read_table(table.with_name("splits.tsv"))
-
-
-def test_no_patient_has_two_roles_and_each_role_has_its_number(table):
-    splits = split(table)
-    assert (splits.groupby("patient")["role"].nunique() == 1).all()
-    counted = splits.groupby("role")["patient"].nunique()
-    assert counted.to_dict() == {"train": 20, "calibration": 20, "control": 15, "unused": 5}
-
-
-def test_the_seed_draws_the_patients(table):
-    assert split(table).equals(split(table))
-    assert not split(table).equals(split(table, seed=1))
-
-
-def test_one_scan_per_patient_leaves_one(table):
-    splits = split(table, scans_per_patient=1)
-    used = splits[splits["role"] != "unused"]
-    assert len(used) == used["patient"].nunique() == 55
-
-
-def test_too_few_patients_is_said_with_both_numbers(table):
-    with pytest.raises(ValueError, match=r"split: asks for 20 train \+ 20 calibration \+ 30 control = 70 .* has 60"):
-        split(table, control=30)
-    assert not table.with_name("splits.tsv").exists()
-
-
-def test_smaller_training_sets_lie_in_larger_ones(table):
-    splits = split(table)
-    small, large = training_rows(splits, 8), training_rows(splits, 16)
-    assert len(small) == 8 and set(small) < set(large) < set(rows_of(splits, "train"))
-    with pytest.raises(ValueError, match="n_train: asks for 99"):
-        training_rows(splits, 99)

@@ -108,10 +108,13 @@ def test_samples_have_the_grid_lie_in_range_and_repeat(tiny, data, kind):
     assert len(read_array(outputs[0][1])) == (24 if upstream else 0)
 
 
-@pytest.mark.parametrize(("prediction", "sampler"), [("epsilon", "ddim"), ("v_prediction", "ddpm")])
-def test_diffusion_learns_what_the_images_look_like(tiny, data, sampler, prediction):
+@pytest.mark.parametrize(
+    ("prediction", "sampler", "schedule", "timesteps"),
+    [("epsilon", "ddim", "scaled_linear_beta", 1000), ("v_prediction", "ddpm", "cosine", 100)],
+)
+def test_diffusion_learns_what_the_images_look_like(tiny, data, prediction, sampler, schedule, timesteps):
     """Samples correlate with their nearest training image, more than those of an untrained network do."""
-    tiny["models"]["ldm"] |= {"prediction": prediction, "timesteps": 1000}
+    tiny["models"]["ldm"] |= {"prediction": prediction, "schedule": schedule, "timesteps": timesteps}
     folder, upstream = train(tiny, "latent_diffusion", data, "model", steps=320)
     family = import_module("copylens.models.latent_diffusion")
     module = load_model(folder, upstream)
@@ -160,19 +163,31 @@ class Stopped(training.Reseed):
             raise TimeoutError
 
 
-@pytest.mark.parametrize("section", ["models", "detectors"])
-def test_an_interrupted_training_ends_with_the_same_bits(tiny, data, section, monkeypatch):
+def untrained_of(config: dict, section: str, kind: str, data: Path):
+    """A function that builds an untrained network of a kind, on an untrained upstream if it has one."""
+    settings = long(tiny_settings(config, section, kind), 20)
+    grid = list(read_array(data / "images.npy").shape[1:])
+    if "autoencoder" not in settings:
+        return lambda: import_module(f"copylens.{section}.{kind}").build(settings, grid)
+    below = config["models"][settings["autoencoder"]["model"]]
+    torch.manual_seed(1)
+    upstream = import_module(f"copylens.models.{below['kind']}").build(below, grid)
+    return lambda: import_module(f"copylens.{section}.{kind}").build(settings, grid, upstream)
+
+
+@pytest.mark.parametrize(
+    ("section", "kind"), [(section, kind) for section in ("models", "detectors") for kind in spec.kinds(section)]
+)
+def test_an_interrupted_training_ends_with_the_same_bits(tiny, data, section, kind, monkeypatch):
     train_BC, validation_BC = detector_tensors(data)
-    kind = {"models": "autoencoder_kl", "detectors": "ntxent_paper"}[section]
-    settings = long(tiny_settings(tiny, section, kind), 20)
-    family = import_module(f"copylens.{section}.{kind}")
+    untrained = untrained_of(tiny, section, kind, data)
     held_out = validation_BC if section == "detectors" else None
 
     def run(name):
         torch.manual_seed(0)
-        module = family.build(settings, list(train_BC.shape[2:]))
+        module = untrained()
         losses = training.fit(module, train_BC, 0, data / name, {"a": 1}, held_out)
-        return losses, module.weights()
+        return losses, {key: value.clone() for key, value in module.weights().items()}
 
     straight = run("straight")
     for chunk in (1, 2, 3):
@@ -210,10 +225,32 @@ def test_a_latent_that_cannot_be_halved_says_which_size_would_fit():
         halve([16, 10], 2, "grid")
 
 
-def test_a_3d_detector_says_which_grid_its_halvings_need(tiny):
+@pytest.mark.parametrize("grid", [[8, 8, 8], [64, 32, 16], [20, 24, 30], [4, 4, 4]])
+def test_the_papers_3d_encoder_ends_near_4x4x4_on_any_grid(tiny, grid):
     settings = tiny_settings(tiny, "detectors", "ntxent_paper")
-    with pytest.raises(ValueError, match="1 halvings to 4x4x4 need a grid of 8x8x8, not 16x16x16"):
-        import_module("copylens.detectors.ntxent_paper").build(settings, [16, 16, 16])
+    family = import_module("copylens.detectors.ntxent_paper")
+    module = family.build(settings, grid).eval()
+    final = module.network.net(torch.zeros(1, 1, *grid)).shape[2:]
+    assert all(4 <= size <= 8 for size in final)
+    assert family.embed(module, torch.rand(3, 1, *grid)).shape == (3, settings["embedding_3d"])
+
+
+def test_samples_that_are_not_finite_are_refused(tiny, data, monkeypatch):
+    folder, upstream = train(tiny, "latent_diffusion", data, "model")
+    family = import_module("copylens.models.latent_diffusion")
+    monkeypatch.setattr(family, "sample", lambda *_: torch.full((2, 1, 16, 16), torch.nan))
+    with pytest.raises(ValueError, match="2 of 2 samples hold values that are not finite"):
+        paths = data / "images.npy", data / "splits.tsv", data / "samples.npy", data / "reconstructed.npy"
+        draw_samples(folder, upstream, {"n_samples": 2}, *paths)
+    assert not (data / "samples.npy").exists()
+
+
+def test_an_epoch_is_as_many_images_as_there_are_in_the_training_set(tiny, data):
+    settings = long(tiny_settings(tiny, "models", "autoencoder_kl"), 8)
+    settings["training"]["batch_size"] = 12  # of 16
+    train_into(settings, data, data / "model", None)
+    losses = read_table(data / "model" / "losses.csv")
+    assert losses["step"].max() == 8 and losses["epoch"].max() == 8 * 12 // 16
 
 
 def test_batches_pass_over_the_data_and_do_not_depend_on_where_a_run_began():

@@ -7,6 +7,7 @@ import yaml
 from conftest import ROOT
 
 from copylens import spec
+from copylens.schema import SCHEMA
 
 
 def test_every_shipped_configuration_is_valid():
@@ -69,6 +70,13 @@ def test_every_shipped_configuration_is_valid():
         ("datasets.knee.grid", [16, 16], "datasets.knee.grid: the mr phantom needs 3 sizes"),
         ("datasets.chest.scaling", {"kind": "window", "low": 5, "high": 5}, "low (5) must be below high (5)"),
         ("datasets.chest.scaling", {"kind": "window"}, "datasets.chest.scaling: missing low, high"),
+        ("datasets.chest.scaling", {"low": 5, "high": 9}, "low and high need a kind"),
+        ("datasets.chest.split.train", 900, "datasets.chest.n_patients is"),
+        ("models.ldm.training.steps", 10.0, "models.ldm.training.steps: must be integer, not 10.0"),
+        ("models.ldm.attention_levels", [True], "models.ldm.attention_levels: needs 2 entries"),
+        ("models.ldm.channels", [8, 12], "models.ldm.channels: every width must be a multiple of norm_groups (8)"),
+        ("models.ldm.sampling.steps", 2000, "models.ldm.sampling.steps: at most timesteps"),
+        ("detectors.ntxent.channels_2d", [8, 8], "detectors.ntxent.channels_2d: needs 4 entries, not 2"),
     ],
 )
 def test_a_wrong_key_is_named_with_what_would_be_right(path, value, message):
@@ -122,6 +130,6 @@ def test_how_a_network_is_used_is_no_part_of_its_training(tiny):
 
 
 def test_every_kind_has_its_settings_in_the_schema_and_the_other_way_round():
-    definitions = yaml.safe_load(spec.SCHEMA.read_text())["$defs"]
+    definitions = yaml.safe_load(SCHEMA.read_text())["$defs"]
     for folder in ("readers", "models", "detectors"):
         assert sorted(definitions[folder]) == spec.kinds(folder)

@@ -156,3 +156,15 @@ def test_another_split_gathers_no_images_again(checkout):
     rerun = jobs(checkout)
     assert ("split_patients", "dataset=knee") in rerun and "gather_images" not in {rule for rule, _ in rerun}
     assert not [wildcards for _, wildcards in rerun if "dataset=chest" in wildcards]
+
+
+def test_the_slurm_profiles_partition_and_account_reach_every_job(checkout, tmp_path):
+    profile = (checkout / "slurm" / "config.yaml").read_text().replace("  # slurm_", "  slurm_")
+    assert "executor: slurm\n" in profile and profile.count("  slurm_") == 2
+    (tmp_path / "profile").mkdir()
+    # Without the executor, whose plugin isn't needed for a dry run.
+    (tmp_path / "profile" / "config.yaml").write_text(profile.replace("executor: slurm\n", ""))
+    text = snakemake(checkout, "--dry-run", "--forceall", "--profile", str(tmp_path / "profile"))
+    resources = re.findall(r"^rule .*?^    resources: (.*?)$", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(resources) > 20
+    assert all("slurm_partition=gpu, slurm_account=my_account" in line and "gpu=" in line for line in resources)

@@ -5,6 +5,8 @@ the loss is NT-Xent (Chen et al. 2020, arXiv 2002.05709, equation 1). Two images
 of their embeddings.
 """
 
+import math
+
 import torch
 from monai.losses import ContrastiveLoss
 from monai.networks.nets import Regressor, ResNet
@@ -12,11 +14,11 @@ from monai.networks.nets import Regressor, ResNet
 from copylens.augment import flip_and_rotate
 from copylens.training import TrainedModule, derive_seed
 
-SMALLEST_3D = 4  # the 3D encoder ends in 4 x 4 x 4 voxels
+SMALLEST_3D = 4  # the 3D encoder halves each axis for as long as it keeps so many voxels: to 4x4x4 from a power of two
 
 
 class NTXentPaper(TrainedModule):
-    """A ResNet in 2D, a strided encoder down to 4x4x4 in 3D. Images are [B, 1, *grid] in [0, 1]."""
+    """A ResNet in 2D, in 3D a strided encoder down to 4x4x4. Images are [B, 1, *grid] in [0, 1]."""
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
@@ -66,17 +68,15 @@ def build(settings: dict, grid: list[int]) -> NTXentPaper:
 @torch.no_grad()
 def embed(module: NTXentPaper, images_BC: torch.Tensor) -> torch.Tensor:
     """Embeddings [B, d], on the CPU."""
-    return torch.cat([module(chunk.to(module.device)).cpu() for chunk in images_BC.split(64)])
+    size = module.settings["training"]["batch_size"]
+    return torch.cat([module(chunk.to(module.device)).cpu() for chunk in images_BC.split(size)])
 
 
 def _resnet(settings: dict) -> ResNet:
-    channels, blocks = settings["channels_2d"], settings["blocks_2d"]
-    if len(channels) != 4 or len(blocks) != 4:
-        raise ValueError("channels_2d and blocks_2d: a ResNet has 4 stages, so each needs 4 entries")
     return ResNet(
         "basic",
-        blocks,
-        channels,
+        settings["blocks_2d"],
+        settings["channels_2d"],
         spatial_dims=2,
         n_input_channels=1,
         conv1_t_stride=2,
@@ -85,19 +85,16 @@ def _resnet(settings: dict) -> ResNet:
 
 
 def _encoder(settings: dict, grid: list[int]) -> Regressor:
-    channels = settings["channels_3d"]
-    fitting = [size for size in grid if size == SMALLEST_3D * 2 ** len(channels)]
-    if len(fitting) != len(grid):
-        sides = SMALLEST_3D * 2 ** len(channels)
-        raise ValueError(
-            f"channels_3d: {len(channels)} halvings to 4x4x4 need a grid of {sides}x{sides}x{sides}, "
-            f"not {'x'.join(map(str, grid))}; change the number of channels_3d or the grid"
-        )
+    """Each level halves the axes that are still long enough; the last width is that of all further levels."""
+    widths = settings["channels_3d"]
+    halvings = [max(0, int(math.log2(size / SMALLEST_3D))) for size in grid]
+    levels = max(1, *halvings)
+    strides = [tuple(1 + (level < times) for times in halvings) for level in range(levels)]
     return Regressor(
         in_shape=(1, *grid),
         out_shape=(settings["embedding_3d"],),
-        channels=channels,
-        strides=[2] * len(channels),
+        channels=[widths[min(level, len(widths) - 1)] for level in range(levels)],
+        strides=strides,
         num_res_units=1,
         norm="BATCH",
     )

@@ -27,7 +27,9 @@ PANELS = (
     ("memorized", "Memorized", "of training images", ROLES["training"]),
     ("patients_memorized", "Memorized", "of training patients", ROLES["training"]),
     ("control_rate", "Control rate", "of unseen patients", ROLES["control"]),
+    ("control_rate_decoded", "Control rate", "the same, decoded", ROLES["control"]),
 )
+CONTROLS = ("control_rate", "control_rate_decoded")
 RULES = ("paper", "matched")  # from top to bottom within a row
 RUN_COLUMNS = ("dataset", "model", "variant", "seed", "epoch", "detector", "rule")
 EXPECTED_CONTROL = 5  # per cent
@@ -42,8 +44,9 @@ def draw(scores: pd.DataFrame) -> Figure:
     """One row per network, grouped by data set; one panel per rate; one point per rule and seed.
 
     scores: a study's score table. dataset, model, variant, seed, epoch, detector, rule ('paper' or
-        'matched'), and for copies, memorized, patients_memorized and control_rate the share (0 to 1) with its
-        95 % interval: `<name>`, `<name>_low`, `<name>_high`.
+        'matched'), and for copies, memorized, patients_memorized, control_rate and control_rate_decoded the
+        share (0 to 1) with its 95 % interval: `<name>`, `<name>_low`, `<name>_high`. NaN is left out; so is the last
+        panel where no network has a decoder.
 
     Shares are shown in per cent; the dashed line is the control rate that a fair rule has.
 
@@ -62,17 +65,19 @@ def draw(scores: pd.DataFrame) -> Figure:
     height = lines[-1][3] + row_height / 2
     figure = blank_page(PAGE_WIDTH, HEADER + height + FOOTER)
     left = MARGIN + labels_width
-    width = (PAGE_WIDTH - MARGIN - left - (len(PANELS) - 1) * GAP) / len(PANELS)
+    panels = [panel for panel in PANELS if scores[panel[0]].notna().any()]
+    width = (PAGE_WIDTH - MARGIN - left - (len(panels) - 1) * GAP) / len(panels)
+    highest_control = scores[[f"{rate}_high" for rate in CONTROLS]].max().max()
 
     for text, weight, indent, middle, _ in lines:
         shown = wrap(text, labels_width - indent - 0.1, 7, weight)
         for line, part in enumerate(shown):
             baseline = HEADER + middle + 0.035 + 0.115 * (line - (len(shown) - 1) / 2)
             write(figure, MARGIN + indent, baseline, part, weight=weight)
-    for number, (rate, title, subtitle, colour) in enumerate(PANELS):
+    for number, (rate, title, subtitle, colour) in enumerate(panels):
         x = left + number * (width + GAP)
         axes = place(figure, x, HEADER, width, height)
-        _frame(axes, height, scores[f"{rate}_high"].max() if rate == "control_rate" else 1)
+        _frame(axes, height, highest_control if rate in CONTROLS else 1)
         write(figure, x, HEADER - 0.21, title, size=7.5, weight="bold", color=colour)
         write(figure, x, HEADER - 0.08, fit(subtitle, width, 6), size=6, color=QUIET)
         for *_, middle, rows in lines:

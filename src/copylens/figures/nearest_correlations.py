@@ -16,13 +16,12 @@ from copylens.figures import (
     house_style,
     place,
     require,
-    stroke,
     wrap,
     write,
 )
 
 CORRELATION_COLUMNS = ("panel", "group", "correlation")
-THRESHOLD_COLUMNS = ("panel", "rule", "tau", "copies", "control_rate")
+THRESHOLD_COLUMNS = ("panel", "rule", "tau", "copies", "control_rate", "control_rate_decoded")
 # From top to bottom; the last is the control group as a decoder shows it.
 GROUPS = {
     "synthetic": ROLES["synthetic"],
@@ -37,7 +36,7 @@ TITLE, RIDGE, HEADROOM, BELOW, FOOT = 0.78, 0.27, 0.16, 0.32, 0.5
 TITLE_LINE = 0.13
 LABEL_ROOM = 0.5  # beside a threshold, for its name
 SMOOTHING = 0.022  # the kernel's standard deviation as a share of the axis
-TABLE = (0.99, 1.39, 1.8)  # right edges of the columns tau, copies, control
+TABLE = (0.74, 1.1, 1.46, 1.86)  # right edges of the columns tau, copies, control, control through the decoder
 
 
 @house_style()
@@ -46,8 +45,8 @@ def draw(correlations: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
 
     correlations: one row per image; panel (e.g. 'chest xray · ldm'), group ('synthetic', 'calibration',
         'control' or 'control, decoded'), correlation (with its nearest training image).
-    thresholds: one row per panel and rule; panel, rule ('paper' or 'matched'), tau, copies and control_rate
-        (shares, 0 to 1).
+    thresholds: one row per panel and rule; panel, rule ('paper' or 'matched'), tau, copies, control_rate and
+        control_rate_decoded (shares, 0 to 1; NaN where there is no decoder).
 
     Each ridge is smoothed and scaled to its own peak; darker is what lies above the matched rule's threshold.
     Raises ValueError where columns or thresholds are missing, a table is empty, or a group is unknown.
@@ -99,18 +98,14 @@ def _table(figure: Figure, left: float, top: float, title: list[str], rules: pd.
     """The panel's name, and below it what each rule finds."""
     for above, line in enumerate(reversed(title)):
         write(figure, left, top + 0.22 - TITLE_LINE * above, line, size=7.5, weight="bold")
-    for edge, name in zip(TABLE, ("τ", "copies", "control"), strict=True):
+    for edge, name in zip(TABLE, ("τ", "copies", "control", "decoded"), strict=True):
         write(figure, left + edge, top + 0.38, name, size=6, color=QUIET, ha="right")
-    for line, (rule, style) in enumerate(RULE_LINES.items()):
+    for line, rule in enumerate(RULE_LINES):
         baseline = top + 0.51 + 0.13 * line
-        stroke(figure, left, baseline - 0.03, 0.19, color=ROLES["threshold"], linestyle=style, linewidth=0.9)
-        write(figure, left + 0.24, baseline, rule, size=6.5)
+        write(figure, left, baseline, rule, size=6.5)
         of_rule = rules.loc[rule]
-        cells = (
-            f"{of_rule['tau']:.3f}",
-            f"{100 * of_rule['copies']:.1f} %",
-            f"{100 * of_rule['control_rate']:.1f} %",
-        )
+        shares = of_rule[["copies", "control_rate", "control_rate_decoded"]]
+        cells = (f"{of_rule['tau']:.3f}", *("–" if pd.isna(share) else f"{100 * share:.0f} %" for share in shares))
         for edge, cell in zip(TABLE, cells, strict=True):
             write(figure, left + edge, baseline, cell, size=6.5, ha="right")
 

@@ -18,8 +18,6 @@ class AutoencoderKL(TrainedModule):
         channels = settings["channels"]
         self.latent_shape = [settings["latent_channels"], *halve(grid, len(channels) - 1, "grid")]
         attention = settings["attention_levels"] or [False] * len(channels)
-        if len(attention) != len(channels):
-            raise ValueError(f"attention_levels: needs {len(channels)} entries, one per channel width")
         self.network = Network(
             spatial_dims=len(grid),
             channels=channels,

@@ -24,8 +24,6 @@ class LatentDiffusion(TrainedModule):
         latent_channels, *latent_grid = autoencoder.latent_shape
         halve(latent_grid, len(channels) - 1, "the latent grid")
         attention = settings["attention_levels"] or [False] * len(channels)
-        if len(attention) != len(channels):
-            raise ValueError(f"attention_levels: needs {len(channels)} entries, one per channel width")
         self.unet = DiffusionModelUNet(
             spatial_dims=len(latent_grid),
             in_channels=latent_channels,
@@ -47,7 +45,8 @@ class LatentDiffusion(TrainedModule):
     @torch.no_grad()
     def prepare(self, images_BC):
         """Posterior means and deviations of all latents, scaled; the scale is 1/std of the drawn latents."""
-        pairs = [self.autoencoder.encode(chunk.to(self.device)) for chunk in images_BC.split(64)]
+        size = self.settings["training"]["batch_size"]
+        pairs = [self.autoencoder.encode(chunk.to(self.device)) for chunk in images_BC.split(size)]
         mean, deviation = (torch.cat(parts).cpu() for parts in zip(*pairs, strict=True))
         # Rombach et al. 2022, section G: latents are brought to unit variance.
         self.scale_factor = 1 / torch.sqrt(mean.var() + (deviation**2).mean())
@@ -97,15 +96,16 @@ def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.
     for start in range(0, n, sampling["batch_size"]):
         generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
         shape = (min(sampling["batch_size"], n - start), *module.autoencoder.latent_shape)
-        latent = torch.randn(shape, generator=generator).to(module.device)
+        # The chain lives on the CPU, where its noise is drawn: the same on every device.
+        latent = torch.randn(shape, generator=generator)
         for timestep in scheduler.timesteps:
             steps = torch.full((len(latent),), int(timestep), device=module.device)
-            prediction = unet(latent, steps)
+            prediction = unet(latent.to(module.device), steps).cpu()
             if is_ddpm:
                 latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
             else:
                 latent, _ = scheduler.step(prediction, timestep, latent)
-        images.append(module.autoencoder.decode(latent / module.scale_factor).cpu())
+        images.append(module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu())
     return torch.cat(images)
 
 
@@ -115,7 +115,7 @@ def reconstruct(module: LatentDiffusion, images_BC: torch.Tensor) -> torch.Tenso
     return torch.cat(
         [
             module.autoencoder.decode(module.autoencoder.encode(chunk.to(module.device))[0]).cpu()
-            for chunk in images_BC.split(64)
+            for chunk in images_BC.split(module.settings["training"]["batch_size"])
         ]
     )
 

@@ -1,11 +1,14 @@
 """NIfTI volumes below one folder, as 3D images or as 2D slices."""
 
+import gzip
+import zlib
 from pathlib import Path
 
 import nibabel
 import numpy as np
 
-from copylens.readers import Scan, file_checksum, list_files
+from copylens.files import file_checksum
+from copylens.readers import Image, Scan, list_files
 
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
@@ -16,17 +19,19 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
     return [Scan(source, patient, part) for source, patient in files for part in parts]
 
 
-def load(root: Path, scan: Scan, settings: dict) -> np.ndarray:
-    """float32 [D, H, W] feet to head, front to back, left to right; or one slice [H, W]. In the file's own units.
+def load(root: Path, scan: Scan, settings: dict) -> Image:
+    """Volume [D, H, W] feet to head, front to back, left to right; or one slice [H, W]. Spacing in the file's unit.
 
     The volume is turned to the closest canonical orientation first, so that the same part of the body lies the same
     way in every image. Raises ValueError if the file is damaged or isn't a volume.
     """
     try:
+        _check_compression(root / scan.source)
         image = nibabel.as_closest_canonical(nibabel.load(root / scan.source))
         volume = np.asarray(image.dataobj, dtype=np.float32)
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{scan.source}: can't be read as NIfTI; the file is damaged or cut short") from error
+        spacing = tuple(map(float, image.header.get_zooms()[:3]))
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, TypeError, zlib.error) as error:
+        raise ValueError(f"{scan.source}: can't be read as NIfTI; it is damaged, cut short or in colour") from error
     if volume.ndim == 4 and volume.shape[3] == 1:
         volume = volume[..., 0]
     if volume.ndim != 3:
@@ -35,10 +40,19 @@ def load(root: Path, scan: Scan, settings: dict) -> np.ndarray:
         axis, position = settings["slices"]["axis"], settings["slices"]["positions"][scan.part]
         plane = np.take(volume, round(position * (volume.shape[axis] - 1)), axis=axis)
         # The remaining axes point right or to the front, then to the front or the head: up is the second one.
-        return np.ascontiguousarray(plane.T[::-1])
-    return np.ascontiguousarray(volume.transpose(2, 1, 0)[:, ::-1])
+        in_plane = spacing[:axis] + spacing[axis + 1 :]
+        return Image(np.ascontiguousarray(plane.T[::-1]), in_plane[::-1])
+    return Image(np.ascontiguousarray(volume.transpose(2, 1, 0)[:, ::-1]), spacing[::-1])
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
     """SHA-256 of the file."""
     return file_checksum(root / scan.source)
+
+
+def _check_compression(path: Path) -> None:
+    """Read a .gz file to its end, where its checksum is; nibabel stops before it."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as file:
+            while file.read(2**20):
+                pass

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from copylens.readers import Scan
+from copylens.readers import Image, Scan
 
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
@@ -26,8 +26,8 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
     ]
 
 
-def load(root: Path, scan: Scan, settings: dict) -> np.ndarray:
-    """float32 [H, W], or [D, H, W] feet to head, front to back, left to right; sides of settings['size'].
+def load(root: Path, scan: Scan, settings: dict) -> Image:
+    """[H, W], or [D, H, W] feet to head, front to back, left to right; sides of settings['size'].
 
     Whole grey levels as a scanner stores them: 0 to 4095 (xray, mr), or HU (ct). The noise is normal, its
     standard deviation settings['noise'] times the image's range. Raises ValueError for a name that isn't one
@@ -42,12 +42,12 @@ def load(root: Path, scan: Scan, settings: dict) -> np.ndarray:
     drawing = anatomy.draw(_generator(settings, patient, 0), of_scan, settings["size"])
     noise = of_scan.standard_normal(drawing.shape, dtype=np.float32)
     drawing = drawing + settings["noise"] * float(np.ptp(drawing)) * noise
-    return np.rint(np.clip(drawing, *anatomy.STORED))
+    return Image(np.rint(np.clip(drawing, *anatomy.STORED)), (1.0,) * drawing.ndim)
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
     """SHA-256 of the drawing's bytes (float32, little endian), so it changes with drawing and settings."""
-    return hashlib.sha256(load(root, scan, settings).astype("<f4").tobytes()).hexdigest()
+    return hashlib.sha256(load(root, scan, settings).pixels.astype("<f4").tobytes()).hexdigest()
 
 
 def _n_images(patient: int, repeat_share: float) -> int:

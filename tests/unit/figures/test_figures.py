@@ -48,7 +48,7 @@ def correlations(panels, apart=0.05, centre=0.6):
     )
     tau = np.tanh(centre + 0.3)
     rules = [
-        {"panel": panel, "rule": rule, "tau": value, "copies": 1.0, "control_rate": 0.153}
+        {"panel": panel, "rule": rule, "tau": value, "copies": 1.0, "control_rate": 0.153, "control_rate_decoded": 0.2}
         for panel in panels
         for rule, value in (("paper", tau), ("matched", tau + apart))
     ]
@@ -68,7 +68,7 @@ def scores(datasets, models, variants=("base",), seeds=1, value=0.4):
             "seed": seed,
         }
         row |= {"epoch": 9, "detector": "ntxent", "rule": rule}
-        for rate in ("copies", "memorized", "patients_memorized", "control_rate"):
+        for rate in ("copies", "memorized", "patients_memorized", "control_rate", "control_rate_decoded"):
             row |= {rate: value, f"{rate}_low": max(0, value - 0.1), f"{rate}_high": min(1, value + 0.1)}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -1,0 +1,56 @@
+"""Patients, not images, are split; no patient is in two roles."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from copylens.files import read_table
+from copylens.splits import rows_of, split_patients, training_rows
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    """scans.tsv of 60 patients, every third with two scans."""
+    patients = [f"patient_{number:05d}" for number in range(60) for _ in range(1 + (number % 3 == 0))]
+    frame = pd.DataFrame({"scan": [f"scan_{row:06d}" for row in range(len(patients))], "patient": patients})
+    frame.to_csv(tmp_path / "scans.tsv", sep="\t", index=False)
+    return tmp_path / "scans.tsv"
+
+
+def split(table, **changes):
+    settings = {"train": 20, "calibration": 20, "control": 15, "scans_per_patient": None, "seed": 0} | changes
+    split_patients(settings, table, table.with_name("splits.tsv"))
+    return read_table(table.with_name("splits.tsv"))
+
+
+def test_no_patient_has_two_roles_and_each_role_has_its_number(table):
+    splits = split(table)
+    assert (splits.groupby("patient")["role"].nunique() == 1).all()
+    counted = splits.groupby("role")["patient"].nunique()
+    assert counted.to_dict() == {"train": 20, "calibration": 20, "control": 15, "unused": 5}
+
+
+def test_the_seed_draws_the_patients(table):
+    assert split(table).equals(split(table))
+    assert not split(table).equals(split(table, seed=1))
+
+
+def test_one_scan_per_patient_leaves_one(table):
+    splits = split(table, scans_per_patient=1)
+    used = splits[splits["role"] != "unused"]
+    assert len(used) == used["patient"].nunique() == 55
+
+
+def test_too_few_patients_is_said_with_both_numbers(table):
+    with pytest.raises(ValueError, match=r"split: asks for 20 train \+ 20 calibration \+ 30 control = 70 .* has 60"):
+        split(table, control=30)
+    assert not table.with_name("splits.tsv").exists()
+
+
+def test_smaller_training_sets_lie_in_larger_ones(table):
+    splits = split(table)
+    small, large = training_rows(splits, 8), training_rows(splits, 16)
+    assert len(small) == 8 and set(small) < set(large) < set(rows_of(splits, "train"))
+    with pytest.raises(ValueError, match="n_train: asks for 99"):
+        training_rows(splits, 99)
