@@ -5,6 +5,7 @@ every random draw inside one depends on (seed, chunk) alone, so that an interrup
 """
 
 import hashlib
+import logging
 import math
 import shutil
 import sys
@@ -126,6 +127,7 @@ def fit(
     kept. `work` stays: whoever called removes it when the results are on disk.
     """
     # Lightning's: the directory is `work`, which holds identity.yaml; and its own use of a deprecated function.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements on the terminal
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists|`isinstance\(treespec", module="lightning")
     settings = module.settings["training"]
     last = _open_work(work, identity)

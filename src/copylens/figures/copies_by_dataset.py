@@ -88,7 +88,7 @@ def draw(scores: pd.DataFrame) -> Figure:
         figure,
         left,
         HEADER + height + 0.34,
-        "per cent; bars: 95 % intervals from resampling patients",
+        "per cent; bars: 95 % intervals from resampling patients and samples",
         color=QUIET,
         size=6,
     )
