@@ -43,7 +43,7 @@ def phantom_code(wildcards):
 
 
 def model_code(wildcards):
-    return code("training.py", f"models/{config['models'][wildcards.model]['kind']}.py")
+    return code("training.py", "augment.py", "models/__init__.py", f"models/{config['models'][wildcards.model]['kind']}.py")
 
 
 def detector_code(wildcards):

@@ -33,27 +33,32 @@ def train_model(
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
     images = read_array(images_path)
-    images_BC = as_batch(images[rows])
+    family = _family(settings["kind"])
+    # A control may keep other images than T, which it is compared with all the same.
+    images_BC = as_batch(images[family.rows(splits) if hasattr(family, "rows") else rows])
     grid = list(images.shape[1:])
     below = load_model(upstream) if upstream else None
     torch.manual_seed(training.derive_seed(seed, "initial weights"))
-    family = _family(settings["kind"])
     module = family.build(settings, grid, below)
-    identity = {
-        "settings": settings,
-        "seed": seed,
-        "data": hashlib.sha256(images_BC.numpy()).hexdigest(),
-        "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
-        "code": [file_checksum(Path(module_.__file__)) for module_ in (training, family)],
-    }
-    losses = training.fit(module, images_BC, seed, work, identity)
-    losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
+    if "training" in settings:
+        identity = {
+            "settings": settings,
+            "seed": seed,
+            "data": hashlib.sha256(images_BC.numpy()).hexdigest(),
+            "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
+            "code": [file_checksum(Path(module_.__file__)) for module_ in (training, family)],
+        }
+        losses = training.fit(module, images_BC, seed, work, identity)
+        losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
+    else:
+        module.prepare(images_BC)
+        losses = pd.DataFrame(columns=["step", "epoch", "name", "value"])
     save_module(module, folder / "weights.safetensors")
     write_yaml({"settings": settings, "seed": seed, "grid": grid}, folder / "spec.yaml")
     write_table(losses, folder / "losses.csv")
     table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
     write_table(table, folder / "training_rows.tsv")
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def load_model(folder: Path, upstream: Path | None = None) -> training.TrainedModule:
@@ -92,9 +97,18 @@ def draw_samples(
     held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
     reconstructed = torch.empty(0, 1, *spec["grid"])
     if upstream:
-        reconstructed = family.reconstruct(module, as_batch(read_array(images_path)[held_out]))
+        reconstructed = reconstruct(load_model(upstream), as_batch(read_array(images_path)[held_out]))
     write_array(drawn[:, 0].numpy(), samples_path)
     write_array(reconstructed[:, 0].numpy(), reconstructed_path)
+
+
+@torch.no_grad()
+def reconstruct(autoencoder: training.TrainedModule, images_BC: torch.Tensor) -> torch.Tensor:
+    """decode(encode(images)), [B, 1, *grid]: what the decoder alone does to a real image."""
+    chunks = images_BC.split(autoencoder.settings["training"]["batch_size"])
+    return torch.cat(
+        [autoencoder.decode(autoencoder.encode(chunk.to(autoencoder.device))[0]).cpu() for chunk in chunks]
+    )
 
 
 def as_batch(images: np.ndarray) -> torch.Tensor:

@@ -21,7 +21,8 @@ def score_copies(runs: list[dict], paths: list[dict[str, Path]], draws: int, see
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        epoch = int(read_table(files["losses"])["epoch"].max())
+        epochs = read_table(files["losses"])["epoch"]
+        epoch = int(epochs.max()) if len(epochs) else 0  # nothing is trained in a control
         for rule, rates, counts in score_run(files, draws, seed):
             rows.append({**run, "epoch": epoch, "rule": rule, **counts, **rates})
     rate_columns = [f"{rate}{suffix}" for rate in RATES for suffix in ("", "_low", "_high")]

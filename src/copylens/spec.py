@@ -200,7 +200,7 @@ def _check_variants(config: dict) -> None:
             except ValueError as error:
                 errors.append(error)
         if len(errors) == len(config["models"]):
-            raise errors[-1]
+            raise next((error for error in errors if "did you mean" in str(error)), errors[-1])
 
 
 def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
@@ -247,12 +247,10 @@ def _check_study(config: dict, key: str, study: dict) -> None:
 
 
 def _check_halvings(config: dict, dataset: str, model: str, settings: dict) -> None:
-    """A latent network's grid, and its autoencoder's, must be known to fit before hours of training."""
+    """Every level but a network's first halves: whether the grid allows it must be known before hours of training."""
     named = settings.get("autoencoder")
     below = resolve(config, named["model"], named["variant"]) if named else None
-    if below is None and "latent_channels" not in settings:
-        return
-    times = len(settings["channels"]) - 1 + (len(below["channels"]) - 1 if below else 0)
+    times = sum(len(network["channels"]) - 1 for network in (settings, below or {}) if "channels" in network)
     both = f"{model} and its autoencoder" if below else model
     halve(config["datasets"][dataset]["grid"], times, f"datasets.{dataset}.grid (for {both})")
 

@@ -39,6 +39,12 @@ def rows_of(splits: pd.DataFrame, role: str) -> np.ndarray:
     return np.flatnonzero(splits["role"] == role)
 
 
+def unseen_rows(splits: pd.DataFrame) -> np.ndarray:
+    """Row numbers of the scans of patients without a role: neither trained on, nor calibrated with, nor tested on."""
+    has_role = splits["role"].isin(ROLES).groupby(splits["patient"]).transform("any")
+    return np.flatnonzero(~has_role)
+
+
 def training_rows(splits: pd.DataFrame, n_train: int | None) -> np.ndarray:
     """Row numbers of T: all training scans, or the first `n_train` of them in a fixed random order of patients.
 

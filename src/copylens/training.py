@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
+from copylens.augment import flip_and_rotate
 from copylens.files import read_yaml, write_yaml
 
 
@@ -44,10 +45,19 @@ class TrainedModule(lightning.LightningModule):
         """Take back what `weights` gave."""
         raise NotImplementedError
 
-    def adamw(self, parameters) -> tuple[list, list]:
+    def augmented(self, images_BC: torch.Tensor) -> torch.Tensor:
+        """The images flipped and turned at random, where the settings ask for it."""
+        chances = self.settings["augment"]
+        if not chances:
+            return images_BC
+        return flip_and_rotate(images_BC, chances["flip"], chances["rotation"], chances["degrees"])
+
+    def adamw(self, parameters, betas: tuple[float, float] = (0.9, 0.999)) -> tuple[list, list]:
         """AdamW with a linear warm-up and, if set, a cosine decay to 0, as Lightning's (optimizers, schedulers)."""
         training = self.settings["training"]
-        optimizer = torch.optim.AdamW(parameters, lr=training["learning_rate"], weight_decay=training["weight_decay"])
+        optimizer = torch.optim.AdamW(
+            parameters, lr=training["learning_rate"], betas=betas, weight_decay=training["weight_decay"]
+        )
         warmup = max(1, training["warmup_steps"])
 
         def rate(step: int) -> float:

@@ -50,8 +50,8 @@ def test_every_shipped_configuration_is_valid():
         ),
         (
             "models.ldm.autoencoder.model",
-            "vae",
-            "models.ldm.autoencoder.model: no entry 'vae'; there are auto",
+            "vqgan",
+            "models.ldm.autoencoder.model: no entry 'vqgan'; there are auto",
         ),
         ("models.ldm.autoencoder.model", "ldm", "models.ldm.autoencoder.model: 'ldm' has no latent space"),
         ("models.ldm.autoencoder.variant", "big", "models.ldm.autoencoder.variant: no entry 'big'"),

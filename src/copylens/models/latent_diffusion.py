@@ -14,7 +14,10 @@ from copylens.training import TrainedModule, derive_seed
 
 
 class LatentDiffusion(TrainedModule):
-    """A U-Net that denoises the latents of a trained autoencoder; sampling uses its moving average (EMA)."""
+    """A U-Net that denoises the latents of a trained autoencoder; sampling uses its moving average (EMA).
+
+    Latents are encoded once, unless images are augmented: then every step encodes its own.
+    """
 
     def __init__(self, settings: dict, autoencoder: TrainedModule):
         super().__init__(settings)
@@ -36,7 +39,7 @@ class LatentDiffusion(TrainedModule):
         )
         self.average = AveragedModel(self.unet, multi_avg_fn=_averaging(settings["ema_decay"]))
         self.register_buffer("scale_factor", torch.ones(()))
-        self.scheduler = _scheduler(DDPMScheduler, settings)
+        self.scheduler = scheduler_of(DDPMScheduler, settings)
 
     @property
     def autoencoder(self) -> TrainedModule:
@@ -44,18 +47,23 @@ class LatentDiffusion(TrainedModule):
 
     @torch.no_grad()
     def prepare(self, images_BC):
-        """Posterior means and deviations of all latents, scaled; the scale is 1/std of the drawn latents."""
+        """Posterior means and deviations of all latents, scaled by 1/std of the drawn latents; or the images."""
         size = self.settings["training"]["batch_size"]
         pairs = [self.autoencoder.encode(chunk.to(self.device)) for chunk in images_BC.split(size)]
         mean, deviation = (torch.cat(parts).cpu() for parts in zip(*pairs, strict=True))
         # Rombach et al. 2022, section G: latents are brought to unit variance.
         self.scale_factor = 1 / torch.sqrt(mean.var() + (deviation**2).mean())
+        if self.settings["augment"]:
+            return (images_BC,)
         return mean * self.scale_factor, deviation * self.scale_factor
 
     def configure_optimizers(self):
         return self.adamw(self.unet.parameters())
 
     def training_step(self, batch, batch_index):
+        if self.settings["augment"]:
+            encoded = self.autoencoder.encode(self.augmented(batch[0]))
+            batch = [part * self.scale_factor for part in encoded]
         mean, deviation = batch
         latent = mean + deviation * torch.randn_like(mean)
         noise = torch.randn_like(latent)
@@ -87,8 +95,15 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule) -> LatentDif
 @torch.no_grad()
 def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.Tensor:
     """`n` images [n, 1, *grid] in [0, 1], on the CPU. Image i depends on (seed, its batch), not on the device."""
-    unet = module.average.module.eval()
-    scheduler = _scheduler({"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampling["sampler"]], module.settings)
+    return sample_with(module.average.module.eval(), module, n, seed, sampling)
+
+
+def sample_with(predict, module: TrainedModule, n: int, seed: int, sampling: dict) -> torch.Tensor:
+    """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`.
+
+    `module` has settings (timesteps, schedule, prediction), scale_factor and autoencoder.
+    """
+    scheduler = scheduler_of({"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampling["sampler"]], module.settings)
     # DDPM visits every timestep; DDIM as many as it is asked for (Song et al. 2021, arXiv 2010.02502).
     is_ddpm = sampling["sampler"] == "ddpm"
     scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
@@ -100,7 +115,7 @@ def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.
         latent = torch.randn(shape, generator=generator)
         for timestep in scheduler.timesteps:
             steps = torch.full((len(latent),), int(timestep), device=module.device)
-            prediction = unet(latent.to(module.device), steps).cpu()
+            prediction = predict(latent.to(module.device), steps).cpu()
             if is_ddpm:
                 latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
             else:
@@ -109,18 +124,8 @@ def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.
     return torch.cat(images)
 
 
-@torch.no_grad()
-def reconstruct(module: LatentDiffusion, images_BC: torch.Tensor) -> torch.Tensor:
-    """decode(encode(images)) by the autoencoder, [B, 1, *grid]: what the decoder alone does to a real image."""
-    return torch.cat(
-        [
-            module.autoencoder.decode(module.autoencoder.encode(chunk.to(module.device))[0]).cpu()
-            for chunk in images_BC.split(module.settings["training"]["batch_size"])
-        ]
-    )
-
-
-def _scheduler(family, settings: dict):
+def scheduler_of(family, settings: dict):
+    """One of MONAI's schedulers with a network's noise schedule."""
     betas = {}
     if settings["schedule"] != "cosine":
         betas = {"beta_start": settings["beta_start"], "beta_end": settings["beta_end"]}

@@ -1,0 +1,66 @@
+"""Variational autoencoder with one latent vector per image, sampled from its prior, 2D and 3D.
+
+Kingma and Welling 2014, arXiv 1312.6114; the weight of the KL term after Higgins et al. 2017.
+"""
+
+import torch
+from monai.networks.nets import VarAutoEncoder
+from torch.nn import functional
+
+from copylens.spec import halve
+from copylens.training import TrainedModule, derive_seed
+
+
+class VAE(TrainedModule):
+    """Binary cross-entropy + KL, summed over an image. Images are [B, 1, *grid] in [0, 1]."""
+
+    def __init__(self, settings: dict, grid: list[int]):
+        super().__init__(settings)
+        channels = settings["channels"]
+        halve(grid, len(channels) - 1, "grid")
+        self.network = VarAutoEncoder(
+            spatial_dims=len(grid),
+            in_shape=(1, *grid),
+            out_channels=1,
+            latent_size=settings["latent_size"],
+            channels=channels,
+            strides=[1] + [2] * (len(channels) - 1),
+            num_res_units=settings["res_blocks"],
+            norm="BATCH",
+        )
+
+    def configure_optimizers(self):
+        return self.adamw(self.network.parameters())
+
+    def training_step(self, batch, batch_index):
+        image = self.augmented(batch[0])
+        mean, log_variance = self.network.encode_forward(image)
+        latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        logits = self.network.decode_forward(latent, use_sigmoid=False)
+        cross_entropy = functional.binary_cross_entropy_with_logits(logits, image, reduction="sum") / len(image)
+        kl = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum() / len(image)
+        self.descend(cross_entropy + self.settings["kl_weight"] * kl)
+        with torch.no_grad():
+            error = functional.l1_loss(torch.sigmoid(logits), image)
+        losses = {"loss": cross_entropy.detach() + self.settings["kl_weight"] * kl.detach(), "kl": kl.detach()}
+        self.log_dict({**losses, "reconstruction": error}, on_step=False, on_epoch=True)
+
+    def weights(self):
+        return self.network.state_dict()
+
+    def load_weights(self, weights):
+        self.network.load_state_dict(weights)
+
+
+def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> VAE:
+    """An untrained variational autoencoder for images of shape `grid`; it has no upstream network."""
+    return VAE(settings, grid)
+
+
+@torch.no_grad()
+def sample(module: VAE, n: int, seed: int, sampling: dict) -> torch.Tensor:
+    """`n` images [n, 1, *grid] in [0, 1], on the CPU: decoded draws from the standard normal prior."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
+    latent = torch.randn(n, module.settings["latent_size"], generator=generator)
+    chunks = latent.split(sampling["batch_size"])
+    return torch.cat([module.network.decode_forward(chunk.to(module.device)).cpu() for chunk in chunks])
