@@ -2,12 +2,13 @@
 #
 # results/
 #   data/{dataset}/                                   scans.tsv  images.npy  splits.tsv
-#   models/{dataset}/{model}/{variant}/seed{seed}/    weights.safetensors  spec.yaml  losses.csv  training_rows.tsv
-#   samples/{dataset}/{model}/{variant}/seed{seed}/   images.npy  reconstructed.npy
+#   models/{dataset}/{model}/{variant}/seed{seed}/    weights.safetensors  snapshots.safetensors  spec.yaml  losses.csv
+#                                                     training_rows.tsv
+#   samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/   images.npy  reconstructed.npy   (epoch: last or a snapshot)
 #   detectors/{dataset}/{detector}/                   weights.safetensors  spec.yaml  losses.csv
 #   embeddings/{dataset}/{detector}/                  scans.npy
-#   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
-#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  (matrix.npy when asked for by name)
+#   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   synthetic.npy  reconstructed.npy
+#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   nearest.npz  (matrix.npy asked for by name)
 #   scores/{study}.csv
 #   figures/{study}/{figure}.pdf
 #   logs/<rule>/<the same wildcards>.log

@@ -24,6 +24,7 @@ wildcard_constraints:
     detector="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
     seed=r"\d+",
+    epoch=r"last|epoch\d{5}",
 
 
 def code(*names):
@@ -43,7 +44,9 @@ def phantom_code(wildcards):
 
 
 def model_code(wildcards):
-    return code("training.py", "augment.py", "models/__init__.py", f"models/{config['models'][wildcards.model]['kind']}.py")
+    return code(
+        "training.py", "augment.py", "models/__init__.py", f"models/{config['models'][wildcards.model]['kind']}.py"
+    )
 
 
 def detector_code(wildcards):
@@ -96,9 +99,10 @@ def study_runs(wildcards):
 
 
 def first_seed_runs(wildcards):
-    """One comparison of each network setting, for figures that show images."""
+    """One comparison of each network setting, at the end of its training, for figures that show images."""
     first = config["studies"][wildcards.study]["seeds"][0]
-    return [run for run in study_runs(wildcards) if run["seed"] == first]
+    runs = [run for run in study_runs(wildcards) if run["seed"] == first]
+    return [run for run in runs if run["epoch"] == "last"] or runs
 
 
 def of_runs(pattern, runs=study_runs):

@@ -4,16 +4,17 @@
 rule draw_samples:
     input:
         weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
+        snapshots="results/models/{dataset}/{model}/{variant}/seed{seed}/snapshots.safetensors",
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
         autoencoder=autoencoder_weights,
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         code=model_code,
     output:
-        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
-        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy",
+        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
     log:
-        "results/logs/draw_samples/{dataset}/{model}/{variant}/seed{seed}.log",
+        "results/logs/draw_samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}.log",
     conda:
         "../envs/train.yaml"
     threads: 2
@@ -50,16 +51,16 @@ rule embed_scans:
 
 rule embed_samples:
     input:
-        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
-        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy",
+        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         code=detector_code,
     output:
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
-        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy",
+        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
     log:
-        "results/logs/embed_samples/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+        "results/logs/embed_samples/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -74,15 +75,15 @@ rule embed_samples:
 rule compare_to_training:
     input:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
-        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy",
+        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
         splits="results/data/{dataset}/splits.tsv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
         code=code("similarity.py", "splits.py"),
     output:
-        nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz",
+        nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz",
     log:
-        "results/logs/compare_to_training/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+        "results/logs/compare_to_training/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -99,13 +100,13 @@ rule compare_to_training:
 rule write_matrix:
     input:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
         code=code("similarity.py"),
     output:
-        matrix="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/matrix.npy",
+        matrix="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/matrix.npy",
     log:
-        "results/logs/write_matrix/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
+        "results/logs/write_matrix/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -118,10 +119,12 @@ rule write_matrix:
 
 rule score_copies:
     input:
-        nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
+        nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz"),
         scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy"),
-        synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy"),
-        reconstructed=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"),
+        synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy"),
+        reconstructed=of_runs(
+            "results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy"
+        ),
         splits=of_runs("results/data/{dataset}/splits.tsv"),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
         losses=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv"),

@@ -5,9 +5,9 @@ rule draw_copy_pairs:
     input:
         scores="results/scores/{study}.csv",
         nearest=of_runs(
-            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz", first_seed_runs
         ),
-        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
         scans=of_runs("results/data/{dataset}/scans.tsv", first_seed_runs),
         code=code("figure_tables.py", "figures/copy_pairs.py", "figures/__init__.py", "figures/house.mplstyle"),
@@ -36,7 +36,7 @@ rule draw_nearest_correlations:
     input:
         scores="results/scores/{study}.csv",
         nearest=of_runs(
-            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz", first_seed_runs
         ),
         code=code(
             "figure_tables.py", "figures/nearest_correlations.py", "figures/__init__.py", "figures/house.mplstyle"

@@ -10,6 +10,7 @@ rule train_model:
         split_code=code("splits.py"),
     output:
         weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
+        snapshots="results/models/{dataset}/{model}/{variant}/seed{seed}/snapshots.safetensors",
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
         losses="results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",

@@ -11,12 +11,13 @@ PAIRS_2D, PAIRS_3D = 24, 6
 
 
 def run_labels(runs: list[dict]) -> list[str]:
-    """Each comparison in words: data set, network, its variant if it isn't base, the detector if there are several."""
+    """Each comparison in words: data set, network, variant but base, epoch but the last, detector if several."""
     several = len({run["detector"] for run in runs}) > 1
     return [
         " · ".join(
             [run["dataset"].replace("_", " "), run["model"]]
             + [run["variant"]] * (run["variant"] != "base")
+            + ([] if run["epoch"] == "last" else [f"epoch {int(run['epoch'].removeprefix('epoch'))}"])
             + [run["detector"]] * several
         )
         for run in runs
@@ -94,4 +95,7 @@ def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:
     mask = np.logical_and.reduce(
         [scores[key] == run[key] for key in ("dataset", "model", "variant", "seed", "detector")]
     )
-    return scores[mask]
+    rows = scores[mask]
+    epoch = rows["epoch"].max() if run["epoch"] == "last" else int(run["epoch"].removeprefix("epoch"))
+    # A snapshot at the very end has the same rows as the last state.
+    return rows[rows["epoch"] == epoch].groupby("rule", sort=False).tail(1)

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from copylens import training
 from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_array, write_table, write_yaml
 from copylens.splits import rows_of, training_rows
+
+SNAPSHOTS = "snapshots.safetensors"
 
 
 def train_model(
@@ -24,11 +27,12 @@ def train_model(
     work: Path,
     folder: Path,
 ) -> None:
-    """Train the network that `settings` describe on T and write its four files into `folder`.
+    """Train the network that `settings` describe on T and write its five files into `folder`.
 
-    weights.safetensors; spec.yaml (settings, seed, grid); losses.csv (step, epoch: images seen over |T|, name, value);
-    training_rows.tsv (scan, patient, row in images.npy), exactly what the network saw. `upstream` is the folder of the
-    autoencoder whose latents it works on.
+    weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
+    spec.yaml (settings, seed, grid); losses.csv (step, epoch: images seen over |T|, name, value); training_rows.tsv
+    (scan, patient, row in images.npy), exactly what the network saw. `upstream` is the folder of the autoencoder whose
+    latents it works on.
     """
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
@@ -54,6 +58,10 @@ def train_model(
         module.prepare(images_BC)
         losses = pd.DataFrame(columns=["step", "epoch", "name", "value"])
     save_module(module, folder / "weights.safetensors")
+    kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
+    save_tensors(
+        {f"{epoch}/{name}": kept[epoch][name] for epoch in sorted(kept) for name in kept[epoch]}, folder / SNAPSHOTS
+    )
     write_yaml({"settings": settings, "seed": seed, "grid": grid}, folder / "spec.yaml")
     write_table(losses, folder / "losses.csv")
     table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
@@ -61,18 +69,22 @@ def train_model(
     shutil.rmtree(work, ignore_errors=True)
 
 
-def load_model(folder: Path, upstream: Path | None = None) -> training.TrainedModule:
-    """The trained network in `folder`, on its `upstream` autoencoder's folder if it has one; ready to be used."""
+def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = None) -> training.TrainedModule:
+    """The trained network in `folder`, on its `upstream` autoencoder's folder if it has one; ready to be used.
+
+    At the end of its training, or as it was after `epoch` epochs. Raises ValueError if that wasn't kept.
+    """
     spec = read_yaml(folder / "spec.yaml")
     below = load_model(upstream) if upstream else None
     module = _family(spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
-    module.load_weights(load_file(folder / "weights.safetensors"))
+    module.load_weights(load_file(folder / "weights.safetensors") if epoch is None else _snapshot(folder, epoch))
     return module.to(training.device()).eval()
 
 
 def draw_samples(
     folder: Path,
     upstream: Path | None,
+    epoch: int | None,
     sampling: dict,
     images_path: Path,
     splits_path: Path,
@@ -83,7 +95,7 @@ def draw_samples(
 
     The second file has no rows for a network without an autoencoder. ValueError if a sample holds NaN or infinity.
     """
-    module = load_model(folder, upstream)
+    module = load_model(folder, upstream, epoch)
     spec = read_yaml(folder / "spec.yaml")
     family = _family(spec["settings"]["kind"])
     drawn = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
@@ -120,8 +132,23 @@ def as_batch(images: np.ndarray) -> torch.Tensor:
 
 def save_module(module: training.TrainedModule, path: Path) -> None:
     """The tensors that using the network takes, as safetensors."""
+    save_tensors({name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}, path)
+
+
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """A safetensors file."""
     with whole(path) as temporary:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}, temporary)
+        save_file(tensors, temporary)
+
+
+def _snapshot(folder: Path, epoch: int) -> dict[str, torch.Tensor]:
+    prefix = f"{epoch}/"
+    with safe_open(folder / SNAPSHOTS, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it isn't a dict)
+        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    if not tensors:
+        raise ValueError(f"{folder / SNAPSHOTS}: epoch {epoch} wasn't kept; name it in the model's training.snapshots")
+    return tensors
 
 
 def _family(kind: str):

@@ -16,13 +16,12 @@ COUNT_COLUMNS = ("n_train", "n_calibration", "n_synthetic", "n_released")
 def score_copies(runs: list[dict], paths: list[dict[str, Path]], draws: int, seed: int, scores_path: Path) -> None:
     """Write the score table: run columns, rule, counts, and for each rate its value, `_low` and `_high`.
 
-    runs: dataset, model, kind, variant, seed and detector of each comparison. paths: for each of them the files
+    runs: dataset, model, kind, variant, seed, epoch and detector of each comparison. paths: for each of them the files
     nearest, scans and synthetic and reconstructed (embeddings), splits, training_rows and losses.
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        epochs = read_table(files["losses"])["epoch"]
-        epoch = int(epochs.max()) if len(epochs) else 0  # nothing is trained in a control
+        epoch = _epoch_number(run["epoch"], files["losses"])
         for rule, rates, counts in score_run(files, draws, seed):
             rows.append({**run, "epoch": epoch, "rule": rule, **counts, **rates})
     rate_columns = [f"{rate}{suffix}" for rate in RATES for suffix in ("", "_low", "_high")]
@@ -52,3 +51,11 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> list[tuple[str, 
         "n_released": min(len(sets["calibration"]), len(sets["synthetic"])),
     }
     return [(rule, values, counts) for rule, values in rates.items()]
+
+
+def _epoch_number(name: str, losses: Path) -> int:
+    """How many passes over T a state has seen: `epoch00050`, or `last` of a training, or of nothing that is trained."""
+    if name != "last":
+        return int(name.removeprefix("epoch"))
+    seen = read_table(losses)["epoch"]
+    return int(seen.max()) if len(seen) else 0

@@ -110,11 +110,23 @@ def networks(config: dict, study: str) -> list[dict]:
     ]
 
 
+def epochs(config: dict, study: str, model: str, variant: str) -> list[str]:
+    """The states of a network that a study looks at, as their paths name them: `last`, `epoch00050`.
+
+    What isn't trained has a last state alone.
+    """
+    wanted = config["studies"][study]["epochs"]
+    if "training" not in resolve(config, model, variant):
+        return ["last"]
+    return ["last" if epoch == "last" else f"epoch{epoch:05d}" for epoch in wanted]
+
+
 def runs(config: dict, study: str) -> list[dict]:
-    """Every comparison of a study: `networks` x detectors, with the model's kind."""
+    """Every comparison of a study: `networks` x epochs x detectors, with the model's kind."""
     return [
-        {**network, "kind": config["models"][network["model"]]["kind"], "detector": detector}
+        {**network, "kind": config["models"][network["model"]]["kind"], "detector": detector, "epoch": epoch}
         for network in networks(config, study)
+        for epoch in epochs(config, study, network["model"], network["variant"])
         for detector in config["studies"][study]["detectors"]
     ]
 
@@ -242,6 +254,10 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             settings = resolve(config, model, variant)
             both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
             _check_autoencoder(config, both, settings)
+            kept = settings.get("training", {}).get("snapshots", study["epochs"])
+            for epoch in study["epochs"]:
+                if epoch != "last" and epoch not in kept:
+                    raise ValueError(f"{key}.epochs: epoch {epoch} isn't among {both}.training.snapshots, {kept}")
             for dataset in study["datasets"]:
                 _check_halvings(config, dataset, model, settings)
 

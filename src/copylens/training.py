@@ -19,10 +19,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from copylens.augment import flip_and_rotate
-from copylens.files import read_yaml, write_yaml
+from copylens.files import read_yaml, whole, write_yaml
 
 
 class TrainedModule(lightning.LightningModule):
@@ -148,6 +149,8 @@ def fit(
     history = History(chunk_steps, settings["steps"])
     saver = ModelCheckpoint(work, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
     callbacks = [Reseed(seed), history]
+    if settings["snapshots"]:
+        callbacks.append(Snapshots(work / "snapshots", _snapshot_steps(settings, len(tensors[0])), chunk_steps))
     if validation_BC is not None:
         best = ModelCheckpoint(
             work,
@@ -212,6 +215,22 @@ class TerminalBar(TQDMProgressBar):
         return Tqdm(disable=True)
 
 
+class Snapshots(Callback):
+    """Keeps the weights at certain steps, one file per epoch, beside the checkpoint."""
+
+    def __init__(self, folder: Path, epoch_of_step: dict[int, int], chunk_steps: int):
+        self.folder = folder
+        self.epoch_of_step = epoch_of_step
+        self.chunk_steps = chunk_steps
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
+        epoch = self.epoch_of_step.get(trainer.current_epoch * self.chunk_steps + batch_index + 1)
+        if epoch is not None:
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}
+            with whole(self.folder / f"{epoch}.safetensors") as temporary:
+                save_file(tensors, temporary)
+
+
 class History(Callback):
     """Keeps the chunks' mean losses with the checkpoint, and prints one line per chunk."""
 
@@ -243,6 +262,19 @@ def _open_work(work: Path, identity: dict) -> Path:
         shutil.rmtree(work)
     write_yaml(identity, record)
     return work / "last.ckpt"
+
+
+def _snapshot_steps(settings: dict, n_images: int) -> dict[int, int]:
+    """{step: epoch} for the epochs whose weights are kept; ValueError if the training ends before one of them."""
+    batch = min(settings["batch_size"], n_images)
+    epoch_of_step = {math.ceil(epoch * n_images / batch): epoch for epoch in settings["snapshots"]}
+    if max(epoch_of_step) > settings["steps"]:
+        last = settings["steps"] * batch // n_images
+        raise ValueError(
+            f"training.snapshots: epoch {max(settings['snapshots'])} is beyond the last one, {last} "
+            f"({settings['steps']} steps of {batch} of {n_images} images)"
+        )
+    return epoch_of_step
 
 
 def _precision(wanted: str) -> str:

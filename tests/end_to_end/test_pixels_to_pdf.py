@@ -79,7 +79,7 @@ def test_the_report_is_one_html_with_every_figure(results, tiny_2d):
 
 
 def test_a_full_matrix_comes_when_asked_for_by_name(results, tiny_2d):
-    target = "results/similarity/chest/ntxent/ldm/base/seed0/matrix.npy"
+    target = "results/similarity/chest/ntxent/ldm/base/seed0/last/matrix.npy"
     snakemake(results[0].parent, tiny_2d, target)
     assert (results[0].parent / target).exists()
 

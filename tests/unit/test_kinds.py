@@ -92,6 +92,7 @@ def test_a_model_leaves_whole_files_and_trains_again_to_the_same_bits(tiny, data
     second, _ = train(tiny, kind, data, "second")
     assert sorted(path.name for path in first.iterdir()) == [
         "losses.csv",
+        "snapshots.safetensors",
         "spec.yaml",
         "training_rows.tsv",
         "weights.safetensors",
@@ -108,7 +109,7 @@ def test_samples_have_the_grid_lie_in_range_and_repeat(tiny, data, kind):
     sampling = tiny_settings(tiny, "models", kind)["sampling"] | {"n_samples": 5, "batch_size": 3}
     outputs = [(data / f"samples{n}.npy", data / f"reconstructed{n}.npy") for n in range(2)]
     for output in outputs:
-        draw_samples(folder, upstream, sampling, data / "images.npy", data / "splits.tsv", *output)
+        draw_samples(folder, upstream, None, sampling, data / "images.npy", data / "splits.tsv", *output)
     samples = read_array(outputs[0][0])
     assert samples.shape == (5, *read_yaml(folder / "spec.yaml")["grid"]) and samples.dtype == np.float32
     assert samples.min() >= 0 and samples.max() <= 1
@@ -251,7 +252,7 @@ def test_samples_that_are_not_finite_are_refused(tiny, data, monkeypatch):
     monkeypatch.setattr(family, "sample", lambda *_: torch.full((2, 1, 16, 16), torch.nan))
     with pytest.raises(ValueError, match="2 of 2 samples hold values that are not finite"):
         paths = data / "images.npy", data / "splits.tsv", data / "samples.npy", data / "reconstructed.npy"
-        draw_samples(folder, upstream, {"n_samples": 2}, *paths)
+        draw_samples(folder, upstream, None, {"n_samples": 2}, *paths)
     assert not (data / "samples.npy").exists()
 
 

@@ -13,7 +13,7 @@ from copylens.similarity import compare_to_training
 
 ROLES = ("train", "calibration", "control", "unused")
 N_PATIENTS, WIDTH = 160, 32
-RUN = {"dataset": "d", "model": "m", "kind": "k", "variant": "base", "seed": 0, "detector": "e"}
+RUN = {"dataset": "d", "model": "m", "kind": "k", "variant": "base", "seed": 0, "detector": "e", "epoch": "last"}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ with job(snakemake.log[0], snakemake.threads):
     draw_samples(
         Path(snakemake.input.weights).parent,
         next((Path(weights).parent for weights in snakemake.input.autoencoder), None),
+        None if snakemake.wildcards.epoch == "last" else int(snakemake.wildcards.epoch.removeprefix("epoch")),
         snakemake.params.settings,
         snakemake.input.images,
         snakemake.input.splits,

@@ -13,9 +13,7 @@ def rows(splits: pd.DataFrame) -> np.ndarray:
     """Which images it keeps, as rows of images.npy: those of patients without a role."""
     found = unseen_rows(splits)
     if not len(found):
-        raise ValueError(
-            "split: every patient has a role, so a model of kind unseen has none left; lower the numbers"
-        )
+        raise ValueError("split: every patient has a role, so a model of kind unseen has none left; lower the numbers")
     return found
 
 
