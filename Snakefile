@@ -9,7 +9,7 @@
 #   embeddings/{dataset}/{detector}/                  scans.npy
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   synthetic.npy  reconstructed.npy
 #   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   nearest.npz  (matrix.npy asked for by name)
-#   scores/{study}.csv
+#   scores/{study}.csv   quality/{study}.csv
 #   figures/{study}/{figure}.pdf
 #   logs/<rule>/<the same wildcards>.log
 # work/                                               unfinished trainings; may be deleted
@@ -45,4 +45,5 @@ rule all:
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/compare.smk"
+include: "rules/quality.smk"
 include: "rules/figures.smk"

@@ -110,6 +110,13 @@ def of_runs(pattern, runs=study_runs):
     return lambda wildcards: [pattern.format(**run) for run in runs(wildcards)]
 
 
+def quality_runs(wildcards):
+    """Every network of a study, once each, with the detector whose embeddings are the features of quality."""
+    features = config["studies"][wildcards.study]["quality"]
+    networks = {tuple({**run, "detector": features}.items()) for run in study_runs(wildcards)}
+    return [dict(network) for network in sorted(networks)]
+
+
 def trained_networks(wildcards):
     """Every network behind a study, each once: dataset, network and the folder of its losses."""
     return spec.trained_networks(config, wildcards.study)
@@ -121,8 +128,13 @@ def study_losses(wildcards):
 
 def study_files():
     """What `snakemake` without a target makes: every study's scores and figures."""
-    return [f"results/scores/{study}.csv" for study in config["studies"]] + [
-        f"results/figures/{study}/{figure}.pdf"
-        for study, entry in config["studies"].items()
-        for figure in entry["figures"]
-    ]
+    quality = [f"results/quality/{study}.csv" for study, entry in config["studies"].items() if entry["quality"]]
+    return (
+        [f"results/scores/{study}.csv" for study in config["studies"]]
+        + quality
+        + [
+            f"results/figures/{study}/{figure}.pdf"
+            for study, entry in config["studies"].items()
+            for figure in entry["figures"]
+        ]
+    )

@@ -5,6 +5,7 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import torch
 from safetensors.torch import load_file
 
@@ -15,7 +16,10 @@ from copylens.splits import rows_of
 
 
 def train_detector(settings: dict, images_path: Path, splits_path: Path, work: Path, folder: Path) -> None:
-    """Train on T, keep the weights that are best on V, and write weights.safetensors, spec.yaml and losses.csv."""
+    """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, its weights the best on V.
+
+    A kind without training is written as it is built.
+    """
     splits = read_table(splits_path)
     images = read_array(images_path)
     grid = list(images.shape[1:])
@@ -24,16 +28,19 @@ def train_detector(settings: dict, images_path: Path, splits_path: Path, work: P
     family = _family(settings["kind"])
     torch.manual_seed(training.derive_seed(settings["seed"], "initial weights"))
     module = family.build(settings, grid)
-    identity = {
-        "settings": settings,
-        "data": [hashlib.sha256(images_BC.numpy()).hexdigest() for images_BC in (train_BC, validation_BC)],
-        "code": [file_checksum(Path(module_.__file__)) for module_ in (training, family)],
-    }
-    losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC)
+    if "training" in settings:
+        identity = {
+            "settings": settings,
+            "data": [hashlib.sha256(images_BC.numpy()).hexdigest() for images_BC in (train_BC, validation_BC)],
+            "code": [file_checksum(Path(module_.__file__)) for module_ in (training, family)],
+        }
+        losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC)
+    else:
+        losses = pd.DataFrame(columns=["step", "name", "value"])
     save_module(module, folder / "weights.safetensors")
     write_yaml({"settings": settings, "grid": grid}, folder / "spec.yaml")
     write_table(losses, folder / "losses.csv")
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def embed(folder: Path, images_path: Path, embeddings_path: Path) -> None:
@@ -47,7 +54,7 @@ def embed(folder: Path, images_path: Path, embeddings_path: Path) -> None:
     module.load_weights(load_file(folder / "weights.safetensors"))
     module.to(training.device()).eval()
     images = read_array(images_path)
-    size = spec["settings"]["training"]["batch_size"]
+    size = spec["settings"].get("training", spec["settings"])["batch_size"]
     blocks = [family.embed(module, as_batch(images[start : start + size])) for start in range(0, len(images), size)]
     embeddings = torch.cat(blocks) if blocks else torch.empty(0, 1)
     if not torch.isfinite(embeddings).all():

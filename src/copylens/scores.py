@@ -21,7 +21,7 @@ def score_copies(runs: list[dict], paths: list[dict[str, Path]], draws: int, see
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        epoch = _epoch_number(run["epoch"], files["losses"])
+        epoch = epoch_number(run["epoch"], files["losses"])
         for rule, rates, counts in score_run(files, draws, seed):
             rows.append({**run, "epoch": epoch, "rule": rule, **counts, **rates})
     rate_columns = [f"{rate}{suffix}" for rate in RATES for suffix in ("", "_low", "_high")]
@@ -53,7 +53,7 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> list[tuple[str, 
     return [(rule, values, counts) for rule, values in rates.items()]
 
 
-def _epoch_number(name: str, losses: Path) -> int:
+def epoch_number(name: str, losses: Path) -> int:
     """How many passes over T a state has seen: `epoch00050`, or `last` of a training, or of nothing that is trained."""
     if name != "last":
         return int(name.removeprefix("epoch"))

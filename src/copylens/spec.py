@@ -142,9 +142,13 @@ def trained_networks(config: dict, study: str) -> list[dict]:
     for run in runs(config, study):
         named = [(run["model"], run["variant"]), autoencoder_of(config, run["model"], run["variant"])]
         for model, variant in filter(None, named):
+            if "training" not in config["models"][model]:
+                continue
             folder = f"results/models/{run['dataset']}/{model}/{variant}/seed{run['seed']}"
             label = model if variant == "base" else f"{model} {variant}"
             found[folder] = {"dataset": run["dataset"], "network": label, "folder": folder}
+        if "training" not in config["detectors"][run["detector"]]:
+            continue
         folder = f"results/detectors/{run['dataset']}/{run['detector']}"
         found[folder] = {"dataset": run["dataset"], "network": run["detector"], "folder": folder}
     return list(found.values())
@@ -245,6 +249,8 @@ def _check_study(config: dict, key: str, study: dict) -> None:
     for section in ("datasets", "models", "variants", "detectors"):
         for position, name in enumerate(study[section]):
             _check_reference(f"{key}.{section}[{position}]", name, config[section])
+    if study["quality"] is not None:
+        _check_reference(f"{key}.quality", study["quality"], config["detectors"])
     for position, name in enumerate(study["figures"]):
         _check_kind(f"{key}.figures[{position}]", name, "figures")
     for position, model in enumerate(study["models"]):

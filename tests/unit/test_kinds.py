@@ -75,6 +75,7 @@ def weights_of(folder: Path) -> bytes:
 TINY = spec.load_config(ROOT / "configs" / "tiny.yaml")
 KINDS = spec.kinds("models")
 TRAINED = [kind for kind in KINDS if "training" in tiny_settings(TINY, "models", kind)]
+TRAINED_DETECTORS = [kind for kind in spec.kinds("detectors") if "training" in tiny_settings(TINY, "detectors", kind)]
 SAMPLED = [kind for kind in KINDS if "sampling" in tiny_settings(TINY, "models", kind)]
 
 
@@ -144,7 +145,7 @@ def detector_tensors(data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     return as_batch(images[:16]), as_batch(images[16:28])
 
 
-@pytest.mark.parametrize("kind", spec.kinds("detectors"))
+@pytest.mark.parametrize("kind", TRAINED_DETECTORS)
 def test_a_detector_trains_to_the_same_bits_and_keeps_its_best_weights(tiny, data, kind):
     settings = long(tiny_settings(tiny, "detectors", kind), 40)
     family = import_module(f"copylens.detectors.{kind}")
@@ -187,7 +188,7 @@ def untrained_of(config: dict, section: str, kind: str, data: Path):
 
 @pytest.mark.parametrize(
     ("section", "kind"),
-    [("models", kind) for kind in TRAINED] + [("detectors", kind) for kind in spec.kinds("detectors")],
+    [("models", kind) for kind in TRAINED] + [("detectors", kind) for kind in TRAINED_DETECTORS],
 )
 def test_an_interrupted_training_ends_with_the_same_bits(tiny, data, section, kind, monkeypatch):
     train_BC, validation_BC = detector_tensors(data)

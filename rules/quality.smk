@@ -1,0 +1,32 @@
+# How good the images are, and what that can't see.
+
+
+rule score_quality:
+    input:
+        scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy", quality_runs),
+        synthetic=of_runs(
+            "results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy", quality_runs
+        ),
+        images=of_runs("results/data/{dataset}/images.npy", quality_runs),
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy", quality_runs),
+        reconstructed=of_runs(
+            "results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy", quality_runs
+        ),
+        splits=of_runs("results/data/{dataset}/splits.tsv", quality_runs),
+        training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv", quality_runs),
+        losses=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv", quality_runs),
+        code=code("quality.py"),
+    output:
+        quality="results/quality/{study}.csv",
+    log:
+        "results/logs/score_quality/{study}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        runs=quality_runs,
+    script:
+        "../workflow/scripts/score_quality.py"
