@@ -30,3 +30,29 @@ rule score_quality:
         runs=quality_runs,
     script:
         "../workflow/scripts/score_quality.py"
+
+
+# For networks that denoise: the loss on T beside that on V, the warning that needs no sampling.
+rule measure_denoising:
+    input:
+        weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
+        snapshots="results/models/{dataset}/{model}/{variant}/seed{seed}/snapshots.safetensors",
+        spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
+        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
+        autoencoder=autoencoder_weights,
+        images="results/data/{dataset}/images.npy",
+        splits="results/data/{dataset}/splits.tsv",
+        code=model_code,
+    output:
+        table="results/denoising/{dataset}/{model}/{variant}/seed{seed}/{epoch}.csv",
+    log:
+        "results/logs/measure_denoising/{dataset}/{model}/{variant}/seed{seed}/{epoch}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+    script:
+        "../workflow/scripts/measure_denoising.py"

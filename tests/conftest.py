@@ -7,9 +7,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from copylens import spec
+from copylens.files import write_array
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,3 +29,19 @@ def real_images() -> Path:
     if not (folder / "nih_chestxray").is_dir():
         pytest.skip(f"needs real images in {folder}; set COPYLENS_DATA to the folder that holds nih_chestxray")
     return folder
+
+
+@pytest.fixture(params=[[16, 16], [8, 8, 8]], ids=["2d", "3d"])
+def data(request, tmp_path) -> Path:
+    """A folder with images.npy and splits.tsv: smooth blobs of 16 training, 12 + 12 held-out and 8 other patients."""
+    grid, n_scans = request.param, 48
+    generator = np.random.default_rng(0)
+    centres = generator.uniform(0.25, 0.75, (n_scans, len(grid)))
+    axes = np.meshgrid(*[(np.arange(size) + 0.5) / size for size in grid], indexing="ij")
+    centres = centres.T.reshape(len(grid), n_scans, *[1] * len(grid))
+    distance = sum((axis - centre) ** 2 for axis, centre in zip(axes, centres, strict=True))
+    write_array(np.exp(-distance / 0.03), tmp_path / "images.npy")
+    roles = ["train"] * 16 + ["calibration"] * 12 + ["control"] * 12 + ["unused"] * 8
+    lines = [f"scan_{row}\tpatient_{row}\t{role}" for row, role in enumerate(roles)]
+    (tmp_path / "splits.tsv").write_text("\n".join(["scan\tpatient\trole", *lines]) + "\n")
+    return tmp_path

@@ -16,6 +16,7 @@ from copylens.files import file_checksum, read_array, read_table, read_yaml, who
 from copylens.splits import rows_of, training_rows
 
 SNAPSHOTS = "snapshots.safetensors"
+NOISE_LEVELS = 10  # at which the denoising loss is measured
 
 
 def train_model(
@@ -112,6 +113,39 @@ def draw_samples(
         reconstructed = reconstruct(load_model(upstream), as_batch(read_array(images_path)[held_out]))
     write_array(drawn[:, 0].numpy(), samples_path)
     write_array(reconstructed[:, 0].numpy(), reconstructed_path)
+
+
+def measure_denoising(
+    folder: Path,
+    upstream: Path | None,
+    epoch: int | None,
+    images_path: Path,
+    splits_path: Path,
+    table_path: Path,
+) -> None:
+    """Write the denoising losses of T and V by noise level: columns role, timestep, loss (mean), error (its standard).
+
+    A network that has learnt its images rather than their kind denoises T better than V, long before it's sampled.
+    """
+    module = load_model(folder, upstream, epoch)
+    spec = read_yaml(folder / "spec.yaml")
+    family = _family(spec["settings"]["kind"])
+    images = read_array(images_path)
+    sets = {
+        "train": read_table(folder / "training_rows.tsv")["row"].to_numpy(),
+        "calibration": rows_of(read_table(splits_path), "calibration"),
+    }
+    last = spec["settings"]["timesteps"]
+    timesteps = [round(last * (step + 0.5) / NOISE_LEVELS) for step in range(NOISE_LEVELS)]
+    rows = []
+    for role, numbers in sets.items():
+        losses = family.losses_by_noise(module, as_batch(images[numbers]), timesteps, spec["seed"]).double()
+        errors = losses.std(dim=0) / len(losses) ** 0.5
+        rows += [
+            {"role": role, "timestep": timestep, "loss": loss, "error": error}
+            for timestep, loss, error in zip(timesteps, losses.mean(dim=0).tolist(), errors.tolist(), strict=True)
+        ]
+    write_table(pd.DataFrame(rows), table_path)
 
 
 @torch.no_grad()

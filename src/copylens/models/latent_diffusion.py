@@ -68,15 +68,18 @@ class LatentDiffusion(TrainedModule):
         latent = mean + deviation * torch.randn_like(mean)
         noise = torch.randn_like(latent)
         timesteps = torch.randint(0, self.scheduler.num_train_timesteps, (len(latent),), device=latent.device)
-        noisy = self.scheduler.add_noise(latent, noise, timesteps)
-        if self.settings["prediction"] == "epsilon":
-            target = noise
-        else:
-            target = self.scheduler.get_velocity(latent, noise, timesteps)
-        loss = functional.mse_loss(self.unet(noisy, timesteps), target)
+        loss = self.denoising_loss(self.unet, latent, noise, timesteps).mean()
         self.descend(loss)
         self.average.update_parameters(self.unet)
         self.log("loss", loss.detach(), on_step=False, on_epoch=True)
+
+    def denoising_loss(self, unet, latent, noise, timesteps) -> torch.Tensor:
+        """Each latent's squared error of what `unet` predicts of it at its timestep, [B]."""
+        noisy = self.scheduler.add_noise(latent, noise, timesteps)
+        target = noise
+        if self.settings["prediction"] == "v_prediction":
+            target = self.scheduler.get_velocity(latent, noise, timesteps)
+        return functional.mse_loss(unet(noisy, timesteps), target, reduction="none").flatten(1).mean(1)
 
     def weights(self):
         return {"scale_factor": self.scale_factor, **self.average.module.state_dict()}
@@ -122,6 +125,20 @@ def sample_with(predict, module: TrainedModule, n: int, seed: int, sampling: dic
                 latent, _ = scheduler.step(prediction, timestep, latent)
         images.append(module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu())
     return torch.cat(images)
+
+
+@torch.no_grad()
+def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps: list[int], seed: int) -> torch.Tensor:
+    """The denoising loss of each image at each of `timesteps`, [B, timestep], on the CPU; the same noise every time."""
+    unet, size = module.average.module.eval(), module.settings["training"]["batch_size"]
+    generator = torch.Generator().manual_seed(derive_seed(seed, "denoising"))
+    rows = []
+    for chunk in images_BC.split(size):
+        latent = module.autoencoder.encode(chunk.to(module.device))[0] * module.scale_factor
+        noise = torch.randn(latent.shape, generator=generator).to(module.device)
+        at = [torch.full((len(latent),), timestep, device=module.device) for timestep in timesteps]
+        rows.append(torch.stack([module.denoising_loss(unet, latent, noise, steps) for steps in at], dim=1).cpu())
+    return torch.cat(rows)
 
 
 def scheduler_of(family, settings: dict):
