@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import matplotlib.style
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import MaxNLocator
 
 from copylens.files import whole
 
@@ -30,6 +32,16 @@ INK, QUIET, FAINT = "#262626", "#7F7F7F", "#D9D9D9"
 
 # Both rules are drawn in black; what differs is the line.
 RULE_LINES = {"paper": (0, (3, 1.6)), "matched": "solid"}
+
+EXPECTED_CONTROL = 5  # per cent; what the matched rule says of images that copy nobody
+EXPECTED_LINE = {"color": ROLES["threshold"], "linestyle": (0, (3, 1.6)), "linewidth": 0.7}
+
+# Kinds of model that weren't trained, and what they are there for.
+UNTRAINED = {
+    "copycat": "guilty control",
+    "unseen": "innocent control",
+    "empirical_denoiser": "fully memorized limit",
+}
 
 PAGE_WIDTH = 7.2  # inches; 183 mm, two columns of a journal
 _STYLE = Path(__file__).with_name("house.mplstyle")
@@ -62,6 +74,17 @@ def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
         )
     if table.empty:
         raise ValueError(f"{name}: the table has no rows")
+
+
+def last_epochs(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest epoch of each data set, model, variant and seed; the last of those that repeat a run."""
+    newest = table.groupby(["dataset", "model", "variant", "seed"])["epoch"].transform("max")
+    kinds = [name for name in ("detector", "rule", "features", "metric") if name in table.columns]
+    return table[table["epoch"] == newest].drop_duplicates(["dataset", "model", "variant", "seed", *kinds], keep="last")
+
+
+def network_name(model: str, variant: str) -> str:
+    return model if variant == "base" else f"{model} · {variant}"
 
 
 def blank_page(width: float, height: float) -> Figure:
@@ -110,3 +133,48 @@ def wrap(text: str, inches: float, size: float, weight: str = "normal") -> list[
         first = first.rpartition(" ")[0]
     rest = " ".join(words[len(first.split(" ")) :])
     return [fit(line, inches, size, weight) for line in (first.removesuffix(" ·"), rest) if line]
+
+
+def paragraph(text: str, inches: float, size: float) -> list[str]:
+    """`text` in as many lines as it needs; a word that is wider than a line is cut with an ellipsis."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if text_width(longer, size) <= inches:
+            lines[-1] = longer
+        else:
+            lines = [line for line in lines if line] + [fit(word, inches, size)]
+    return lines
+
+
+def share_axis(axes: Axes, height: float, highest: float) -> None:
+    """An axis in per cent that is a little wider than 0 to `highest`; rows are inches from the top."""
+    end = 100 if highest == 1 else min(100, max(20, 5 * np.ceil(100 * highest / 5 + 0.2)))
+    axes.set(xlim=(-0.03 * end, 1.03 * end), ylim=(height, 0), yticks=[])
+    step = 25 if end > 60 else 20 if end > 40 else 10 if end > 20 else 5
+    narrow = axes.bbox.width < 0.75 * axes.figure.dpi  # three quarters of an inch
+    axes.set_xticks(np.arange(0, end + 1, 2 * step if narrow else step))
+    axes.spines["left"].set_visible(False)
+    axes.spines["bottom"].set_bounds(0, end)
+    axes.grid(axis="x")
+    axes.axvline(EXPECTED_CONTROL, zorder=1, **EXPECTED_LINE)
+
+
+def log_ticks(low: float, high: float) -> np.ndarray:
+    """Round numbers between two positive limits: at least two, at most five where decades allow."""
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for digits in ([1], [1, 3], [1, 2, 5]):
+        ticks = np.ravel(np.multiply.outer(10.0**decades, digits))
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        if len(ticks) >= 3:
+            return ticks[:: -(-len(ticks) // 5)]
+    ticks = MaxNLocator(4).tick_values(low, high)
+    return ticks[(ticks >= low) & (ticks <= high)]
+
+
+def tick_number(value: float, _: int = 0) -> str:
+    """A tick's label with at most four digits."""
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.4g}".replace("-", "−")
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}".replace("-", "−")

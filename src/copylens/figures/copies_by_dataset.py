@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from copylens.figures import (
+    EXPECTED_CONTROL,
+    EXPECTED_LINE,
     INK,
     PAGE_WIDTH,
     QUIET,
@@ -16,6 +18,7 @@ from copylens.figures import (
     house_style,
     place,
     require,
+    share_axis,
     text_width,
     wrap,
     write,
@@ -32,7 +35,6 @@ PANELS = (
 CONTROLS = ("control_rate", "control_rate_decoded")
 RULES = ("paper", "matched")  # from top to bottom within a row
 RUN_COLUMNS = ("dataset", "model", "variant", "seed", "epoch", "detector", "rule")
-EXPECTED_CONTROL = 5  # per cent
 
 # All in inches.
 MARGIN, GAP, HEADER, FOOTER = 0.2, 0.2, 0.78, 0.42
@@ -77,7 +79,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     for number, (rate, title, subtitle, colour) in enumerate(panels):
         x = left + number * (width + GAP)
         axes = place(figure, x, HEADER, width, height)
-        _frame(axes, height, highest_control if rate in CONTROLS else 1)
+        share_axis(axes, height, highest_control if rate in CONTROLS else 1)
         write(figure, x, HEADER - 0.21, title, size=7.5, weight="bold", color=colour)
         write(figure, x, HEADER - 0.08, fit(subtitle, width, 6), size=6, color=QUIET)
         for *_, middle, rows in lines:
@@ -129,17 +131,6 @@ def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
     return lines, row_height
 
 
-def _frame(axes: Axes, height: float, highest: float) -> None:
-    """An axis in per cent that is a little wider than 0 to `highest`; rows are inches from the top."""
-    end = 100 if highest == 1 else min(100, max(20, 5 * np.ceil(100 * highest / 5 + 0.2)))
-    axes.set(xlim=(-0.03 * end, 1.03 * end), ylim=(height, 0), yticks=[])
-    axes.set_xticks(np.arange(0, end + 1, 25 if end > 60 else 20 if end > 40 else 10 if end > 20 else 5))
-    axes.spines["left"].set_visible(False)
-    axes.spines["bottom"].set_bounds(0, end)
-    axes.grid(axis="x")
-    axes.axvline(EXPECTED_CONTROL, color=ROLES["threshold"], linestyle=(0, (3, 1.6)), linewidth=0.7, zorder=1)
-
-
 def _points(axes: Axes, rows: pd.DataFrame, rate: str, middle: float, colour: str) -> None:
     """Every seed's value and interval: the paper's rule above the middle, hollow; the matched rule below."""
     for rule, direction, face in (("paper", -1, "white"), ("matched", 1, colour)):
@@ -155,7 +146,7 @@ def _legend(figure: Figure, left: float) -> None:
     def marker(face: str) -> Line2D:
         return Line2D([], [], color=QUIET, marker="o", markersize=3.6, markerfacecolor=face, linewidth=0.9)
 
-    expected = Line2D([], [], color=ROLES["threshold"], linestyle=(0, (3, 1.6)), linewidth=0.7)
+    expected = Line2D([], [], **EXPECTED_LINE)
     figure.legend(
         [marker("white"), marker(QUIET), expected],
         ["paper rule", "matched rule", f"{EXPECTED_CONTROL} %: expected control rate"],

@@ -14,10 +14,12 @@ from copylens.figures import (
     blank_page,
     fit,
     house_style,
+    log_ticks,
     place,
     require,
     stroke,
     text_width,
+    tick_number,
     wrap,
     write,
 )
@@ -89,33 +91,14 @@ def _curves(axes: Axes, rows: pd.DataFrame, colour_of: dict[str, str]) -> None:
     if (rows["value"].dropna() > 0).all():
         axes.set_yscale("log")
         low, high = axes.get_ylim()
-        axes.yaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+        axes.yaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
     else:
         axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_number))
+    axes.yaxis.set_major_formatter(FuncFormatter(tick_number))
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: _steps(step)))
     axes.grid(axis="y")
-
-
-def _log_ticks(low: float, high: float) -> np.ndarray:
-    """Round numbers between two positive limits: at least two, at most five where decades allow."""
-    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    for digits in ([1], [1, 3], [1, 2, 5]):
-        ticks = np.ravel(np.multiply.outer(10.0**decades, digits))
-        ticks = ticks[(ticks >= low) & (ticks <= high)]
-        if len(ticks) >= 3:
-            return ticks[:: -(-len(ticks) // 5)]
-    ticks = MaxNLocator(4).tick_values(low, high)
-    return ticks[(ticks >= low) & (ticks <= high)]
-
-
-def _number(value: float, _: int) -> str:
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.4g}".replace("-", "−")
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}".replace("-", "−")
 
 
 def _steps(step: float) -> str:

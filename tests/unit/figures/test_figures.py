@@ -12,7 +12,18 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from copylens.figures import copies_by_dataset, copy_pairs, nearest_correlations, save, training_curves
+from copylens.figures import (
+    copies_by_dataset,
+    copies_by_model,
+    copy_pairs,
+    last_epochs,
+    memorization_and_quality,
+    nearest_correlations,
+    over_training,
+    sample_sheet,
+    save,
+    training_curves,
+)
 
 LONG = "a_data_set_with_a_long_name"
 
@@ -92,6 +103,47 @@ def losses(panels, networks, names=("loss", "validation_loss"), low=0.01):
     )
 
 
+# (model, kind, variant, copies, Frechet distance)
+MODELS = [
+    ("ldm", "latent_diffusion", "base", 0.42, 9.0),
+    ("ldm", "latent_diffusion", "augmented", 0.14, 11.0),
+    ("ldm_vq", "latent_diffusion", "base", 0.43, 9.2),
+    ("vae", "vae", "base", 0.06, 38.0),
+    ("gan", "gan", "base", 0.09, 22.0),
+    ("copycat", "copycat", "base", 1.0, 0.9),
+    ("unseen", "unseen", "base", 0.05, 4.2),
+    ("empirical_denoiser", "empirical_denoiser", "base", 0.97, 1.6),
+]
+ALIKE = [(f"{LONG}_{number:02d}", "gan", LONG, 0.05, 20.0) for number in range(12)]
+
+
+def study(datasets=("chest_xray",), models=MODELS, seeds=1, epochs=(400,), detectors=("ntxent",)):
+    """(scores, quality) of models that copy more, and are better, the longer they are trained."""
+    tables, quality = [], []
+    for (model, kind, variant, copies, distance), seed, epoch in itertools.product(models, range(seeds), epochs):
+        done = epoch / max(epochs)
+        copies = min(1, copies * done * (1 + 0.1 * seed))
+        table = scores(datasets, [model], [variant], value=0.06)
+        for rate in ("copies", "memorized", "patients_memorized"):
+            table = table.assign(**{rate: copies, f"{rate}_low": 0.8 * copies, f"{rate}_high": min(1, 1.2 * copies)})
+        tables += [
+            table.assign(kind=kind, seed=seed, epoch=epoch, detector=detector, control_rate_decoded=np.nan)
+            for detector in detectors
+        ]
+        for dataset, (metric, value, real) in itertools.product(
+            datasets, (("frechet_distance", (distance + 0.1 * seed) / done, 4.0), ("recall", 0.6 * done, 0.7))
+        ):
+            row = {"dataset": dataset, "model": model, "kind": kind, "variant": variant, "seed": seed, "epoch": epoch}
+            row |= {"features": "random_features", "metric": metric, "value": value, "real": real}
+            quality.append({**row, "n_samples": 96, "n_reference": 48})
+    return pd.concat(tables, ignore_index=True), pd.DataFrame(quality)
+
+
+def sheets(labels, n=10, shape=(16, 16)):
+    generator = np.random.default_rng(0)
+    return [(label, generator.random((n, *shape), dtype=np.float32)) for label in labels]
+
+
 FIGURES = {
     "one pair": lambda: copy_pairs.draw(*pairs(1, (16, 16)), "chest xray · ldm"),
     "24 pairs": lambda: copy_pairs.draw(*pairs(24, (32, 24)), f"{LONG} · ldm · {LONG} · {LONG} · {LONG}"),
@@ -125,7 +177,42 @@ FIGURES = {
     ),
 }
 
-ONE_OF_EACH = ("six volumes", "one panel", "one data set", "negative losses")
+FIGURES |= {
+    "one sheet": lambda: sample_sheet.draw(sheets(["chest xray · ldm"], 3))[0],
+    "sheets with real images": lambda: sample_sheet.draw(
+        [*sheets(["chest xray · ldm", LONG * 8], 24, (20, 16)), *sheets(["real images of unseen patients"])]
+    )[0],
+    "sheets of volumes": lambda: sample_sheet.draw(sheets(["knee mr · ldm", "real knee mr"], 12, (4, 8, 16)))[0],
+    "second page of sheets": lambda: sample_sheet.draw(sheets(["ldm"] * 14))[1],
+    "one model": lambda: copies_by_model.draw(study(models=MODELS[:1])[0]),
+    "models and controls": lambda: copies_by_model.draw(study(("chest_xray", "knee_mr"), seeds=3)[0]),
+    "only controls": lambda: copies_by_model.draw(study(models=MODELS[-3:])[0]),
+    "models alike": lambda: copies_by_model.draw(study([f"{LONG}_{LONG}_{LONG}_{LONG}"], ALIKE, seeds=2)[0]),
+    "models by two detectors": lambda: copies_by_model.draw(study(detectors=("ntxent", LONG))[0]),
+    "one trade-off": lambda: memorization_and_quality.draw(*study(models=MODELS[:1])),
+    "trade-offs of two": lambda: memorization_and_quality.draw(*study(("chest_xray", LONG), seeds=3)),
+    "trade-offs alike": lambda: memorization_and_quality.draw(*study(("a", "b", "c"), ALIKE)),
+    "trade-offs by two detectors": lambda: memorization_and_quality.draw(*study(detectors=("ntxent", LONG))),
+    "trade-offs of controls": lambda: memorization_and_quality.draw(*study(models=MODELS[-3:])),
+    "one training": lambda: over_training.draw(*study(models=MODELS[:1], epochs=(100, 200, 300, 400)))[0],
+    "two trainings": lambda: over_training.draw(*study(models=ALIKE[:2], seeds=3, epochs=(1, 10, 100, 1000)))[0],
+    "never above": lambda: over_training.draw(*study(models=MODELS[3:4], epochs=(1, 2)))[0],
+    "second page of trainings": lambda: over_training.draw(*study(["a", LONG], epochs=(50, 100)))[1],
+    "trainings without recall": lambda: over_training.draw(
+        study(epochs=(20000, 40000), detectors=("a", LONG))[0], study(epochs=(20000,))[1].query("metric != 'recall'")
+    )[0],
+}
+
+ONE_OF_EACH = (
+    "six volumes",
+    "one panel",
+    "one data set",
+    "negative losses",
+    "sheets of volumes",
+    "models and controls",
+    "trade-offs of two",
+    "one training",
+)
 
 
 def shown_texts(figure):
@@ -213,6 +300,14 @@ def test_missing_columns_of_the_other_figures_are_named():
         copies_by_dataset.draw(scores(["a"], ["ldm"]).drop(columns="memorized_low"))
     with pytest.raises(ValueError, match="losses: missing columns step;"):
         training_curves.draw(losses(["a"], ["ldm"]).drop(columns="step"))
+    table, quality = study(epochs=(1, 2))
+    with pytest.raises(ValueError, match="scores: missing columns kind, copies;"):
+        copies_by_model.draw(table.drop(columns=["copies", "kind"]))
+    for draw in (memorization_and_quality.draw, over_training.draw):
+        with pytest.raises(ValueError, match="scores: missing columns copies;"):
+            draw(table.drop(columns="copies"), quality)
+        with pytest.raises(ValueError, match="quality: missing columns real;"):
+            draw(table, quality.drop(columns="real"))
 
 
 def test_empty_tables_are_refused():
@@ -223,6 +318,12 @@ def test_empty_tables_are_refused():
         lambda: nearest_correlations.draw(values[:0], rules),
         lambda: copies_by_dataset.draw(scores(["a"], ["ldm"])[:0]),
         lambda: training_curves.draw(losses(["a"], ["ldm"])[:0]),
+        lambda: copies_by_model.draw(study()[0][:0]),
+        lambda: copies_by_model.draw(study()[0].query("rule == 'paper'")),
+        lambda: memorization_and_quality.draw(study()[0][:0], study()[1]),
+        lambda: memorization_and_quality.draw(study()[0], study()[1].query("metric == 'recall'")),
+        lambda: memorization_and_quality.draw(study()[0], study(["elsewhere"])[1]),
+        lambda: over_training.draw(study()[0], study()[1][:0]),
     ):
         with pytest.raises(ValueError, match="no rows"):
             draw()
@@ -239,10 +340,20 @@ def test_mismatched_inputs_are_refused():
         nearest_correlations.draw(values.assign(group="other"), rules)
     with pytest.raises(ValueError, match="rule must be one of"):
         copies_by_dataset.draw(scores(["a"], ["ldm"]).assign(rule="other"))
+    with pytest.raises(ValueError, match="there are none"):
+        sample_sheet.draw([])
+    with pytest.raises(ValueError, match="'ldm' needs images"):
+        sample_sheet.draw(sheets(["ldm"], 0))
+    with pytest.raises(ValueError, match="no model was scored at several epochs"):
+        over_training.draw(*study())
+    table, quality = study(epochs=(1, 2))
+    for draw in (memorization_and_quality.draw, over_training.draw):
+        with pytest.raises(ValueError, match="features must be the same"):
+            draw(table, pd.concat([quality, quality.assign(features="others")]))
 
 
 def test_every_page_of_pairs_says_that_it_is_restricted():
-    for name in ("one pair", "24 pairs", "one volume"):
+    for name in ("one pair", "24 pairs", "one volume", "one sheet", "second page of sheets"):
         texts = [text.get_text() for text in FIGURES[name]().findobj(Text)]
         assert "Restricted: shows training images" in texts
 
@@ -261,3 +372,68 @@ def test_seeds_are_lines_of_their_own():
     curves = [line.get_xydata() for axes in figure.axes for line in axes.get_lines()]
     assert len(curves) == 4
     assert all((np.diff(curve[:, 0]) > 0).all() for curve in curves)
+
+
+def test_every_sample_is_shown():
+    pages = sample_sheet.draw([*sheets(["ldm"] * 14, 11), *sheets(["real images"], 2)])
+    assert sum(len(axes.images) for page in pages for axes in page.axes) == 14 * 11 + 2
+
+
+def test_only_the_last_epoch_counts_and_once():
+    table, _ = study(models=MODELS[:1], seeds=2, epochs=(1, 2))
+    table = table[(table["seed"] == 0) | (table["epoch"] == 1)]
+    last = last_epochs(pd.concat([table, table.assign(copies=0.5)]))
+    assert last.groupby("seed")["epoch"].unique().map(list).to_dict() == {0: [2], 1: [1]}
+    assert len(last) == 4
+    assert (last["copies"] == 0.5).all()
+
+
+def test_models_stand_by_copies_and_controls_below():
+    figure = copies_by_model.draw(study()[0])
+    tops = {text.get_text(): -text.get_position()[1] for text in figure.texts}
+    names = ["ldm_vq", "ldm", "ldm · augmented", "gan", "vae", "copycat", "empirical_denoiser", "unseen"]
+    assert sorted(names, key=tops.get) == names
+    assert {"guilty control", "innocent control", "fully memorized limit"} <= set(tops)
+
+
+def test_pareto_front_has_no_beaten_point():
+    points = pd.DataFrame({"value": [3.0, 1.0, 2.0, 1.0, 4.0, 3.0], "copies": [0.1, 0.5, 0.3, 0.4, 0.1, 0.2]})
+    front = memorization_and_quality.pareto_front(points)
+    assert front[["value", "copies"]].to_numpy().tolist() == [[1.0, 0.4], [2.0, 0.3], [3.0, 0.1]]
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        (MODELS, "the copycat, which only replays training images, has the best Fréchet distance of all: quality"),
+        (MODELS[:2], "ldm has the best Fréchet distance of all, with 42 % copies."),
+    ],
+)
+def test_who_has_the_best_quality_is_said(models, words):
+    figure = memorization_and_quality.draw(*study(models=models))
+    assert f"On chest xray, {words}" in " ".join(text.get_text() for text in figure.texts)
+
+
+def test_models_without_a_distance_are_named():
+    table, quality = study()
+    figure = memorization_and_quality.draw(table, quality[~quality["model"].isin(["vae", "ldm_vq"])])
+    assert "Without a Fréchet distance: chest xray ldm_vq, chest xray vae." in [t.get_text() for t in figure.texts]
+
+
+@pytest.mark.parametrize(
+    ("low", "stop", "words"),
+    [
+        ([0.0, 0.1, 0.3], 20, "At epoch 20,"),
+        ([0.0, 0.3, 0.3], 10, "At epoch 10,"),
+        ([0.3, 0.3, 0.3], 0, "At 0: copies exceed"),
+        ([0.0, 0.0, 0.16], None, "Never:"),
+    ],
+)
+def test_when_to_stop(low, stop, words):
+    table, quality = study(models=MODELS[:1], epochs=(10, 20, 30))
+    table["copies_low"] = table["epoch"].map(dict(zip((10, 20, 30), low, strict=True)))
+    assert over_training.stop_epoch(table.query("rule == 'matched'")) == stop
+    figure = over_training.draw(table, quality)[0]
+    assert f"When to stop? {words}" in " ".join(text.get_text() for text in figure.texts)
+    marked = [line for axes in figure.axes for line in axes.get_lines() if line.get_color() == "#1F1F1F"]
+    assert len(marked) == (0 if stop is None else 3)
