@@ -9,7 +9,8 @@
 #   embeddings/{dataset}/{detector}/                  scans.npy
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   synthetic.npy  reconstructed.npy
 #   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   nearest.npz  (matrix.npy asked for by name)
-#   scores/{study}.csv   quality/{study}.csv
+#   denoising/{dataset}/{model}/{variant}/seed{seed}/{epoch}.csv
+#   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv
 #   figures/{study}/{figure}.pdf
 #   logs/<rule>/<the same wildcards>.log
 # work/                                               unfinished trainings; may be deleted

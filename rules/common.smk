@@ -122,6 +122,15 @@ def trained_networks(wildcards):
     return spec.trained_networks(config, wildcards.study)
 
 
+def denoising_networks(wildcards):
+    return spec.denoising_networks(config, wildcards.study)
+
+
+def study_denoising(wildcards):
+    pattern = "results/denoising/{dataset}/{model}/{variant}/seed{seed}/{epoch}.csv"
+    return [pattern.format(**network) for network in denoising_networks(wildcards)]
+
+
 def study_losses(wildcards):
     return [f"{network['folder']}/losses.csv" for network in trained_networks(wildcards)]
 

@@ -131,6 +131,7 @@ rule score_copies:
         code=code("calibration.py", "similarity.py", "scores.py"),
     output:
         scores="results/scores/{study}.csv",
+        exposure="results/exposure/{study}.csv",
     log:
         "results/logs/score_copies/{study}.log",
     conda:

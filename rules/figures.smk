@@ -108,3 +108,173 @@ rule draw_training_curves:
         networks=trained_networks,
     script:
         "../workflow/scripts/draw_training_curves.py"
+
+
+rule draw_sample_sheet:
+    input:
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy", first_seed_runs),
+        images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
+        splits=of_runs("results/data/{dataset}/splits.tsv", first_seed_runs),
+        code=code("figure_tables.py", "figures/sample_sheet.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/sample_sheet.pdf",
+            caption="../workflow/report/sample_sheet.rst",
+            category="{study}",
+            labels={"figure": "samples of every network"},
+        ),
+    log:
+        "results/logs/draw_sample_sheet/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        runs=first_seed_runs,
+    script:
+        "../workflow/scripts/draw_sample_sheet.py"
+
+
+rule draw_copies_by_model:
+    input:
+        scores="results/scores/{study}.csv",
+        code=code("figures/copies_by_model.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/copies_by_model.pdf",
+            caption="../workflow/report/copies_by_model.rst",
+            category="{study}",
+            labels={"figure": "copies by kind of model"},
+        ),
+    log:
+        "results/logs/draw_copies_by_model/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow/scripts/draw_copies_by_model.py"
+
+
+rule draw_memorization_and_quality:
+    input:
+        scores="results/scores/{study}.csv",
+        quality="results/quality/{study}.csv",
+        code=code("figures/memorization_and_quality.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/memorization_and_quality.pdf",
+            caption="../workflow/report/memorization_and_quality.rst",
+            category="{study}",
+            labels={"figure": "copies against image quality"},
+        ),
+    log:
+        "results/logs/draw_memorization_and_quality/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow/scripts/draw_memorization_and_quality.py"
+
+
+rule draw_over_training:
+    input:
+        scores="results/scores/{study}.csv",
+        quality="results/quality/{study}.csv",
+        code=code("figures/over_training.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/over_training.pdf",
+            caption="../workflow/report/over_training.rst",
+            category="{study}",
+            labels={"figure": "copies and quality over a training"},
+        ),
+    log:
+        "results/logs/draw_over_training/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow/scripts/draw_over_training.py"
+
+
+rule draw_variant_effects:
+    input:
+        scores="results/scores/{study}.csv",
+        code=code("figures/variant_effects.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/variant_effects.pdf",
+            caption="../workflow/report/variant_effects.rst",
+            category="{study}",
+            labels={"figure": "what augmentation, size and data change"},
+        ),
+    log:
+        "results/logs/draw_variant_effects/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow/scripts/draw_variant_effects.py"
+
+
+rule draw_exposure_curve:
+    input:
+        exposure="results/exposure/{study}.csv",
+        code=code("figures/exposure_curve.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/exposure_curve.pdf",
+            caption="../workflow/report/exposure_curve.rst",
+            category="{study}",
+            labels={"figure": "patients exposed by samples released"},
+        ),
+    log:
+        "results/logs/draw_exposure_curve/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow/scripts/draw_exposure_curve.py"
+
+
+rule draw_denoising_gap:
+    input:
+        scores="results/scores/{study}.csv",
+        denoising=study_denoising,
+        code=code("figure_tables.py", "figures/denoising_gap.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/denoising_gap.pdf",
+            caption="../workflow/report/denoising_gap.rst",
+            category="{study}",
+            labels={"figure": "the denoising gap, a warning without sampling"},
+        ),
+    log:
+        "results/logs/draw_denoising_gap/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        networks=denoising_networks,
+    script:
+        "../workflow/scripts/draw_denoising_gap.py"

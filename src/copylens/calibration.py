@@ -24,6 +24,7 @@ from scipy.stats import hypergeom
 from copylens.similarity import count_above, nearest
 
 PERCENTILE = 95
+CURVE_POINTS = 12  # of the exposure curve
 RATES = (
     "copies",
     "memorized",
@@ -73,8 +74,11 @@ def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
 
 def score(
     maxima: Maxima, patients: Patients, sets: dict[str, np.ndarray], draws: int, seed: int
-) -> dict[str, dict[str, float]]:
-    """Rates of both rules: {rule: {rate, rate_low, rate_high}} for every name in `RATES`.
+) -> tuple[dict[str, dict[str, float]], list[dict[str, float]]]:
+    """Rates of both rules, {rule: {rate, rate_low, rate_high}} for every name in `RATES`, and the exposure curve.
+
+    The curve has rows n_released, exposed, exposed_low, exposed_high: the share of T's patients with a copy among so
+    many samples, by the matched rule's formula for patients.
 
     `sets` are the standardised embeddings behind the maxima, by name (see `similarity.embedding_sets`). `tau` is the
     threshold of copies, `tau_memorized` that of memorized images. Intervals are 95 % percentile intervals of `draws`
@@ -110,13 +114,23 @@ def score(
         order = np.argsort(taus, kind="stable")
         counts = np.empty((groups.max() + 1, len(order)), dtype=np.int64)
         counts[:, order] = count_above(groups, sets["train"], sets["synthetic"], taus[order])
-        exposed = exposure(counts, len(sets["synthetic"]), n_released)  # exposed[group, draw]
-        rules["matched"][name] = (exposed.T * of_group).sum(axis=1) / of_group.sum(axis=1)
+        rules["matched"][name] = _exposed(counts, of_group, sets, n_released)
         rules["matched"].setdefault("tau_memorized", taus)
+    # Of the last pass: patients.
+    curve = [
+        {"n_released": released, **_with_intervals({"exposed": _exposed(counts, of_patient, sets, released)})}
+        for released in np.unique(np.geomspace(1, len(sets["synthetic"]), CURVE_POINTS).round().astype(int))
+    ]
     for rates in rules.values():
         rates["control_rate"] = _shares(maxima.control_to_train, rates["tau"], weights["control"])
         rates["control_rate_decoded"] = _shares(maxima.control_decoded_to_train, rates["tau"], weights["control"])
-    return {rule: _with_intervals(rates) for rule, rates in rules.items()}
+    return {rule: _with_intervals(rates) for rule, rates in rules.items()}, curve
+
+
+def _exposed(counts: np.ndarray, weights: np.ndarray, sets: dict[str, np.ndarray], n_released: int) -> np.ndarray:
+    """Weighted mean exposure of the groups with counts[group, draw] near samples, [draw]."""
+    exposed = exposure(counts, len(sets["synthetic"]), n_released)
+    return (exposed.T * weights).sum(axis=1) / weights.sum(axis=1)
 
 
 def _train_to_released(maxima: Maxima, sets: dict[str, np.ndarray], n_released: int, generator) -> list[np.ndarray]:
@@ -169,7 +183,7 @@ def _group_max(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def _with_intervals(rates: dict[str, np.ndarray]) -> dict[str, float]:
     row = {}
-    for name in RATES:
+    for name in rates:
         low, high = np.percentile(rates[name][1:], [2.5, 97.5])
         # The point estimate lies in its interval, also where the bootstrap is biased.
         value = rates[name][0]

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.epochs import number_of, snapshot_of
 from copylens.files import read_array, read_arrays, read_table
 
 PAIRS_2D, PAIRS_3D = 24, 6
+SHEET = 12  # samples of a network on a sheet
 
 
 def run_labels(runs: list[dict]) -> list[str]:
@@ -17,7 +19,7 @@ def run_labels(runs: list[dict]) -> list[str]:
         " · ".join(
             [run["dataset"].replace("_", " "), run["model"]]
             + [run["variant"]] * (run["variant"] != "base")
-            + ([] if run["epoch"] == "last" else [f"epoch {int(run['epoch'].removeprefix('epoch'))}"])
+            + ([] if run["epoch"] == "last" else [f"epoch {snapshot_of(run['epoch'])}"])
             + [run["detector"]] * several
         )
         for run in runs
@@ -79,6 +81,36 @@ def nearest_correlations(
     return pd.concat(correlations, ignore_index=True), pd.concat(thresholds, ignore_index=True)
 
 
+def sample_sheets(
+    runs: list[dict], samples: list[Path], images: list[Path], splits: list[Path]
+) -> list[tuple[str, np.ndarray]]:
+    """(label, images [n, *grid]) of each network, once per network, and of each data set's control patients."""
+    sheets, real = {}, {}
+    for run, label, drawn, scans, split in zip(runs, run_labels(runs), samples, images, splits, strict=True):
+        sheets.setdefault(str(drawn), (label, np.array(read_array(drawn)[:SHEET])))
+        rows = np.flatnonzero(read_table(split)["role"] == "control")[:SHEET]
+        name = f"real images of unseen patients · {run['dataset'].replace('_', ' ')}"
+        real.setdefault(run["dataset"], (name, np.array(read_array(scans)[rows])))
+    return [*sheets.values(), *real.values()]
+
+
+def denoising(networks: list[dict], tables: list[Path]) -> pd.DataFrame:
+    """Denoising losses of several networks: dataset, model, variant, seed, epoch, role, timestep, loss, error.
+
+    The last state's epoch is read from the losses of its training, whose path is `losses` in `networks`.
+    """
+    names = ("dataset", "model", "variant", "seed")
+    return pd.concat(
+        [
+            read_table(path).assign(
+                **{name: network[name] for name in names}, epoch=number_of(network["epoch"], network["losses"])
+            )
+            for network, path in zip(networks, tables, strict=True)
+        ],
+        ignore_index=True,
+    )
+
+
 def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
     """Losses of several networks: panel, network, step, name, value."""
     tables = [
@@ -96,6 +128,6 @@ def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:
         [scores[key] == run[key] for key in ("dataset", "model", "variant", "seed", "detector")]
     )
     rows = scores[mask]
-    epoch = rows["epoch"].max() if run["epoch"] == "last" else int(run["epoch"].removeprefix("epoch"))
+    epoch = rows["epoch"].max() if run["epoch"] == "last" else snapshot_of(run["epoch"])
     # A snapshot at the very end has the same rows as the last state.
     return rows[rows["epoch"] == epoch].groupby("rule", sort=False).tail(1)

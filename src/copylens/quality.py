@@ -20,8 +20,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
+from copylens.epochs import number_of
 from copylens.files import read_array, read_table, write_table
-from copylens.scores import epoch_number
 from copylens.splits import rows_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
@@ -41,7 +41,7 @@ def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str,
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        named = {key: run[key] for key in RUN_COLUMNS} | {"epoch": epoch_number(run["epoch"], files["losses"])}
+        named = {key: run[key] for key in RUN_COLUMNS} | {"epoch": number_of(run["epoch"], files["losses"])}
         rows += [{**named, "features": features, **row} for row in _score_run(files)]
     write_table(pd.DataFrame(rows), quality_path)
 

@@ -131,6 +131,19 @@ def runs(config: dict, study: str) -> list[dict]:
     ]
 
 
+def denoising_networks(config: dict, study: str) -> list[dict]:
+    """Every state of a study's networks that learnt to denoise, each once, with the path of its training's losses."""
+    found = {}
+    for run in runs(config, study):
+        settings = config["models"][run["model"]]
+        if "training" in settings and "timesteps" in settings:
+            names = ("dataset", "model", "variant", "seed", "epoch")
+            network = {name: run[name] for name in names}
+            folder = "results/models/{dataset}/{model}/{variant}/seed{seed}".format(**network)
+            found[tuple(network.values())] = {**network, "losses": f"{folder}/losses.csv"}
+    return list(found.values())
+
+
 def interval_settings(config: dict, study: str) -> dict:
     """How a study's intervals are resampled."""
     return _sorted(config["studies"][study]["intervals"])

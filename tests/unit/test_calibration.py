@@ -34,7 +34,7 @@ def rates_of(training, calibration, control, synthetic, decoded=None, patients=N
     present = {"train": training, "calibration": calibration, "control": control, "synthetic": synthetic}
     present["calibration_decoded"] = np.empty((0, 16), np.float32) if decoded is None else decoded
     numbers = patients or Patients(*(np.arange(len(each)) for each in (training, calibration, control)))
-    return score(sets, numbers, present, draws, seed=0)
+    return score(sets, numbers, present, draws, seed=0)[0]
 
 
 def test_an_innocent_generator_is_cleared_by_the_matched_rule_and_accused_by_the_papers():

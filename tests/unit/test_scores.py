@@ -53,7 +53,8 @@ def rows_of(files: dict[str, Path], role: str) -> np.ndarray:
 
 
 def scores_of(files: dict[str, Path]) -> pd.DataFrame:
-    score_copies([RUN], [files], 100, 0, files["nearest"].with_name("scores.csv"))
+    tables = [files["nearest"].with_name(f"{name}.csv") for name in ("scores", "exposure")]
+    score_copies([RUN], [files], 100, 0, *tables)
     return read_table(files["nearest"].with_name("scores.csv")).set_index("rule")
 
 
@@ -96,6 +97,15 @@ def test_the_score_table_counts_images_and_patients(files):
     copied_patients = len(set(patients[train[::2]])) / len(set(patients[train]))
     assert copied_patients <= paper["patients_memorized"] <= copied_patients + chance
     assert copied_patients > n_copies / len(train)
+
+
+def test_releasing_more_samples_exposes_more_patients(files):
+    scores = scores_of(files)
+    curve = read_table(files["nearest"].with_name("exposure.csv"))
+    assert curve["n_released"].iloc[-1] == scores["n_synthetic"].iloc[0] and curve["n_patients"].unique() == [40]
+    assert curve["exposed"].is_monotonic_increasing and curve["exposed"].iloc[0] < 0.05
+    copied = len(set(read_table(files["splits"])["patient"][rows_of(files, "train")[::2]]))
+    assert curve["exposed"].iloc[-1] >= copied / 40
 
 
 def test_the_decoders_part_of_the_control_rate_is_told_apart(files):

@@ -13,4 +13,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.params.intervals["draws"],
         snakemake.params.intervals["seed"],
         snakemake.output.scores,
+        snakemake.output.exposure,
     )
