@@ -36,8 +36,11 @@ METRICS = (("frechet_distance", "Fréchet distance", "#33658A"), ("recall", "rec
 RUN = ["dataset", "model", "variant", "seed", "epoch"]
 ENDS = ("", "_low", "_high")  # of a rate's columns
 RATE_COLUMNS = [f"{rate}{end}" for rate, *_ in RATES for end in ENDS]
+# As they are and, where a model has a decoder, decoded; the larger one counts.
+CONTROL_BOUNDS = ["control_rate_high", "control_rate_decoded_high"]
 QUALITY_COLUMNS = (*RUN, "features", "metric", "value", "real")
 STOP_LINE = {"color": ROLES["threshold"], "linestyle": (0, (3, 1.6)), "linewidth": 0.8}
+DECODED_LINE = {"color": ROLES["control"], "linestyle": (0, (1, 1.4)), "linewidth": 0.9}
 REAL_LINE = {"color": ROLES["control"], "linestyle": (0, (5, 2)), "linewidth": 0.9}
 
 # All in inches.
@@ -53,16 +56,16 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
 
     scores: a study's score table; dataset, model, variant, seed, epoch, detector, rule (only 'matched' is shown), and
         for copies, patients_memorized and control_rate the share (0 to 1) with its 95 % interval: `<name>`,
-        `<name>_low`, `<name>_high`.
+        `<name>_low`, `<name>_high`; and control_rate_decoded_high, NaN where a model has no decoder.
     quality: a study's quality table; the same run columns, features (one in all), metric ('frechet_distance' and
         'recall' are shown), value, real (of held-out real images in the samples' place).
 
-    Thick lines are means over seeds, thin ones seeds, bands the 95 % intervals (their bounds' means over seeds). The
-    dashed line is the epoch of `stop_epoch`.
+    Thick lines are means over seeds, thin ones seeds, bands the 95 % intervals (their bounds' means over seeds), the
+    dotted line the upper bound of control_rate_decoded. The dashed line is the epoch of `stop_epoch`.
 
     Raises ValueError where columns or rows are missing, there are several features, or no model has several epochs.
     """
-    require(scores, (*RUN, "detector", "rule", *RATE_COLUMNS), "scores")
+    require(scores, (*RUN, "detector", "rule", *RATE_COLUMNS, CONTROL_BOUNDS[1]), "scores")
     require(quality, QUALITY_COLUMNS, "quality")
     if quality["features"].nunique() > 1:
         raise ValueError(f"quality: features must be the same in all rows, not {sorted(set(quality['features']))}")
@@ -92,25 +95,30 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
 
 
 def stop_epoch(rows: pd.DataFrame) -> int | None:
-    """The last epoch at which the copies' lower bound isn't above the control rate's upper bound; means over seeds.
+    """The last epoch before the first at which copies exceed the control rate: a cautious steward stops there.
 
-    0 where it is above at every epoch, None where it is above at none: then nothing says that training should stop.
+    They exceed it where their lower bound is above the upper bounds of both control rates, that of real images as they
+    are and that of decoded ones (NaN is left out); bounds are means over seeds. What a later epoch says doesn't
+    matter: copies that fall again were made all the same.
+
+    0 where copies exceed it already at the first epoch, None where they never do: nothing says to stop training.
     """
-    bounds = rows.groupby("epoch")[["copies_low", "control_rate_high"]].mean()
-    innocent = bounds["copies_low"] <= bounds["control_rate_high"]
-    if innocent.all():
+    bounds = rows.groupby("epoch")[["copies_low", *CONTROL_BOUNDS]].mean()
+    guilty = bounds["copies_low"] > bounds[CONTROL_BOUNDS].max(axis=1)
+    if not guilty.any():
         return None
-    return int(innocent[innocent].index.max()) if innocent.any() else 0
+    before = bounds.index[bounds.index < guilty.idxmax()]
+    return int(before.max()) if len(before) else 0
 
 
 def _words(rows: pd.DataFrame, stop: int | None) -> str:
     """`stop_epoch`'s answer in a sentence."""
     first, last = rows["epoch"].min(), rows["epoch"].max()
     if stop is None:
-        return f"Never: copies stay within the control rate's interval up to epoch {last:,}."
+        return f"Never: copies don't exceed the control rate up to epoch {last:,}."
     if stop == 0:
         return f"At 0: copies exceed the control rate already at epoch {first:,}, the first that was scored."
-    return f"At epoch {stop:,}, the last at which copies stay within the control rate's interval."
+    return f"At epoch {stop:,}, the last before copies first exceed the control rate."
 
 
 def _column(names: tuple, rows: pd.DataFrame, quality: pd.DataFrame, width: float, several: bool) -> dict:
@@ -163,6 +171,8 @@ def _panels(figure: Figure, left: float, top: float, width: float, column: dict)
         means = rows.groupby("epoch")[[f"{rate}{end}" for end in ENDS]].mean()
         shares.fill_between(means.index, means[f"{rate}_low"], means[f"{rate}_high"], color=colour, alpha=0.16, lw=0)
         _lines(shares, rows, rate, colour, linewidth)
+    decoded = 100 * column["scores"].groupby("epoch")[CONTROL_BOUNDS[1]].mean()
+    shares.plot(decoded.index, decoded, **DECODED_LINE)
     shares.set(ylim=(-3, 103), yticks=[0, 25, 50, 75, 100])
     write(figure, left, top - 0.06, "per cent", size=6.5, color=QUIET)
     shares.spines["left"].set_bounds(0, 100)
@@ -244,10 +254,11 @@ def _legend(figure: Figure) -> None:
     handles = [Line2D([], [], color=colour, linewidth=linewidth) for *_, colour, linewidth in reversed(RATES)]
     labels = [name for _, name, *_ in reversed(RATES)]
     figure.legend(
-        [*handles, Line2D([], [], **STOP_LINE), Line2D([], [], **REAL_LINE)],
-        [*labels, "when to stop", "real images in the samples' place"],
+        [*handles, *(Line2D([], [], **style) for style in (DECODED_LINE, STOP_LINE, REAL_LINE))],
+        [*labels, "its bound, decoded", "when to stop", "real images in the samples' place"],
         loc="upper left",
-        bbox_to_anchor=((MARGIN + TICKS) / PAGE_WIDTH, 1 - 0.12 / figure.get_size_inches()[1]),
-        ncols=5,
+        columnspacing=1.1,
+        bbox_to_anchor=(MARGIN / PAGE_WIDTH, 1 - 0.12 / figure.get_size_inches()[1]),
+        ncols=6,
         labelcolor=INK,
     )

@@ -16,6 +16,8 @@ from copylens.figures import (
     copies_by_dataset,
     copies_by_model,
     copy_pairs,
+    denoising_gap,
+    exposure_curve,
     last_epochs,
     memorization_and_quality,
     nearest_correlations,
@@ -23,6 +25,7 @@ from copylens.figures import (
     sample_sheet,
     save,
     training_curves,
+    variant_effects,
 )
 
 LONG = "a_data_set_with_a_long_name"
@@ -144,6 +147,46 @@ def sheets(labels, n=10, shape=(16, 16)):
     return [(label, generator.random((n, *shape), dtype=np.float32)) for label in labels]
 
 
+VARIANTS = {"base": 0, "augmented": -0.3, "scans_0512": -0.15, "scans_0064": 0.1, "scans_0256": 0.02}
+
+
+def effects(datasets=("chest_xray",), models=("ldm",), variants=VARIANTS, seeds=1, detectors=("ntxent",)):
+    """Scores of variants that change `variants`' share of copies, the more the higher the seed."""
+    tables = []
+    for (variant, effect), seed, detector in itertools.product(variants.items(), range(seeds), detectors):
+        value = min(1, 0.6 + effect * (1 + 0.1 * seed) + 0.01 * seed)
+        n_train = int(variant.partition("_")[2]) if variant.startswith("scans_") else 128
+        table = scores(datasets, models, [variant], value=value)
+        tables.append(table.assign(seed=seed, detector=detector, n_train=n_train, control_rate=0.06))
+    return pd.concat(tables, ignore_index=True)
+
+
+def exposures(datasets=("chest_xray",), models=MODELS, seeds=1, released=(1, 3, 10, 30, 96), n_patients=128):
+    rows = []
+    for dataset, (model, kind, variant, copies, _), seed, n in itertools.product(
+        datasets, models, range(seeds), released
+    ):
+        exposed = 1 - np.exp(-copies * n / 40 * (1 + 0.1 * seed))
+        row = {"dataset": dataset, "model": model, "kind": kind, "variant": variant, "seed": seed, "epoch": 400}
+        row |= {"detector": "ntxent", "n_released": n, "n_patients": n_patients}
+        rows.append(row | {"exposed": exposed, "exposed_low": 0.8 * exposed, "exposed_high": min(1, 1.2 * exposed)})
+    return pd.DataFrame(rows)
+
+
+def denoisings(datasets=("chest_xray",), models=MODELS[:1], seeds=1, epochs=(100, 200, 300, 400), scale=1.0):
+    """(denoising, scores) of networks whose gap grows with the epochs, as do the copies."""
+    rows = []
+    for dataset, (model, _, variant, copies, _), seed, epoch, timestep in itertools.product(
+        datasets, models, range(seeds), epochs, range(50, 1000, 100)
+    ):
+        row = {"dataset": dataset, "model": model, "variant": variant, "seed": seed, "epoch": epoch}
+        loss = scale * (0.02 + np.exp(-timestep / 200))
+        gap = copies * epoch / max(epochs) * (0.5 + 0.1 * seed)
+        for role, value in (("train", loss * (1 - gap)), ("calibration", loss)):
+            rows.append(row | {"role": role, "timestep": timestep, "loss": value, "error": 0.02 * value})
+    return pd.DataFrame(rows), study(datasets, models, seeds, epochs)[0]
+
+
 FIGURES = {
     "one pair": lambda: copy_pairs.draw(*pairs(1, (16, 16)), "chest xray · ldm"),
     "24 pairs": lambda: copy_pairs.draw(*pairs(24, (32, 24)), f"{LONG} · ldm · {LONG} · {LONG} · {LONG}"),
@@ -203,6 +246,28 @@ FIGURES |= {
     )[0],
 }
 
+FIGURES |= {
+    "one variant": lambda: variant_effects.draw(effects(variants={"base": 0, "small": -0.1})),
+    "variants of two models": lambda: variant_effects.draw(effects(("chest_xray", "knee_mr"), ("ldm", "vae"), seeds=3)),
+    "variants with long names": lambda: variant_effects.draw(
+        effects([LONG * 4], [LONG], {"base": 0, LONG: 0.4, "scans_10000": -0.6}, 2, ("a", LONG))
+    ),
+    "one exposure": lambda: exposure_curve.draw(exposures(models=MODELS[:1], released=(96,))),
+    "exposures of two": lambda: exposure_curve.draw(exposures(("chest_xray", LONG), seeds=3)),
+    "exposures alike": lambda: exposure_curve.draw(
+        exposures(("a", "b", "c"), ALIKE, released=(1, 100, 20000), n_patients=12000)
+    ),
+    "exposures of unlike sets": lambda: exposure_curve.draw(
+        pd.concat([exposures(models=MODELS[:1]), exposures(models=MODELS[1:], n_patients=64)])
+    ),
+    "one gap": lambda: denoising_gap.draw(*denoisings(epochs=(400,)))[0],
+    "gaps of seeds": lambda: denoising_gap.draw(*denoisings(("chest_xray", "knee_mr"), MODELS[:2], seeds=3))[0],
+    "second page of gaps": lambda: denoising_gap.draw(
+        *denoisings(["a"], ALIKE[:5], epochs=range(1000, 30001, 1000), scale=1e-7)
+    )[1],
+    "gaps without copies": lambda: denoising_gap.draw(denoisings()[0], denoisings(["elsewhere"])[1])[0],
+}
+
 ONE_OF_EACH = (
     "six volumes",
     "one panel",
@@ -212,6 +277,9 @@ ONE_OF_EACH = (
     "models and controls",
     "trade-offs of two",
     "one training",
+    "variants of two models",
+    "exposures of two",
+    "gaps of seeds",
 )
 
 
@@ -308,6 +376,17 @@ def test_missing_columns_of_the_other_figures_are_named():
             draw(table.drop(columns="copies"), quality)
         with pytest.raises(ValueError, match="quality: missing columns real;"):
             draw(table, quality.drop(columns="real"))
+    with pytest.raises(ValueError, match="scores: missing columns control_rate_decoded_high;"):
+        over_training.draw(table.drop(columns="control_rate_decoded_high"), quality)
+    with pytest.raises(ValueError, match="scores: missing columns n_train;"):
+        variant_effects.draw(effects().drop(columns="n_train"))
+    with pytest.raises(ValueError, match="exposure: missing columns exposed_low;"):
+        exposure_curve.draw(exposures().drop(columns="exposed_low"))
+    denoising, table = denoisings()
+    with pytest.raises(ValueError, match="denoising: missing columns error;"):
+        denoising_gap.draw(denoising.drop(columns="error"), table)
+    with pytest.raises(ValueError, match="scores: missing columns copies;"):
+        denoising_gap.draw(denoising, table.drop(columns="copies"))
 
 
 def test_empty_tables_are_refused():
@@ -324,6 +403,13 @@ def test_empty_tables_are_refused():
         lambda: memorization_and_quality.draw(study()[0], study()[1].query("metric == 'recall'")),
         lambda: memorization_and_quality.draw(study()[0], study(["elsewhere"])[1]),
         lambda: over_training.draw(study()[0], study()[1][:0]),
+        lambda: variant_effects.draw(effects()[:0]),
+        lambda: variant_effects.draw(effects().query("rule == 'paper'")),
+        lambda: exposure_curve.draw(exposures()[:0]),
+        lambda: exposure_curve.draw(exposures().assign(exposed=np.nan)),
+        lambda: denoising_gap.draw(denoisings()[0][:0], denoisings()[1]),
+        lambda: denoising_gap.draw(denoisings()[0], denoisings()[1][:0]),
+        lambda: denoising_gap.draw(denoisings()[0].query("role == 'train'"), denoisings()[1]),
     ):
         with pytest.raises(ValueError, match="no rows"):
             draw()
@@ -344,6 +430,11 @@ def test_mismatched_inputs_are_refused():
         sample_sheet.draw([])
     with pytest.raises(ValueError, match="'ldm' needs images"):
         sample_sheet.draw(sheets(["ldm"], 0))
+    for variants in ({"base": 0}, {"augmented": 0, "small": 0}):
+        with pytest.raises(ValueError, match="no model has both a variant base and another one"):
+            variant_effects.draw(effects(variants=variants))
+    with pytest.raises(ValueError, match="n_released must be 1 or more, not 0"):
+        exposure_curve.draw(exposures(released=(0, 1)))
     with pytest.raises(ValueError, match="no model was scored at several epochs"):
         over_training.draw(*study())
     table, quality = study(epochs=(1, 2))
@@ -427,6 +518,8 @@ def test_models_without_a_distance_are_named():
         ([0.0, 0.3, 0.3], 10, "At epoch 10,"),
         ([0.3, 0.3, 0.3], 0, "At 0: copies exceed"),
         ([0.0, 0.0, 0.16], None, "Never:"),
+        ([0.0, 0.3, 0.1], 10, "At epoch 10,"),
+        ([0.3, 0.1, 0.1], 0, "At 0: copies exceed"),
     ],
 )
 def test_when_to_stop(low, stop, words):
@@ -437,3 +530,81 @@ def test_when_to_stop(low, stop, words):
     assert f"When to stop? {words}" in " ".join(text.get_text() for text in figure.texts)
     marked = [line for axes in figure.axes for line in axes.get_lines() if line.get_color() == "#1F1F1F"]
     assert len(marked) == (0 if stop is None else 3)
+
+
+def test_the_larger_control_rate_says_when_to_stop():
+    table = study(models=MODELS[:1], epochs=(10, 20, 30))[0].query("rule == 'matched'")
+    table = table.assign(copies_low=table["epoch"] / 100, control_rate_high=0.12, control_rate_decoded_high=0.25)
+    assert over_training.stop_epoch(table) == 20
+    assert over_training.stop_epoch(table.assign(control_rate_decoded_high=np.nan)) == 10
+    assert over_training.stop_epoch(table.assign(control_rate_high=0.35)) is None
+
+
+def test_differences_are_paired_by_seed():
+    base = pd.Series([0.1, 0.4, 0.9], index=[0, 1, 2])
+    variant = pd.Series([0.5, 0.2, 0.1], index=[1, 0, 3])
+    mean, low, high = variant_effects.paired_difference(base, variant)
+    assert mean == pytest.approx(0.1)
+    assert (low, high) == pytest.approx((0.1, 0.1))
+    # t(0.975; 2) = 4.303, and 0.1, 0.2, 0.3 have a standard deviation of 0.1.
+    _, low, high = variant_effects.paired_difference(base, base + pd.Series([0.1, 0.2, 0.3]))
+    assert (low, high) == pytest.approx((0.2 - 4.3027 * 0.1 / 3**0.5, 0.2 + 4.3027 * 0.1 / 3**0.5), abs=1e-5)
+    assert np.isnan(variant_effects.paired_difference(base, variant[[1]])[1])
+    assert np.isnan(variant_effects.paired_difference(base, variant[[3]])[0])
+
+
+def test_sizes_stand_below_by_size_and_what_changes_is_bold():
+    table = effects(seeds=3)
+    table["copies"] += 0.02 * (table["variant"] == "scans_0256") * (table["seed"] - 1)
+    texts = variant_effects.draw(table).texts
+    names = ["ldm · augmented", "ldm · scans_0064", "ldm · scans_0256", "ldm · scans_0512"]
+    tops = {text.get_text(): -text.get_position()[1] for text in texts}
+    assert sorted(names, key=tops.get) == names
+    assert "64 scans, base 128" in tops
+    alone = [text.get_text() for text in variant_effects.draw(effects()).texts]
+    assert alone.count("one seed") == 8
+    assert "−30.0" in alone
+
+
+@pytest.mark.parametrize(("spread", "weight"), [(0.001, "bold"), (0.5, "normal")])
+def test_a_row_is_bold_where_its_interval_excludes_zero(spread, weight):
+    table = effects(variants={"base": 0, "small": -0.2}, seeds=3)
+    for rate in ("copies", "patients_memorized"):
+        table[rate] += spread * (table["variant"] == "small") * (table["seed"] - 1)
+    (name,) = [text for text in variant_effects.draw(table).texts if text.get_text() == "ldm · small"]
+    assert name.get_weight() == weight
+
+
+def test_labels_are_spread_apart_and_stay_near():
+    wanted, heights = np.array([1.0, 0.0, 1.0, 2.5]), np.array([0.2, 0.1, 0.2, 0.3])
+    middles = exposure_curve.spread(wanted, heights, 0, 2.6)
+    assert middles == pytest.approx([0.9, 0.05, 1.1, 2.45])
+    crowded = exposure_curve.spread(np.zeros(5), np.full(5, 0.2), 0, 2)
+    assert crowded == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+
+
+def test_exposed_patients_are_counted_in_words():
+    texts = " ".join(text.get_text() for text in exposure_curve.draw(exposures()).texts)
+    share = 1 - np.exp(-0.43 * 96 / 40)
+    assert f"96 samples of ldm_vq expose {100 * share:.0f} % of its patients, {128 * share:.0f} of 128" in texts
+
+
+def test_relative_gap_is_above_zero_where_training_images_are_denoised_better():
+    denoising, _ = denoisings(epochs=(1, 2))
+    gaps = denoising_gap.relative_gaps(denoising)
+    assert list(gaps["gap"]) == pytest.approx([0.105] * 10 + [0.21] * 10)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "copies", "words"),
+    [
+        ([1, 2, 3, 4], [1, 4, 9, 16], "The gap foretells the copies: Spearman correlation 1.00 over 4 points."),
+        ([1, 2, 3, 4], [4, 3, 2, 1], "The gap foretells them poorly: Spearman correlation −1.00 over 4 points."),
+        ([1, 2, 3, 4], [2, 1, 4, 3], "The gap foretells them poorly: Spearman correlation 0.60 over 4 points."),
+        ([1, 2, 3], [1, 2, 3], "Does the gap foretell the copies? 3 points can't tell."),
+        ([1, 2, 3, 4], [0, 0, 0, 0], "All 4 points have the same"),
+        ([], [], "Copies weren't scored"),
+    ],
+)
+def test_whether_the_gap_foretells_the_copies(gaps, copies, words):
+    assert words in denoising_gap.foretells(pd.Series(gaps, dtype=float), pd.Series(copies, dtype=float))
