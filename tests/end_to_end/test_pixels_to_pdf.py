@@ -10,7 +10,9 @@ import pytest
 import yaml
 from conftest import ROOT
 
-FIGURES = ("copies_by_dataset", "copy_pairs", "nearest_correlations", "training_curves")
+from copylens import spec
+
+FIGURES = spec.load_config(ROOT / "configs" / "tiny.yaml")["studies"]["tiny"]["figures"]
 
 
 def snakemake(folder: Path, config: Path, *arguments: str, data: Path | None = None) -> str:
@@ -26,7 +28,7 @@ def snakemake(folder: Path, config: Path, *arguments: str, data: Path | None = N
 
 @pytest.fixture(scope="module")
 def tiny_2d(tmp_path_factory) -> Path:
-    """The tiny configuration cut to what two runs afford: one 2D and one 3D data set, one study."""
+    """The tiny configuration cut to what two runs afford: one 2D and one 3D study."""
     config = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
     del config["studies"]["variants"]
     path = tmp_path_factory.mktemp("config") / "config.yaml"
@@ -45,14 +47,26 @@ def results(tiny_2d, tmp_path_factory) -> list[Path]:
 
 def test_a_study_leaves_scores_and_figures(results):
     scores = pd.read_csv(results[0] / "scores" / "tiny.csv")
-    assert len(scores) == 4  # two data sets, two rules
+    # Two rules; of the diffusion model two epochs, and two controls.
+    assert len(scores) == 2 * (2 + 2)
     assert set(scores["rule"]) == {"paper", "matched"}
-    assert (scores["n_synthetic"] == 12).all()
+    assert scores[scores["kind"] == "latent_diffusion"]["epoch"].nunique() == 2
+    assert len(pd.read_csv(results[0] / "scores" / "volumes.csv")) == 2
     for rate in ("copies", "memorized", "patients_memorized", "control_rate"):
         assert scores[rate].between(0, 1).all()
         assert (scores[f"{rate}_low"] <= scores[rate]).all() and (scores[rate] <= scores[f"{rate}_high"]).all()
     for figure in FIGURES:
         assert (results[0] / "figures" / "tiny" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_controls_come_out_guilty_and_the_quality_table_likes_the_guilty_one(results):
+    scores = pd.read_csv(results[0] / "scores" / "tiny.csv").query("rule == 'matched'").set_index("kind")
+    assert scores.loc["copycat", "copies"] == 1
+    quality = pd.read_csv(results[0] / "quality" / "tiny.csv").query("metric == 'frechet_distance'")
+    value = quality.set_index("kind")["value"]
+    assert value["copycat"] < value["unseen"] < value["latent_diffusion"].min()
+    exposure = pd.read_csv(results[0] / "exposure" / "tiny.csv")
+    assert set(exposure["kind"]) == {"latent_diffusion", "copycat", "unseen"}
 
 
 def test_a_second_run_gives_the_same_bits(results):

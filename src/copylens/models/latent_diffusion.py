@@ -68,18 +68,18 @@ class LatentDiffusion(TrainedModule):
         latent = mean + deviation * torch.randn_like(mean)
         noise = torch.randn_like(latent)
         timesteps = torch.randint(0, self.scheduler.num_train_timesteps, (len(latent),), device=latent.device)
-        loss = self.denoising_loss(self.unet, latent, noise, timesteps).mean()
+        noisy, target = self.noisy_and_target(latent, noise, timesteps)
+        loss = functional.mse_loss(self.unet(noisy, timesteps), target)
         self.descend(loss)
         self.average.update_parameters(self.unet)
         self.log("loss", loss.detach(), on_step=False, on_epoch=True)
 
-    def denoising_loss(self, unet, latent, noise, timesteps) -> torch.Tensor:
-        """Each latent's squared error of what `unet` predicts of it at its timestep, [B]."""
+    def noisy_and_target(self, latent, noise, timesteps) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the U-Net gets at its timesteps, and what it should make of it."""
         noisy = self.scheduler.add_noise(latent, noise, timesteps)
-        target = noise
-        if self.settings["prediction"] == "v_prediction":
-            target = self.scheduler.get_velocity(latent, noise, timesteps)
-        return functional.mse_loss(unet(noisy, timesteps), target, reduction="none").flatten(1).mean(1)
+        if self.settings["prediction"] == "epsilon":
+            return noisy, noise
+        return noisy, self.scheduler.get_velocity(latent, noise, timesteps)
 
     def weights(self):
         return {"scale_factor": self.scale_factor, **self.average.module.state_dict()}
@@ -136,8 +136,13 @@ def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps:
     for chunk in images_BC.split(size):
         latent = module.autoencoder.encode(chunk.to(module.device))[0] * module.scale_factor
         noise = torch.randn(latent.shape, generator=generator).to(module.device)
-        at = [torch.full((len(latent),), timestep, device=module.device) for timestep in timesteps]
-        rows.append(torch.stack([module.denoising_loss(unet, latent, noise, steps) for steps in at], dim=1).cpu())
+        errors = []
+        for timestep in timesteps:
+            steps = torch.full((len(latent),), timestep, device=module.device)
+            noisy, target = module.noisy_and_target(latent, noise, steps)
+            error = functional.mse_loss(unet(noisy, steps), target, reduction="none")
+            errors.append(error.flatten(1).mean(1))
+        rows.append(torch.stack(errors, dim=1).cpu())
     return torch.cat(rows)
 
 
