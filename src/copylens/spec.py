@@ -113,10 +113,10 @@ def networks(config: dict, study: str) -> list[dict]:
 def epochs(config: dict, study: str, model: str, variant: str) -> list[str]:
     """The states of a network that a study looks at, as their paths name them: `last`, `epoch00050`.
 
-    What isn't trained has a last state alone.
+    A network that keeps no snapshots has a last state alone.
     """
     wanted = config["studies"][study]["epochs"]
-    if "training" not in resolve(config, model, variant):
+    if not resolve(config, model, variant).get("training", {}).get("snapshots"):
         return ["last"]
     return ["last" if epoch == "last" else f"epoch{epoch:05d}" for epoch in wanted]
 
@@ -273,9 +273,9 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             settings = resolve(config, model, variant)
             both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
             _check_autoencoder(config, both, settings)
-            kept = settings.get("training", {}).get("snapshots", study["epochs"])
+            kept = settings.get("training", {}).get("snapshots")
             for epoch in study["epochs"]:
-                if epoch != "last" and epoch not in kept:
+                if kept and epoch != "last" and epoch not in kept:
                     raise ValueError(f"{key}.epochs: epoch {epoch} isn't among {both}.training.snapshots, {kept}")
             for dataset in study["datasets"]:
                 _check_halvings(config, dataset, model, settings)

@@ -65,6 +65,8 @@ def test_every_shipped_configuration_is_valid():
             ["pie"],
             "studies.tiny.figures[0]: unknown figure 'pie'; there are copies_by",
         ),
+        ("studies.tiny.epochs", [5, "last"], "studies.tiny.epochs: epoch 5 isn't among models.ldm.training.snapshots"),
+        ("studies.tiny.quality", "radimagenet", "studies.tiny.quality: no entry 'radimagenet'"),
         ("studies.tiny.models", ["autoencoder"], "studies.tiny.models[0]: 'autoencoder' can't be sampled"),
         ("datasets.chest.grid", [16, 18], "for example 16x16"),
         ("datasets.knee.grid", [16, 16], "datasets.knee.grid: the mr phantom needs 3 sizes"),
@@ -133,3 +135,8 @@ def test_every_kind_has_its_settings_in_the_schema_and_the_other_way_round():
     definitions = yaml.safe_load(SCHEMA.read_text())["$defs"]
     for folder in ("readers", "models", "detectors"):
         assert sorted(definitions[folder]) == spec.kinds(folder)
+
+
+def test_a_study_looks_at_the_epochs_that_a_network_keeps(tiny):
+    assert spec.epochs(tiny, "tiny", "ldm", "base") == ["epoch00001", "last"]
+    assert spec.epochs(tiny, "tiny", "copycat", "base") == ["last"]
