@@ -29,9 +29,9 @@ class AutoencoderKL(Autoencoder):
 
     def reconstruct(self, image):
         mean, deviation = self.network.encode(image)
+        reconstructed = self.network.decode(self.network.sampling(mean, deviation))
         # Rombach et al. 2022, equation 25 and section G: KL to a standard normal, summed over a latent.
         terms = mean**2 + deviation**2 - torch.log(deviation**2) - 1
-        reconstructed = self.network.decode(self.network.sampling(mean, deviation))
         return reconstructed, {"kl": (self.settings["kl_weight"], 0.5 * terms.flatten(1).sum(1).mean())}
 
     @torch.no_grad()
