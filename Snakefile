@@ -4,12 +4,11 @@
 #   data/{dataset}/                                   scans.tsv  images.npy  splits.tsv
 #   models/{dataset}/{model}/{variant}/seed{seed}/    weights.safetensors  snapshots.safetensors  spec.yaml  losses.csv
 #                                                     training_rows.tsv
-#   samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/   images.npy  reconstructed.npy   (epoch: last or a snapshot)
+#   samples/{dataset}/{model}/{variant}/seed{seed}/   images.npy  reconstructed.npy  denoising.csv
 #   detectors/{dataset}/{detector}/                   weights.safetensors  spec.yaml  losses.csv
 #   embeddings/{dataset}/{detector}/                  scans.npy
-#   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   synthetic.npy  reconstructed.npy
-#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/   nearest.npz  (matrix.npy asked for by name)
-#   denoising/{dataset}/{model}/{variant}/seed{seed}/{epoch}.csv
+#   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
+#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  (matrix.npy asked for by name)
 #   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv
 #   figures/{study}/{figure}.pdf
 #   logs/<rule>/<the same wildcards>.log

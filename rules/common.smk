@@ -9,7 +9,7 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens import spec
+from copylens import kinds, spec
 
 try:
     config = spec.check(config)
@@ -24,13 +24,17 @@ wildcard_constraints:
     detector="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
     seed=r"\d+",
-    epoch=r"last|epoch\d{5}",
 
 
 def code(*names):
     """Library files that hold a stage's maths, as inputs: an edit reruns the stage, a touch doesn't."""
     folder = os.path.relpath(os.path.join(LIBRARY, "copylens"))
     return [os.path.join(folder, name) for name in names]
+
+
+def code_of(folder, kind, *more):
+    """The files behind one kind of network, and the modules `more`."""
+    return [os.path.relpath(path) for path in kinds.code_of(folder, kind, *more)]
 
 
 def reader_code(wildcards):
@@ -44,37 +48,24 @@ def phantom_code(wildcards):
 
 
 def model_code(wildcards):
-    return code(
-        "training.py", "augment.py", "models/__init__.py", f"models/{config['models'][wildcards.model]['kind']}.py"
-    )
+    return code_of("models", config["models"][wildcards.model]["kind"])
+
+
+def model_training_code(wildcards):
+    return code_of("models", config["models"][wildcards.model]["kind"], "training")
 
 
 def detector_code(wildcards):
-    return code(f"detectors/{config['detectors'][wildcards.detector]['kind']}.py")
+    return code_of("detectors", config["detectors"][wildcards.detector]["kind"])
 
 
-def listing_settings(wildcards):
-    return spec.listing_settings(config, wildcards.dataset)
+def detector_training_code(wildcards):
+    return code_of("detectors", config["detectors"][wildcards.detector]["kind"], "training")
 
 
-def image_settings(wildcards):
-    return spec.image_settings(config, wildcards.dataset)
-
-
-def split_settings(wildcards):
-    return spec.split_settings(config, wildcards.dataset)
-
-
-def training_settings(wildcards):
-    return spec.training_settings(config, wildcards.model, wildcards.variant)
-
-
-def sampling_settings(wildcards):
-    return spec.sampling_settings(config, wildcards.model, wildcards.variant)
-
-
-def detector_settings(wildcards):
-    return spec.detector_settings(config, wildcards.detector)
+def settings_of(function, *names):
+    """An input function: what `function` of the configuration says about these wildcards."""
+    return lambda wildcards: function(config, *(wildcards[name] for name in names))
 
 
 def neighbours(wildcards):
@@ -90,19 +81,14 @@ def autoencoder_weights(wildcards):
     return [f"results/models/{wildcards.dataset}/{model}/{variant}/seed{wildcards.seed}/weights.safetensors"]
 
 
-def interval_settings(wildcards):
-    return spec.interval_settings(config, wildcards.study)
-
-
 def study_runs(wildcards):
     return spec.runs(config, wildcards.study)
 
 
 def first_seed_runs(wildcards):
-    """One comparison of each network setting, at the end of its training, for figures that show images."""
+    """One comparison of each network setting, for figures that show images."""
     first = config["studies"][wildcards.study]["seeds"][0]
-    runs = [run for run in study_runs(wildcards) if run["seed"] == first]
-    return [run for run in runs if run["epoch"] == "last"] or runs
+    return [run for run in study_runs(wildcards) if run["seed"] == first]
 
 
 def of_runs(pattern, runs=study_runs):
@@ -117,22 +103,12 @@ def quality_runs(wildcards):
     return [dict(network) for network in sorted(networks)]
 
 
-def trained_networks(wildcards):
-    """Every network behind a study, each once: dataset, network and the folder of its losses."""
-    return spec.trained_networks(config, wildcards.study)
-
-
-def denoising_networks(wildcards):
-    return spec.denoising_networks(config, wildcards.study)
-
-
-def study_denoising(wildcards):
-    pattern = "results/denoising/{dataset}/{model}/{variant}/seed{seed}/{epoch}.csv"
-    return [pattern.format(**network) for network in denoising_networks(wildcards)]
+def quality_files(wildcards):
+    return spec.detector_files(config, config["studies"][wildcards.study]["quality"])
 
 
 def study_losses(wildcards):
-    return [f"{network['folder']}/losses.csv" for network in trained_networks(wildcards)]
+    return [f"{network['folder']}/losses.csv" for network in spec.trained_networks(config, wildcards.study)]
 
 
 def study_files():

@@ -1,4 +1,4 @@
-# Draw synthetic images, embed them and the real ones, find nearest neighbours, count copies.
+# Draw synthetic images, embed them, find nearest neighbours, count copies.
 
 
 rule draw_samples:
@@ -6,15 +6,17 @@ rule draw_samples:
         weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
         snapshots="results/models/{dataset}/{model}/{variant}/seed{seed}/snapshots.safetensors",
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
+        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
         autoencoder=autoencoder_weights,
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         code=model_code,
     output:
-        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy",
-        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
+        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
+        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        denoising="results/samples/{dataset}/{model}/{variant}/seed{seed}/denoising.csv",
     log:
-        "results/logs/draw_samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}.log",
+        "results/logs/draw_samples/{dataset}/{model}/{variant}/seed{seed}.log",
     conda:
         "../envs/train.yaml"
     threads: 2
@@ -23,44 +25,24 @@ rule draw_samples:
         mem_mb=16000,
         runtime=240,
     params:
-        settings=sampling_settings,
+        settings=settings_of(spec.sampling_settings, "model", "variant"),
     script:
         "../workflow/scripts/draw_samples.py"
 
 
-rule embed_scans:
-    input:
-        images="results/data/{dataset}/images.npy",
-        weights="results/detectors/{dataset}/{detector}/weights.safetensors",
-        spec="results/detectors/{dataset}/{detector}/spec.yaml",
-        code=detector_code,
-    output:
-        scans="results/embeddings/{dataset}/{detector}/scans.npy",
-    log:
-        "results/logs/embed_scans/{dataset}/{detector}.log",
-    conda:
-        "../envs/train.yaml"
-    threads: 1
-    resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=60,
-    script:
-        "../workflow/scripts/embed_scans.py"
-
-
 rule embed_samples:
     input:
-        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy",
-        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
+        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
+        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
+        files=settings_of(spec.detector_files, "detector"),
         code=detector_code,
     output:
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy",
-        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
+        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
     log:
-        "results/logs/embed_samples/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}.log",
+        "results/logs/embed_samples/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -75,15 +57,15 @@ rule embed_samples:
 rule compare_to_training:
     input:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy",
-        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
+        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
         splits="results/data/{dataset}/splits.tsv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
         code=code("similarity.py", "splits.py"),
     output:
-        nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz",
+        nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz",
     log:
-        "results/logs/compare_to_training/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}.log",
+        "results/logs/compare_to_training/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -100,13 +82,13 @@ rule compare_to_training:
 rule write_matrix:
     input:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy",
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
         code=code("similarity.py"),
     output:
-        matrix="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/matrix.npy",
+        matrix="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/matrix.npy",
     log:
-        "results/logs/write_matrix/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}.log",
+        "results/logs/write_matrix/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -119,15 +101,15 @@ rule write_matrix:
 
 rule score_copies:
     input:
-        nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz"),
+        nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
         scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy"),
-        synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/synthetic.npy"),
+        synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy"),
         reconstructed=of_runs(
-            "results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/reconstructed.npy"
+            "results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"
         ),
         splits=of_runs("results/data/{dataset}/splits.tsv"),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
-        losses=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv"),
+        spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml"),
         code=code("calibration.py", "similarity.py", "scores.py"),
     output:
         scores="results/scores/{study}.csv",
@@ -142,6 +124,6 @@ rule score_copies:
         runtime=120,
     params:
         runs=study_runs,
-        intervals=interval_settings,
+        intervals=settings_of(spec.interval_settings, "study"),
     script:
         "../workflow/scripts/score_copies.py"

@@ -15,7 +15,7 @@ rule list_scans:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=listing_settings,
+        settings=settings_of(spec.listing_settings, "dataset"),
     script:
         "../workflow/scripts/list_scans.py"
 
@@ -36,8 +36,8 @@ rule gather_images:
         mem_mb=4000,
         runtime=240,
     params:
-        listing=listing_settings,
-        imaging=image_settings,
+        listing=settings_of(spec.listing_settings, "dataset"),
+        imaging=settings_of(spec.image_settings, "dataset"),
     script:
         "../workflow/scripts/gather_images.py"
 
@@ -57,6 +57,6 @@ rule split_patients:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=split_settings,
+        settings=settings_of(spec.split_settings, "dataset"),
     script:
         "../workflow/scripts/split_patients.py"

@@ -5,9 +5,9 @@ rule draw_copy_pairs:
     input:
         scores="results/scores/{study}.csv",
         nearest=of_runs(
-            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz", first_seed_runs
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
         ),
-        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy", first_seed_runs),
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
         scans=of_runs("results/data/{dataset}/scans.tsv", first_seed_runs),
         code=code("figure_tables.py", "figures/copy_pairs.py", "figures/__init__.py", "figures/house.mplstyle"),
@@ -36,7 +36,7 @@ rule draw_nearest_correlations:
     input:
         scores="results/scores/{study}.csv",
         nearest=of_runs(
-            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/{epoch}/nearest.npz", first_seed_runs
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
         ),
         code=code(
             "figure_tables.py", "figures/nearest_correlations.py", "figures/__init__.py", "figures/house.mplstyle"
@@ -105,14 +105,14 @@ rule draw_training_curves:
         mem_mb=2000,
         runtime=30,
     params:
-        networks=trained_networks,
+        networks=settings_of(spec.trained_networks, "study"),
     script:
         "../workflow/scripts/draw_training_curves.py"
 
 
 rule draw_sample_sheet:
     input:
-        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/{epoch}/images.npy", first_seed_runs),
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
         splits=of_runs("results/data/{dataset}/splits.tsv", first_seed_runs),
         code=code("figure_tables.py", "figures/sample_sheet.py", "figures/__init__.py", "figures/house.mplstyle"),
@@ -257,7 +257,7 @@ rule draw_exposure_curve:
 rule draw_denoising_gap:
     input:
         scores="results/scores/{study}.csv",
-        denoising=study_denoising,
+        denoising=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/denoising.csv", settings_of(spec.networks, "study")),
         code=code("figure_tables.py", "figures/denoising_gap.py", "figures/__init__.py", "figures/house.mplstyle"),
     output:
         figure=report(
@@ -275,6 +275,6 @@ rule draw_denoising_gap:
         mem_mb=2000,
         runtime=30,
     params:
-        networks=denoising_networks,
+        networks=settings_of(spec.networks, "study"),
     script:
         "../workflow/scripts/draw_denoising_gap.py"

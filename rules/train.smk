@@ -1,4 +1,4 @@
-# One rule for every kind of generative network, one for every kind of copy detector.
+# One rule for every kind of generative network, one for every kind of copy detector (which also embeds the real images).
 
 
 rule train_model:
@@ -6,7 +6,7 @@ rule train_model:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         autoencoder=autoencoder_weights,
-        code=model_code,
+        code=model_training_code,
         split_code=code("splits.py"),
     output:
         weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
@@ -24,7 +24,7 @@ rule train_model:
         mem_mb=16000,
         runtime=1440,
     params:
-        settings=training_settings,
+        settings=settings_of(spec.training_settings, "model", "variant"),
     script:
         "../workflow/scripts/train_model.py"
 
@@ -33,12 +33,13 @@ rule train_detector:
     input:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
-        code=detector_code,
-        training_code=code("training.py", "augment.py"),
+        files=settings_of(spec.detector_files, "detector"),
+        code=detector_training_code,
     output:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         losses="results/detectors/{dataset}/{detector}/losses.csv",
+        scans="results/embeddings/{dataset}/{detector}/scans.npy",
     log:
         "results/logs/train_detector/{dataset}/{detector}.log",
     conda:
@@ -49,6 +50,6 @@ rule train_detector:
         mem_mb=16000,
         runtime=720,
     params:
-        settings=detector_settings,
+        settings=settings_of(spec.detector_settings, "detector"),
     script:
         "../workflow/scripts/train_detector.py"

@@ -12,6 +12,9 @@ matched rule
     1 - C(|S| - k_t, |V|) / C(|S|, |V|) with k_t such samples in S, averaged over T. For a patient the maxima are over
     all their images, in tau as in k. Where S is smaller than V, |S| of V set tau and |S| samples are released.
 
+memorized_at_n_train and patients_memorized_at_n_train are what |T| samples would expose, by either rule's threshold (or
+all of S where it is smaller than T), so that training sets of several sizes can be compared at |S| = |T| as well.
+
 S has been through a decoder and V has not. Where the network has a decoder, the matched rule calibrates on V as it is
 and on decode(encode(V)), and takes the larger threshold.
 """
@@ -29,6 +32,8 @@ RATES = (
     "copies",
     "memorized",
     "patients_memorized",
+    "memorized_at_n_train",
+    "patients_memorized_at_n_train",
     "control_rate",
     "control_rate_decoded",
     "tau",
@@ -105,17 +110,19 @@ def score(
         },
     }
     n_released = min(len(sets["calibration"]), len(sets["synthetic"]))
+    n_equal = min(len(sets["train"]), len(sets["synthetic"]))
     held_out = _train_to_released(maxima, sets, n_released, np.random.default_rng([seed, 4]))
     for name, groups, of_group in (
         ("memorized", np.arange(len(patients.train)), weights["train"]),
         ("patients_memorized", patients.train, of_patient),
     ):
         taus = _thresholds([_group_max(values, groups) for values in held_out], of_group)
-        order = np.argsort(taus, kind="stable")
-        counts = np.empty((groups.max() + 1, len(order)), dtype=np.int64)
-        counts[:, order] = count_above(groups, sets["train"], sets["synthetic"], taus[order])
-        rules["matched"][name] = _exposed(counts, of_group, sets, n_released)
         rules["matched"].setdefault("tau_memorized", taus)
+        counts = _near_samples(groups, sets, tau_paper)
+        rules["paper"][f"{name}_at_n_train"] = _exposed(counts, of_group, sets, n_equal)
+        counts = _near_samples(groups, sets, taus)
+        rules["matched"][name] = _exposed(counts, of_group, sets, n_released)
+        rules["matched"][f"{name}_at_n_train"] = _exposed(counts, of_group, sets, n_equal)
     # Of the last pass: patients.
     curve = [
         {"n_released": released, **_with_intervals({"exposed": _exposed(counts, of_patient, sets, released)})}
@@ -125,6 +132,14 @@ def score(
         rates["control_rate"] = _shares(maxima.control_to_train, rates["tau"], weights["control"])
         rates["control_rate_decoded"] = _shares(maxima.control_decoded_to_train, rates["tau"], weights["control"])
     return {rule: _with_intervals(rates) for rule, rates in rules.items()}, curve
+
+
+def _near_samples(groups: np.ndarray, sets: dict[str, np.ndarray], taus: np.ndarray) -> np.ndarray:
+    """How many samples are nearer than each tau to each group of training images, counts[group, tau]."""
+    order = np.argsort(taus, kind="stable")
+    counts = np.empty((groups.max() + 1, len(order)), dtype=np.int64)
+    counts[:, order] = count_above(groups, sets["train"], sets["synthetic"], taus[order])
+    return counts
 
 
 def _exposed(counts: np.ndarray, weights: np.ndarray, sets: dict[str, np.ndarray], n_released: int) -> np.ndarray:

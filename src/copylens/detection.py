@@ -2,16 +2,19 @@
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from copylens import training
 from copylens.files import file_checksum, read_array, read_table, read_yaml, write_array, write_table, write_yaml
 from copylens.generators import as_batch, save_module
+from copylens.kinds import code_of
+from copylens.networks import derive_seed, device
 from copylens.splits import rows_of
 
 
@@ -26,13 +29,16 @@ def train_detector(settings: dict, images_path: Path, splits_path: Path, work: P
     train_BC = as_batch(images[rows_of(splits, "train")])
     validation_BC = as_batch(images[rows_of(splits, "calibration")])
     family = _family(settings["kind"])
-    torch.manual_seed(training.derive_seed(settings["seed"], "initial weights"))
+    torch.manual_seed(derive_seed(settings["seed"], "initial weights"))
     module = family.build(settings, grid)
     if "training" in settings:
+        # Here, because Lightning takes seconds to import and only training needs it.
+        from copylens import training
+
         identity = {
             "settings": settings,
             "data": [hashlib.sha256(images_BC.numpy()).hexdigest() for images_BC in (train_BC, validation_BC)],
-            "code": [file_checksum(Path(module_.__file__)) for module_ in (training, family)],
+            "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training")],
         }
         losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC)
     else:
@@ -43,23 +49,34 @@ def train_detector(settings: dict, images_path: Path, splits_path: Path, work: P
     shutil.rmtree(work, ignore_errors=True)
 
 
-def embed(folder: Path, images_path: Path, embeddings_path: Path) -> None:
-    """Write the embeddings of every image, float32 [image, d], by the detector in `folder`.
-
-    Raises ValueError if one isn't finite, because such an image would pass for innocent.
-    """
+def load_embedder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that embeds images [..., *grid] by the detector in `folder`, float32 [..., d]."""
     spec = read_yaml(folder / "spec.yaml")
     family = _family(spec["settings"]["kind"])
     module = family.build(spec["settings"], spec["grid"])
     module.load_weights(load_file(folder / "weights.safetensors"))
-    module.to(training.device()).eval()
-    images = read_array(images_path)
+    module.to(device()).eval()
     size = spec["settings"].get("training", spec["settings"])["batch_size"]
-    blocks = [family.embed(module, as_batch(images[start : start + size])) for start in range(0, len(images), size)]
-    embeddings = torch.cat(blocks) if blocks else torch.empty(0, 1)
-    if not torch.isfinite(embeddings).all():
+    n_axes = len(spec["grid"])
+
+    def embed(images: np.ndarray) -> np.ndarray:
+        rows = images.reshape(-1, *images.shape[-n_axes:])
+        blocks = [family.embed(module, as_batch(rows[start : start + size])) for start in range(0, len(rows), size)]
+        embeddings = torch.cat(blocks).numpy() if blocks else np.empty((0, 1), np.float32)
+        return embeddings.reshape(*images.shape[:-n_axes], embeddings.shape[1])
+
+    return embed
+
+
+def embed_file(embed: Callable[[np.ndarray], np.ndarray], images_path: Path, embeddings_path: Path) -> None:
+    """Write the embeddings of every image in a file, float32 [..., d] for images [..., *grid].
+
+    Raises ValueError if one isn't finite, because such an image would pass for innocent.
+    """
+    embeddings = embed(read_array(images_path))
+    if not np.isfinite(embeddings).all():
         raise ValueError(f"{embeddings_path}: the detector gives values that are not finite; lower its learning_rate")
-    write_array(embeddings.numpy(), embeddings_path)
+    write_array(embeddings, embeddings_path)
 
 
 def _family(kind: str):

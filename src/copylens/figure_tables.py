@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.epochs import number_of, snapshot_of
 from copylens.files import read_array, read_arrays, read_table
 
 PAIRS_2D, PAIRS_3D = 24, 6
@@ -13,13 +12,12 @@ SHEET = 12  # samples of a network on a sheet
 
 
 def run_labels(runs: list[dict]) -> list[str]:
-    """Each comparison in words: data set, network, variant but base, epoch but the last, detector if several."""
+    """Each comparison in words: data set, network, variant but base, detector if several."""
     several = len({run["detector"] for run in runs}) > 1
     return [
         " · ".join(
             [run["dataset"].replace("_", " "), run["model"]]
             + [run["variant"]] * (run["variant"] != "base")
-            + ([] if run["epoch"] == "last" else [f"epoch {snapshot_of(run['epoch'])}"])
             + [run["detector"]] * several
         )
         for run in runs
@@ -36,8 +34,8 @@ def copy_pairs(
     rule's threshold lies. A training image appears once, with its most similar sample.
     """
     arrays = read_arrays(nearest)
-    correlation = arrays["synthetic_to_train_correlation"][:, 0]
-    row = arrays["synthetic_to_train_index"][:, 0]
+    correlation = arrays["synthetic_to_train_correlation"][-1, :, 0]
+    row = arrays["synthetic_to_train_index"][-1, :, 0]
     order = np.argsort(-correlation, kind="stable")
     _, first = np.unique(row[order], return_index=True)
     order = order[np.sort(first)]
@@ -57,7 +55,7 @@ def copy_pairs(
             "patient": patients[row[chosen]],
         }
     )
-    return pairs, np.array(read_array(samples)[chosen]), np.array(real[row[chosen]])
+    return pairs, np.array(read_array(samples)[-1][chosen]), np.array(real[row[chosen]])
 
 
 def nearest_correlations(
@@ -74,7 +72,8 @@ def nearest_correlations(
     for run, panel, path in zip(runs, run_labels(runs), nearest, strict=True):
         arrays = read_arrays(path)
         for group, name in groups.items():
-            values = arrays[f"{name}_to_train_correlation"][:, 0]
+            values = arrays[f"{name}_to_train_correlation"]
+            values = (values[-1] if name == "synthetic" else values)[:, 0]
             correlations.append(pd.DataFrame({"panel": panel, "group": group, "correlation": values}))
         rows = _of_run(scores, run)[["rule", "tau", "copies", "control_rate", "control_rate_decoded"]]
         thresholds.append(rows.assign(panel=panel))
@@ -87,7 +86,7 @@ def sample_sheets(
     """(label, images [n, *grid]) of each network, once per network, and of each data set's control patients."""
     sheets, real = {}, {}
     for run, label, drawn, scans, split in zip(runs, run_labels(runs), samples, images, splits, strict=True):
-        sheets.setdefault(str(drawn), (label, np.array(read_array(drawn)[:SHEET])))
+        sheets.setdefault(str(drawn), (label, np.array(read_array(drawn)[-1, :SHEET])))
         rows = np.flatnonzero(read_table(split)["role"] == "control")[:SHEET]
         name = f"real images of unseen patients · {run['dataset'].replace('_', ' ')}"
         real.setdefault(run["dataset"], (name, np.array(read_array(scans)[rows])))
@@ -95,20 +94,9 @@ def sample_sheets(
 
 
 def denoising(networks: list[dict], tables: list[Path]) -> pd.DataFrame:
-    """Denoising losses of several networks: dataset, model, variant, seed, epoch, role, timestep, loss, error.
-
-    The last state's epoch is read from the losses of its training, whose path is `losses` in `networks`.
-    """
-    names = ("dataset", "model", "variant", "seed")
-    return pd.concat(
-        [
-            read_table(path).assign(
-                **{name: network[name] for name in names}, epoch=number_of(network["epoch"], network["losses"])
-            )
-            for network, path in zip(networks, tables, strict=True)
-        ],
-        ignore_index=True,
-    )
+    """Denoising losses of several networks: dataset, model, variant, seed, epoch, role, timestep, loss, error."""
+    measured = [read_table(path).assign(**network) for network, path in zip(networks, tables, strict=True)]
+    return pd.concat([table for table in measured if len(table)] or measured[:1], ignore_index=True)
 
 
 def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
@@ -123,11 +111,9 @@ def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
 
 
 def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:
-    """The two rows (one per rule) of one comparison."""
+    """The two rows (one per rule) of one comparison, of the network's last state."""
     mask = np.logical_and.reduce(
         [scores[key] == run[key] for key in ("dataset", "model", "variant", "seed", "detector")]
     )
     rows = scores[mask]
-    epoch = rows["epoch"].max() if run["epoch"] == "last" else snapshot_of(run["epoch"])
-    # A snapshot at the very end has the same rows as the last state.
-    return rows[rows["epoch"] == epoch].groupby("rule", sort=False).tail(1)
+    return rows[rows["epoch"] == rows["epoch"].max()]

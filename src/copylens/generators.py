@@ -11,8 +11,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from copylens import training
 from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_array, write_table, write_yaml
+from copylens.kinds import code_of
+from copylens.networks import TrainedModule, derive_seed, device
 from copylens.splits import rows_of, training_rows
 
 SNAPSHOTS = "snapshots.safetensors"
@@ -31,9 +32,9 @@ def train_model(
     """Train the network that `settings` describe on T and write its five files into `folder`.
 
     weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
-    spec.yaml (settings, seed, grid); losses.csv (step, epoch: images seen over |T|, name, value); training_rows.tsv
-    (scan, patient, row in images.npy), exactly what the network saw. `upstream` is the folder of the autoencoder whose
-    latents it works on.
+    spec.yaml (settings, seed, grid, epochs: how many passes over T each kept state has seen, the last state last);
+    losses.csv (step, epoch, name, value); training_rows.tsv (scan, patient, row in images.npy), exactly what the
+    network saw. `upstream` is the folder of the autoencoder whose latents it works on.
     """
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
@@ -43,34 +44,41 @@ def train_model(
     images_BC = as_batch(images[family.rows(splits) if hasattr(family, "rows") else rows])
     grid = list(images.shape[1:])
     below = load_model(upstream) if upstream else None
-    torch.manual_seed(training.derive_seed(seed, "initial weights"))
+    torch.manual_seed(derive_seed(seed, "initial weights"))
     module = family.build(settings, grid, below)
     if "training" in settings:
+        # Here, because Lightning takes seconds to import and only training needs it.
+        from copylens import training
+
         identity = {
             "settings": settings,
             "seed": seed,
             "data": hashlib.sha256(images_BC.numpy()).hexdigest(),
             "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
-            "code": [file_checksum(Path(module_.__file__)) for module_ in (training, family)],
+            "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training")],
         }
         losses = training.fit(module, images_BC, seed, work, identity)
         losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
     else:
         module.prepare(images_BC)
         losses = pd.DataFrame(columns=["step", "epoch", "name", "value"])
+    last = int(losses["epoch"].max()) if len(losses) else 0
     save_module(module, folder / "weights.safetensors")
     kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
+    kept.pop(last, None)  # the last state itself
     save_tensors(
         {f"{epoch}/{name}": kept[epoch][name] for epoch in sorted(kept) for name in kept[epoch]}, folder / SNAPSHOTS
     )
-    write_yaml({"settings": settings, "seed": seed, "grid": grid}, folder / "spec.yaml")
+    write_yaml(
+        {"settings": settings, "seed": seed, "grid": grid, "epochs": [*sorted(kept), last]}, folder / "spec.yaml"
+    )
     write_table(losses, folder / "losses.csv")
     table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
     write_table(table, folder / "training_rows.tsv")
     shutil.rmtree(work, ignore_errors=True)
 
 
-def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = None) -> training.TrainedModule:
+def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = None) -> TrainedModule:
     """The trained network in `folder`, on its `upstream` autoencoder's folder if it has one; ready to be used.
 
     At the end of its training, or as it was after `epoch` epochs. Raises ValueError if that wasn't kept.
@@ -79,77 +87,72 @@ def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = N
     below = load_model(upstream) if upstream else None
     module = _family(spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
     module.load_weights(load_file(folder / "weights.safetensors") if epoch is None else _snapshot(folder, epoch))
-    return module.to(training.device()).eval()
+    return module.to(device()).eval()
 
 
 def draw_samples(
     folder: Path,
     upstream: Path | None,
-    epoch: int | None,
     sampling: dict,
     images_path: Path,
     splits_path: Path,
     samples_path: Path,
     reconstructed_path: Path,
+    denoising_path: Path,
 ) -> None:
-    """Write S, float32 [n_samples, *grid], and decode(encode(x)) for x in V and H, float32 [V then H, *grid].
+    """Draw S from every kept state of the network in `folder`, and say how well each denoises.
 
-    The second file has no rows for a network without an autoencoder. ValueError if a sample holds NaN or infinity.
+    samples: float32 [state, n_samples, *grid], in the order of the network's `epochs`. reconstructed: decode(encode(x))
+    for x in V and H, float32 [V then H, *grid]; no rows for a network without an autoencoder. denoising: the losses of
+    T and V by noise level, columns epoch, role, timestep, loss (mean), error (its standard); no rows for a network that
+    doesn't learn to denoise. ValueError if a sample holds NaN or infinity.
     """
-    module = load_model(folder, upstream, epoch)
     spec = read_yaml(folder / "spec.yaml")
     family = _family(spec["settings"]["kind"])
-    drawn = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
-    broken = int((~torch.isfinite(drawn)).flatten(1).any(dim=1).sum())
-    if broken:
-        raise ValueError(
-            f"{samples_path}: {broken} of {len(drawn)} samples hold values that are not finite, so the training went "
-            "astray; lower the model's training.learning_rate"
-        )
-    splits = read_table(splits_path)
-    held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
-    reconstructed = torch.empty(0, 1, *spec["grid"])
+    images, splits = read_array(images_path), read_table(splits_path)
+    drawn, losses = [], [pd.DataFrame(columns=["epoch", "role", "timestep", "loss", "error"])]
+    for epoch in spec["epochs"]:
+        module = load_model(folder, upstream, None if epoch == spec["epochs"][-1] else epoch)
+        samples = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
+        broken = int((~torch.isfinite(samples)).flatten(1).any(dim=1).sum())
+        if broken:
+            raise ValueError(
+                f"{samples_path}: {broken} of {len(samples)} samples hold values that are not finite, so the training "
+                "went astray; lower the model's training.learning_rate"
+            )
+        drawn.append(samples[:, 0].numpy())
+        if hasattr(family, "losses_by_noise"):
+            sets = {
+                "train": images[read_table(folder / "training_rows.tsv")["row"]],
+                "calibration": images[rows_of(splits, "calibration")],
+            }
+            losses.append(_denoising_losses(family, module, sets, spec["seed"]).assign(epoch=epoch))
+    reconstructed = np.empty((0, *spec["grid"]), np.float32)
     if upstream:
-        reconstructed = reconstruct(load_model(upstream), as_batch(read_array(images_path)[held_out]))
-    write_array(drawn[:, 0].numpy(), samples_path)
-    write_array(reconstructed[:, 0].numpy(), reconstructed_path)
+        held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
+        reconstructed = reconstruct(load_model(upstream), as_batch(images[held_out]))[:, 0].numpy()
+    write_array(np.stack(drawn), samples_path)
+    write_array(reconstructed, reconstructed_path)
+    write_table(pd.concat(losses[1:] or losses, ignore_index=True), denoising_path)
 
 
-def measure_denoising(
-    folder: Path,
-    upstream: Path | None,
-    epoch: int | None,
-    images_path: Path,
-    splits_path: Path,
-    table_path: Path,
-) -> None:
-    """Write the denoising losses of T and V by noise level: columns role, timestep, loss (mean), error (its standard).
-
-    A network that has learnt its images rather than their kind denoises T better than V, long before it's sampled.
-    """
-    module = load_model(folder, upstream, epoch)
-    spec = read_yaml(folder / "spec.yaml")
-    family = _family(spec["settings"]["kind"])
-    images = read_array(images_path)
-    sets = {
-        "train": read_table(folder / "training_rows.tsv")["row"].to_numpy(),
-        "calibration": rows_of(read_table(splits_path), "calibration"),
-    }
-    last = spec["settings"]["timesteps"]
+def _denoising_losses(family, module: TrainedModule, sets: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
+    """A network that has learnt its images rather than their kind denoises T better than V, before it is sampled."""
+    last = module.settings["timesteps"]
     timesteps = [round(last * (step + 0.5) / NOISE_LEVELS) for step in range(NOISE_LEVELS)]
     rows = []
-    for role, numbers in sets.items():
-        losses = family.losses_by_noise(module, as_batch(images[numbers]), timesteps, spec["seed"]).double()
+    for role, images in sets.items():
+        losses = family.losses_by_noise(module, as_batch(images), timesteps, seed).double()
         errors = losses.std(dim=0) / len(losses) ** 0.5
         rows += [
             {"role": role, "timestep": timestep, "loss": loss, "error": error}
             for timestep, loss, error in zip(timesteps, losses.mean(dim=0).tolist(), errors.tolist(), strict=True)
         ]
-    write_table(pd.DataFrame(rows), table_path)
+    return pd.DataFrame(rows)
 
 
 @torch.no_grad()
-def reconstruct(autoencoder: training.TrainedModule, images_BC: torch.Tensor) -> torch.Tensor:
+def reconstruct(autoencoder: TrainedModule, images_BC: torch.Tensor) -> torch.Tensor:
     """decode(encode(images)), [B, 1, *grid]: what the decoder alone does to a real image."""
     chunks = images_BC.split(autoencoder.settings["training"]["batch_size"])
     return torch.cat(
@@ -164,7 +167,7 @@ def as_batch(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy())[:, None]
 
 
-def save_module(module: training.TrainedModule, path: Path) -> None:
+def save_module(module: TrainedModule, path: Path) -> None:
     """The tensors that using the network takes, as safetensors."""
     save_tensors({name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}, path)
 

@@ -6,6 +6,7 @@ from one that no image taught: `random_features` (Naeem et al. 2020, arXiv 2002.
 to serve where images are unlike those that a pretrained one has seen).
 """
 
+import functools
 from pathlib import Path
 
 import joblib
@@ -20,8 +21,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from copylens.epochs import number_of
-from copylens.files import read_array, read_table, write_table
+from copylens.detection import load_embedder
+from copylens.files import read_array, read_table, read_yaml, write_table
 from copylens.splits import rows_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
@@ -30,19 +31,20 @@ SMALLEST_CELL = 10  # images of each kind that a cell of it needs
 PAIRS = 200  # of images whose MS-SSIM is averaged
 WINDOW = 7  # pixels of the SSIM window, so that small grids hold several scales
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, "Multiscale structural similarity"
-RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed", "epoch")
+RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed")
 
 
 def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str, quality_path: Path) -> None:
-    """Write the quality table: run columns, features (whose), metric, value, real, n_samples, n_reference.
+    """Write the quality table: run columns, epoch, features (whose), metric, value, real, n_samples, n_reference.
 
-    paths: for each run the files scans and synthetic (features), images, samples, reconstructed, splits, training_rows
-    and losses. `real` is the value of held-out real images in the samples' place, as many of them.
+    paths: for each run the folder of its detector, and the files scans (features of images), images, samples,
+    reconstructed, splits, training_rows and spec. `real` is the value of held-out real images in the samples' place, as
+    many of them.
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        named = {key: run[key] for key in RUN_COLUMNS} | {"epoch": number_of(run["epoch"], files["losses"])}
-        rows += [{**named, "features": features, **row} for row in _score_run(files)]
+        named = {**{key: run[key] for key in RUN_COLUMNS}, "features": features}
+        rows += [{**named, **row} for row in _score_run(files)]
     write_table(pd.DataFrame(rows), quality_path)
 
 
@@ -113,44 +115,61 @@ def self_similarity(images: np.ndarray, seed: int) -> float:
 
 
 def _score_run(files: dict[str, Path]) -> list[dict]:
+    """Rows epoch, metric, value, real, n_samples and n_reference of one network's every state."""
+    embed = _embedder(files["detector"])
     splits = read_table(files["splits"])
     scans, images, samples = (read_array(files[name]) for name in ("scans", "images", "samples"))
     train = read_table(files["training_rows"])["row"].to_numpy()
     calibration, control = rows_of(splits, "calibration"), rows_of(splits, "control")
     generator = np.random.default_rng(6)
     held_out = generator.permutation(np.concatenate([calibration, control]))
-    n = min(len(samples), len(held_out))
-    held_out, drawn = held_out[:n], np.sort(generator.permutation(len(samples))[:n])
-
+    n = min(samples.shape[1], len(held_out))
+    held_out, drawn = held_out[:n], np.sort(generator.permutation(samples.shape[1])[:n])
     mean, deviation = scans[train].mean(axis=0), scans[train].std(axis=0)
-    features = {
-        "training": scans[train],
-        "samples": read_array(files["synthetic"])[drawn],
-        "real": scans[held_out],
-        "calibration": scans[calibration],
-        "control": scans[control],
+
+    def scaled(features: np.ndarray) -> np.ndarray:
+        # In units of the training images' own spread, so that no feature counts for more than another.
+        return (features - mean) / np.maximum(deviation, 1e-6)
+
+    training, of_calibration = scaled(scans[train]), scaled(scans[calibration])
+    real = _metrics(scaled(scans[held_out]), training) | {
+        "data_copying": data_copying(scaled(scans[control]), training, of_calibration, 0),
+        "self_similarity": self_similarity(images[np.sort(held_out)], 0),
     }
-    # In units of the training images' own spread, so that no feature counts for more than another.
-    features = {name: (rows - mean) / np.maximum(deviation, 1e-6) for name, rows in features.items()}
-    training = features["training"]
-    pair = [features["samples"], features["real"]]
-    values = {
-        "frechet_distance": [frechet_distance(each, training) for each in pair],
-        "kernel_distance": [kernel_distance(each, training) for each in pair],
-        "authentic_share": [authentic_share(each, training) for each in pair],
-        "data_copying": [
-            data_copying(features["samples"], training, features["calibration"], 0),
-            data_copying(features["control"], training, features["calibration"], 0),
-        ],
-        "self_similarity": [self_similarity(samples, 0), self_similarity(images[np.sort(held_out)], 0)],
-    }
-    of_pair = [prdc_scores(each, training) for each in pair]
-    values |= {name: [each[name] for each in of_pair] for name in of_pair[0]}
     reconstructed = read_array(files["reconstructed"])
-    if len(reconstructed):
-        error = np.abs(reconstructed - images[np.concatenate([calibration, control])]).mean()
-        values["reconstruction_error"] = [error, np.nan]
-    return [
-        {"metric": metric, "value": value, "real": real, "n_samples": n, "n_reference": len(train)}
-        for metric, (value, real) in values.items()
-    ]
+    rows = []
+    for epoch, of_state in zip(read_yaml(files["spec"])["epochs"], samples, strict=True):
+        features = scaled(embed(of_state))
+        values = _metrics(features[drawn], training) | {
+            "data_copying": data_copying(features[drawn], training, of_calibration, 0),
+            "self_similarity": self_similarity(of_state, 0),
+        }
+        if len(reconstructed):
+            error = np.abs(reconstructed - images[np.concatenate([calibration, control])]).mean()
+            values["reconstruction_error"] = error
+        rows += [
+            {
+                "epoch": epoch,
+                "metric": metric,
+                "value": value,
+                "real": real.get(metric, np.nan),
+                "n_samples": n,
+                "n_reference": len(train),
+            }
+            for metric, value in values.items()
+        ]
+    return rows
+
+
+def _metrics(features: np.ndarray, training: np.ndarray) -> dict[str, float]:
+    return {
+        "frechet_distance": frechet_distance(features, training),
+        "kernel_distance": kernel_distance(features, training),
+        "authentic_share": authentic_share(features, training),
+        **prdc_scores(features, training),
+    }
+
+
+@functools.cache
+def _embedder(detector: Path):
+    return load_embedder(detector)

@@ -1,7 +1,6 @@
 """The row table of a data set: its scans, under pseudonyms."""
 
 import hashlib
-import os
 from importlib import import_module
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import pandas as pd
 
 from copylens.files import write_table
 from copylens.readers import Image, Scan
+from copylens.spec import data_root
 
 
 def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
     """(root, scans) of a data set, in the reader's order. Roots are relative to COPYLENS_DATA (default `data/`)."""
-    root = Path(os.environ.get("COPYLENS_DATA", "data")) / settings.get("root", "")
+    root = data_root() / settings.get("root", "")
     return root, reader_of(settings).list_scans(root, settings)
 
 

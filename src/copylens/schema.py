@@ -8,7 +8,11 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from copylens.kinds import kinds, settings_schema
+
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+# Sections whose entries name a file of a folder, and the key that names it.
+SECTIONS = {"datasets": ("readers", "reader"), "models": ("models", "kind"), "detectors": ("detectors", "kind")}
 
 
 def validate(instance: dict, path: str = "", part: tuple[str, ...] = ()) -> None:
@@ -46,7 +50,18 @@ _Validator = jsonschema.validators.extend(
 
 @functools.cache
 def _schema() -> dict:
-    return yaml.safe_load(SCHEMA.read_text())
+    """The schema in the file, with the settings of every kind, as its file gives them."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    for section, (folder, key) in SECTIONS.items():
+        entries = schema["properties"][section]["additionalProperties"]
+        entries["allOf"] = []
+        for kind in kinds(folder):
+            named = {key: {"const": kind}}
+            settings = settings_schema(folder, kind)
+            settings["properties"] = {**named, **settings["properties"]}
+            settings["additionalProperties"] = False
+            entries["allOf"].append({"if": {"properties": named}, "then": settings})
+    return schema
 
 
 @functools.cache

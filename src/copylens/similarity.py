@@ -13,10 +13,10 @@ LARGEST_MATRIX = 2**28  # cells of a full matrix: 1 GiB of float32
 
 
 def standardise(embeddings: np.ndarray) -> np.ndarray:
-    """Rows with mean 0 and norm 1, float32 [image, d], so that an inner product is a Pearson correlation."""
+    """Rows with mean 0 and norm 1, float32 [..., image, d], so that an inner product is a Pearson correlation."""
     centred = np.asarray(embeddings, dtype=np.float32)
-    centred = centred - centred.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    centred = centred - centred.mean(axis=-1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=-1, keepdims=True)
     return np.ascontiguousarray(centred / np.maximum(norms, np.finfo(np.float32).tiny))
 
 
@@ -69,6 +69,8 @@ def compare_to_training(
 ) -> None:
     """Write nearest.npz: for each pair of sets `<queries>_to_<candidates>` correlations and indices [query, k].
 
+    Of the samples' every state there is one: [state, query, k] from and to `synthetic`.
+
     Sets: synthetic, train, calibration, control, and the held-out ones after the decoder (`..._decoded`; no rows where
     the network has none). Indices are rows of images.npy for real candidates and sample numbers for synthetic ones.
     """
@@ -77,7 +79,13 @@ def compare_to_training(
     pairs += [("train", name) for name in ("synthetic", "calibration", "calibration_decoded") if len(sets[name])]
     arrays = {}
     for queries, candidates in pairs:
-        correlation, index = nearest(sets[queries], sets[candidates], k)
+        if "synthetic" in (queries, candidates):
+            states = range(len(sets["synthetic"]))
+            of_state = [{**sets, "synthetic": sets["synthetic"][state]} for state in states]
+            found = [nearest(of_these[queries], of_these[candidates], k) for of_these in of_state]
+            correlation, index = (np.stack(parts) for parts in zip(*found, strict=True))
+        else:
+            correlation, index = nearest(sets[queries], sets[candidates], k)
         arrays[f"{queries}_to_{candidates}_correlation"] = correlation
         arrays[f"{queries}_to_{candidates}_index"] = rows[candidates][index]
     write_arrays(arrays, nearest_path)
@@ -90,7 +98,10 @@ def embedding_sets(
     splits_path: Path,
     training_rows_path: Path,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Standardised embeddings by set, and for each set the row of images.npy (or the sample number) of each entry."""
+    """Standardised embeddings by set, and for each set the row of images.npy (or the sample number) of each entry.
+
+    Embeddings are [image, d], of the synthetic images [state, image, d].
+    """
     splits = read_table(splits_path)
     scans = standardise(read_array(scans_path))
     rows = {
@@ -100,7 +111,7 @@ def embedding_sets(
     }
     sets = {name: scans[numbers] for name, numbers in rows.items()}
     synthetic = read_array(synthetic_path)
-    sets["synthetic"], rows["synthetic"] = standardise(synthetic), np.arange(len(synthetic))
+    sets["synthetic"], rows["synthetic"] = standardise(synthetic), np.arange(synthetic.shape[1])
     decoded = read_array(reconstructed_path)
     decoded = standardise(decoded) if len(decoded) else np.empty((0, scans.shape[1]), np.float32)
     n_calibration = len(rows["calibration"]) if len(decoded) else 0
@@ -111,11 +122,12 @@ def embedding_sets(
 
 
 def write_matrix(scans_path: Path, synthetic_path: Path, training_rows_path: Path, matrix_path: Path) -> None:
-    """Write the full matrix, float32 similarity[synthetic, scan]: rows of S, columns in the order of training_rows.tsv.
+    """Write the full matrix, float32 similarity[synthetic, scan]: rows of S (the network's last state), columns in the
+    order of training_rows.tsv.
 
     Raises ValueError above `LARGEST_MATRIX` cells; nearest.npz has the nearest neighbours at any size.
     """
-    synthetic = standardise(read_array(synthetic_path))
+    synthetic = standardise(read_array(synthetic_path)[-1])
     training = standardise(read_array(scans_path)[read_table(training_rows_path)["row"]])
     cells = len(synthetic) * len(training)
     if cells > LARGEST_MATRIX:

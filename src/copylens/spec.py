@@ -5,25 +5,20 @@ Snakemake compares parameters by their text, and reordering a configuration must
 """
 
 import copy
+import os
 import re
 from pathlib import Path
 
 import yaml
 
+from copylens.kinds import kinds
 from copylens.schema import validate
-
-PACKAGE = Path(__file__).parent
 
 # Which part of a data set's entry belongs to which stage; what is in neither list tells the reader where to look.
 IMAGE_KEYS = ("grid", "fit", "scaling")
 SPLIT_KEYS = ("split",)
 # Keys that say how a trained network is used; changing one must not train again.
 USAGE_KEYS = ("sampling", "neighbours")
-
-
-def kinds(folder: str) -> list[str]:
-    """Names that a configuration may use, one per file in `folder` (readers, models, detectors or figures)."""
-    return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__")
 
 
 def load_config(path: Path) -> dict:
@@ -50,6 +45,11 @@ def check(config: dict) -> dict:
     for name, study in config["studies"].items():
         _check_study(config, f"studies.{name}", study)
     return config
+
+
+def data_root() -> Path:
+    """The folder that paths in a configuration are relative to."""
+    return Path(os.environ.get("COPYLENS_DATA", "data"))
 
 
 def listing_settings(config: dict, dataset: str) -> dict:
@@ -92,10 +92,22 @@ def detector_settings(config: dict, detector: str) -> dict:
     return _sorted({key: entry[key] for key in entry if key not in USAGE_KEYS})
 
 
+def detector_files(config: dict, detector: str) -> list[str]:
+    """The user's files that a detector is made of."""
+    entry = config["detectors"][detector]
+    return [str(data_root() / entry["file"])] if "file" in entry else []
+
+
 def autoencoder_of(config: dict, model: str, variant: str) -> tuple[str, str] | None:
     """(model, variant) of the autoencoder that `model` works in the latent space of; None if it has none."""
     named = resolve(config, model, variant).get("autoencoder")
     return (named["model"], named["variant"]) if named else None
+
+
+def variants_of(config: dict, study: str, model: str) -> list[str]:
+    """The variants of `model` that a study looks at."""
+    entry = config["studies"][study]
+    return entry["variants"] + [name for name in entry["more_variants"].get(model, []) if name not in entry["variants"]]
 
 
 def networks(config: dict, study: str) -> list[dict]:
@@ -105,43 +117,18 @@ def networks(config: dict, study: str) -> list[dict]:
         {"dataset": dataset, "model": model, "variant": variant, "seed": seed}
         for dataset in entry["datasets"]
         for model in entry["models"]
-        for variant in entry["variants"]
+        for variant in variants_of(config, study, model)
         for seed in entry["seeds"]
     ]
 
 
-def epochs(config: dict, study: str, model: str, variant: str) -> list[str]:
-    """The states of a network that a study looks at, as their paths name them: `last`, `epoch00050`.
-
-    A network that keeps no snapshots has a last state alone.
-    """
-    wanted = config["studies"][study]["epochs"]
-    if not resolve(config, model, variant).get("training", {}).get("snapshots"):
-        return ["last"]
-    return ["last" if epoch == "last" else f"epoch{epoch:05d}" for epoch in wanted]
-
-
 def runs(config: dict, study: str) -> list[dict]:
-    """Every comparison of a study: `networks` x epochs x detectors, with the model's kind."""
+    """Every comparison of a study: `networks` x detectors, with the model's kind."""
     return [
-        {**network, "kind": config["models"][network["model"]]["kind"], "detector": detector, "epoch": epoch}
+        {**network, "kind": config["models"][network["model"]]["kind"], "detector": detector}
         for network in networks(config, study)
-        for epoch in epochs(config, study, network["model"], network["variant"])
         for detector in config["studies"][study]["detectors"]
     ]
-
-
-def denoising_networks(config: dict, study: str) -> list[dict]:
-    """Every state of a study's networks that learnt to denoise, each once, with the path of its training's losses."""
-    found = {}
-    for run in runs(config, study):
-        settings = config["models"][run["model"]]
-        if "training" in settings and "timesteps" in settings:
-            names = ("dataset", "model", "variant", "seed", "epoch")
-            network = {name: run[name] for name in names}
-            folder = "results/models/{dataset}/{model}/{variant}/seed{seed}".format(**network)
-            found[tuple(network.values())] = {**network, "losses": f"{folder}/losses.csv"}
-    return list(found.values())
 
 
 def interval_settings(config: dict, study: str) -> dict:
@@ -262,6 +249,10 @@ def _check_study(config: dict, key: str, study: dict) -> None:
     for section in ("datasets", "models", "variants", "detectors"):
         for position, name in enumerate(study[section]):
             _check_reference(f"{key}.{section}[{position}]", name, config[section])
+    for model, names in study["more_variants"].items():
+        _check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
+        for position, name in enumerate(names):
+            _check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
     if study["quality"] is not None:
         _check_reference(f"{key}.quality", study["quality"], config["detectors"])
     for position, name in enumerate(study["figures"]):
@@ -269,16 +260,23 @@ def _check_study(config: dict, key: str, study: dict) -> None:
     for position, model in enumerate(study["models"]):
         if "sampling" not in config["models"][model]:
             raise ValueError(f"{key}.models[{position}]: '{model}' can't be sampled, so it can't be studied by itself")
-        for variant in study["variants"]:
+        for variant in study["variants"] + study["more_variants"].get(model, []):
             settings = resolve(config, model, variant)
             both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
             _check_autoencoder(config, both, settings)
-            kept = settings.get("training", {}).get("snapshots")
-            for epoch in study["epochs"]:
-                if kept and epoch != "last" and epoch not in kept:
-                    raise ValueError(f"{key}.epochs: epoch {epoch} isn't among {both}.training.snapshots, {kept}")
             for dataset in study["datasets"]:
                 _check_halvings(config, dataset, model, settings)
+                _check_n_train(config, dataset, both, settings)
+
+
+def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:
+    """Where every patient has one image, it's known before anything is listed how many there are."""
+    split = config["datasets"][dataset]["split"]
+    if split["scans_per_patient"] == 1 and (settings.get("n_train") or 0) > split["train"]:
+        raise ValueError(
+            f"{both}.n_train: asks for {settings['n_train']} training images, but datasets.{dataset}.split.train has "
+            f"{split['train']} patients with one image each"
+        )
 
 
 def _check_halvings(config: dict, dataset: str, model: str, settings: dict) -> None:

@@ -1,10 +1,9 @@
-"""The Lightning trainer: batches, seeds, resume, losses. Knows no network by name.
+"""The Lightning trainer: batches, seeds, resume, losses. Knows no network by name, and only training imports it.
 
 A run is cut into chunks of `checkpoint_every` steps, which are Lightning's epochs. State is saved between chunks, and
 every random draw inside one depends on (seed, chunk) alone, so that an interrupted training ends with the same bits.
 """
 
-import hashlib
 import logging
 import math
 import shutil
@@ -22,52 +21,39 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
-from copylens.augment import flip_and_rotate
 from copylens.files import read_yaml, whole, write_yaml
+from copylens.networks import TrainedModule, derive_seed, device
 
 
-class TrainedModule(lightning.LightningModule):
-    """What the trainer asks of a network. Subclasses write `training_step` and call `descend` in it."""
+class Trainee(lightning.LightningModule):
+    """A network as Lightning sees it: several optimizers, each stepped by the network itself."""
 
-    def __init__(self, settings: dict):
+    def __init__(self, network: TrainedModule, run: str, chunk_steps: int):
         super().__init__()
-        self.settings = settings
+        self.network = network
+        self.run = run
+        self.chunk_steps = chunk_steps
         self.automatic_optimization = False
 
-    def prepare(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What the network trains on, computed once from the training images; one entry per argument of a batch."""
-        return (images_BC,)
+    def configure_optimizers(self):
+        return self.network.configure_optimizers()
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The tensors that using the trained network takes."""
-        raise NotImplementedError
+    def training_step(self, batch, batch_index):
+        losses = self.network.training_step(batch, self.step(batch_index), self.descend)
+        self.log_dict({name: loss.detach() for name, loss in losses.items()}, on_step=False, on_epoch=True)
+        if not all(torch.isfinite(loss) for loss in losses.values()):
+            raise ValueError(
+                f"{self.run}: the loss is no longer finite at step {self.step(batch_index) + 1}; "
+                "lower its training.learning_rate"
+            )
 
-    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
-        """Take back what `weights` gave."""
-        raise NotImplementedError
+    def validation_step(self, batch, batch_index):
+        loss = self.network.validation_step(batch, batch_index)
+        self.log("validation_loss", loss, on_step=False, on_epoch=True)
 
-    def augmented(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """The images flipped and turned at random, where the settings ask for it."""
-        chances = self.settings["augment"]
-        if not chances:
-            return images_BC
-        return flip_and_rotate(images_BC, chances["flip"], chances["rotation"], chances["degrees"])
-
-    def adamw(self, parameters, betas: tuple[float, float] = (0.9, 0.999)) -> tuple[list, list]:
-        """AdamW with a linear warm-up and, if set, a cosine decay to 0, as Lightning's (optimizers, schedulers)."""
-        training = self.settings["training"]
-        optimizer = torch.optim.AdamW(
-            parameters, lr=training["learning_rate"], betas=betas, weight_decay=training["weight_decay"]
-        )
-        warmup = max(1, training["warmup_steps"])
-
-        def rate(step: int) -> float:
-            decay = 1.0
-            if training["decay"] == "cosine":
-                decay = 0.5 * (1 + math.cos(math.pi * min(1.0, step / training["steps"])))
-            return min(1.0, (step + 1) / warmup) * decay
-
-        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, rate)]
+    def step(self, batch_index: int) -> int:
+        """How many steps have gone before this one."""
+        return self.current_epoch * self.chunk_steps + batch_index
 
     def descend(self, loss: torch.Tensor, which: int = 0) -> None:
         """One clipped step of optimizer number `which` down `loss`."""
@@ -77,7 +63,7 @@ class TrainedModule(lightning.LightningModule):
         schedule = schedules[which] if isinstance(schedules, list) else schedules
         optimizer.zero_grad()
         self.manual_backward(loss)
-        self.clip_gradients(optimizer, self.settings["training"]["gradient_clip"], "norm")
+        self.clip_gradients(optimizer, self.network.settings["training"]["gradient_clip"], "norm")
         optimizer.step()
         schedule.step()
 
@@ -112,17 +98,6 @@ class Batches(Sampler):
             yield order[position * self.batch_size : (position + 1) * self.batch_size].tolist()
 
 
-def device() -> str:
-    """Where networks run: a GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def derive_seed(seed: int, purpose: str, number: int = 0) -> int:
-    """A 63-bit seed for one purpose, the same on every machine."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
 def fit(
     module: TrainedModule,
     images_BC: torch.Tensor,
@@ -134,17 +109,20 @@ def fit(
     """Train `module` in place and return its losses: columns step, name, value (means over a chunk).
 
     An unfinished training in `work` is taken up again if its `identity` (settings, data, code) is the same. With
-    validation images, which go through the module's `validation_step`, the weights of the best `validation_loss` are
-    kept. `work` stays: whoever called removes it when the results are on disk.
+    validation images, which go through the module's `validation_step`, the weights of its lowest loss are kept.
+    `work` stays: whoever called removes it when the results are on disk.
     """
-    # Lightning's: the directory is `work`, which holds identity.yaml; and its own use of a deprecated function.
+    # Lightning's: the directory is `work`, which holds identity.yaml; its own use of a deprecated function; most
+    # trainings have no validation images.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements on the terminal
-    warnings.filterwarnings("ignore", r"Checkpoint directory .* exists|`isinstance\(treespec", module="lightning")
+    unwanted = r"Checkpoint directory .* exists|`isinstance\(treespec|You defined a `validation_step`"
+    warnings.filterwarnings("ignore", unwanted, module="lightning")
     settings = module.settings["training"]
     last = _open_work(work, identity)
     n_chunks = math.ceil(settings["steps"] / settings["checkpoint_every"])
     chunk_steps = math.ceil(settings["steps"] / n_chunks)
     tensors = module.to(device()).prepare(images_BC)
+    trainee = Trainee(module, str(work), chunk_steps)
     batches = Batches(len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"], seed)
     history = History(chunk_steps, settings["steps"])
     saver = ModelCheckpoint(work, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
@@ -188,10 +166,10 @@ def fit(
     resume_from = last if last.exists() else None
     if resume_from:
         print(f"taking up the training in {work}")
-    trainer.fit(module, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
+    trainer.fit(trainee, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
     if validation_BC is not None:
         checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-        module.load_state_dict(checkpoint["state_dict"])
+        trainee.load_state_dict(checkpoint["state_dict"])
     return pd.DataFrame(history.rows, columns=["step", "name", "value"])
 
 
@@ -226,7 +204,7 @@ class Snapshots(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
         epoch = self.epoch_of_step.get(trainer.current_epoch * self.chunk_steps + batch_index + 1)
         if epoch is not None:
-            tensors = {name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in module.network.weights().items()}
             with whole(self.folder / f"{epoch}.safetensors") as temporary:
                 save_file(tensors, temporary)
 
@@ -245,8 +223,6 @@ class History(Callback):
         self.rows += [[step, name, value] for name, value in losses.items()]
         text = "  ".join(f"{name} {value:.5g}" for name, value in losses.items())
         print(f"step {step}/{self.total_steps}  {text}", flush=True)
-        if not all(math.isfinite(value) for value in losses.values()):
-            raise ValueError(f"training: the loss is no longer finite at step {step}; lower training.learning_rate")
 
     def state_dict(self) -> dict:
         return {"rows": self.rows}

@@ -51,7 +51,7 @@ def test_a_study_leaves_scores_and_figures(results):
     assert len(scores) == 2 * (2 + 2)
     assert set(scores["rule"]) == {"paper", "matched"}
     assert scores[scores["kind"] == "latent_diffusion"]["epoch"].nunique() == 2
-    assert len(pd.read_csv(results[0] / "scores" / "volumes.csv")) == 2
+    assert len(pd.read_csv(results[0] / "scores" / "volumes.csv")) == 2 * 2
     for rate in ("copies", "memorized", "patients_memorized", "control_rate"):
         assert scores[rate].between(0, 1).all()
         assert (scores[f"{rate}_low"] <= scores[rate]).all() and (scores[rate] <= scores[f"{rate}_high"]).all()
@@ -93,7 +93,7 @@ def test_the_report_is_one_html_with_every_figure(results, tiny_2d):
 
 
 def test_a_full_matrix_comes_when_asked_for_by_name(results, tiny_2d):
-    target = "results/similarity/chest/ntxent/ldm/base/seed0/last/matrix.npy"
+    target = "results/similarity/chest/ntxent/ldm/base/seed0/matrix.npy"
     snakemake(results[0].parent, tiny_2d, target)
     assert (results[0].parent / target).exists()
 

@@ -5,11 +5,11 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from tiny_trainings import N_SCANS, Stopped, long, tiny_settings, train, train_into
+from tiny_trainings import N_SCANS, Stopped, draw_into, long, tiny_settings, train, train_into
 
 from copylens import training
 from copylens.files import read_array, read_table, read_yaml
-from copylens.generators import draw_samples, load_model, measure_denoising
+from copylens.generators import load_model
 from copylens.similarity import nearest, standardise
 
 
@@ -69,6 +69,11 @@ def test_a_snapshot_is_the_network_as_it_was_and_survives_an_interruption(tiny, 
     assert all(torch.equal(tensor, half[name]) for name, tensor in at_half.items())
     with pytest.raises(ValueError, match="epoch 6 wasn't kept"):
         load_model(data / "whole", epoch=6)
+    drawn = read_array(draw_into(data / "drawn", data, data / "whole", None, {"n_samples": 3, "batch_size": 3})[0])
+    of_half = read_array(draw_into(data / "of_half", data, data / "half", None, {"n_samples": 3, "batch_size": 3})[0])
+    assert drawn.shape[0] == 2 and of_half.shape[0] == 1
+    np.testing.assert_array_equal(drawn[0], of_half[0])
+    assert not np.array_equal(drawn[0], drawn[1])
 
 
 def test_a_snapshot_beyond_the_last_epoch_is_refused(tiny, data):
@@ -80,10 +85,10 @@ def test_a_snapshot_beyond_the_last_epoch_is_refused(tiny, data):
 
 def test_denoising_is_measured_on_training_and_on_calibration_images(tiny, data):
     folder, upstream = train(tiny, "latent_diffusion", data, "model")
-    table = data / "denoising.csv"
-    measure_denoising(folder, upstream, None, data / "images.npy", data / "splits.tsv", table)
-    losses = read_table(table)
-    assert list(losses["role"].value_counts()) == [10, 10] and losses["loss"].between(0, 10).all()
+    sampling = {"n_samples": 2, "batch_size": 2, "sampler": "ddim", "steps": 2}
+    losses = read_table(draw_into(data / "drawn", data, folder, upstream, sampling)[2])
+    # Two epochs, two roles.
+    assert list(losses.groupby(["epoch", "role"]).size()) == [10, 10, 10, 10] and losses["loss"].between(0, 10).all()
     assert losses["timestep"].is_monotonic_increasing is False and losses["timestep"].max() < 100
 
 
@@ -112,9 +117,16 @@ def test_samples_that_are_not_finite_are_refused(tiny, data, monkeypatch):
     family = import_module("copylens.models.latent_diffusion")
     monkeypatch.setattr(family, "sample", lambda *_: torch.full((2, 1, 16, 16), torch.nan))
     with pytest.raises(ValueError, match="2 of 2 samples hold values that are not finite"):
-        paths = data / "images.npy", data / "splits.tsv", data / "samples.npy", data / "reconstructed.npy"
-        draw_samples(folder, upstream, None, {"n_samples": 2}, *paths)
-    assert not (data / "samples.npy").exists()
+        draw_into(data / "drawn", data, folder, upstream, {"n_samples": 2})
+    assert not list(data.glob("drawn/*"))
+
+
+def test_a_diverged_training_stops_at_once_and_says_which_and_where(tiny, data):
+    settings = long(tiny_settings(tiny, "models", "vae"), 20)
+    settings["training"] |= {"learning_rate": 1e20, "checkpoint_every": 20, "gradient_clip": 1e30}
+    with pytest.raises(ValueError, match=r"work_model: the loss is no longer finite at step [23]; lower its"):
+        train_into(settings, data, data / "model", None)
+    assert not (data / "model").exists()
 
 
 def test_an_epoch_is_as_many_images_as_there_are_in_the_training_set(tiny, data):

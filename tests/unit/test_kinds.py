@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from tiny_trainings import Stopped, long, tiny_settings, train
+from tiny_trainings import Stopped, draw_into, long, tiny_settings, train
 
 from copylens import spec, training
 from copylens.files import read_array, read_table, read_yaml
-from copylens.generators import as_batch, draw_samples
+from copylens.generators import as_batch
+from copylens.kinds import kinds
+from copylens.networks import derive_seed
 from copylens.spec import halve
 
 TINY = spec.load_config(ROOT / "configs" / "tiny.yaml")
-KINDS = spec.kinds("models")
+KINDS = kinds("models")
 TRAINED = [kind for kind in KINDS if "training" in tiny_settings(TINY, "models", kind)]
-TRAINED_DETECTORS = [kind for kind in spec.kinds("detectors") if "training" in tiny_settings(TINY, "detectors", kind)]
+TRAINED_DETECTORS = [kind for kind in kinds("detectors") if "training" in tiny_settings(TINY, "detectors", kind)]
 SAMPLED = [kind for kind in KINDS if "sampling" in tiny_settings(TINY, "models", kind)]
 
 
@@ -53,14 +55,12 @@ def test_a_model_leaves_whole_files_and_trains_again_to_the_same_bits(tiny, data
 def test_samples_have_the_grid_lie_in_range_and_repeat(tiny, data, kind):
     folder, upstream = train(tiny, kind, data, "model")
     sampling = tiny_settings(tiny, "models", kind)["sampling"] | {"n_samples": 5, "batch_size": 3}
-    outputs = [(data / f"samples{n}.npy", data / f"reconstructed{n}.npy") for n in range(2)]
-    for output in outputs:
-        draw_samples(folder, upstream, None, sampling, data / "images.npy", data / "splits.tsv", *output)
-    samples = read_array(outputs[0][0])
+    outputs = [draw_into(data / name, data, folder, upstream, sampling) for name in ("first", "second")]
+    *_, samples = read_array(outputs[0][0])
     assert samples.shape == (5, *read_yaml(folder / "spec.yaml")["grid"]) and samples.dtype == np.float32
     assert samples.min() >= 0 and samples.max() <= 1
     assert len(np.unique(samples.reshape(5, -1), axis=0)) > 2
-    np.testing.assert_array_equal(samples, read_array(outputs[1][0]))
+    np.testing.assert_array_equal(samples, read_array(outputs[1][0])[-1])
     assert len(read_array(outputs[0][1])) == (24 if upstream else 0)
 
 
@@ -83,7 +83,7 @@ def test_a_detector_trains_to_the_same_bits_and_keeps_its_best_weights(tiny, dat
     assert results[0][0].equals(results[1][0])
     assert torch.equal(results[0][1], results[1][1])
     validation = results[0][0].query("name == 'validation_loss'")["value"]
-    generator = torch.Generator().manual_seed(training.derive_seed(settings["seed"], "validation", 0))
+    generator = torch.Generator().manual_seed(derive_seed(settings["seed"], "validation", 0))
     kept = module.eval()._pair_loss(validation_BC[:8], generator)
     assert kept.item() == pytest.approx(validation.min(), rel=1e-4)
 

@@ -7,7 +7,7 @@ import yaml
 from conftest import ROOT
 
 from copylens import spec
-from copylens.schema import SCHEMA
+from copylens.kinds import PACKAGE, code_of
 
 
 def test_every_shipped_configuration_is_valid():
@@ -131,12 +131,25 @@ def test_how_a_network_is_used_is_no_part_of_its_training(tiny):
     assert spec.sampling_settings(tiny, "ldm", "base")["steps"] == 7
 
 
-def test_every_kind_has_its_settings_in_the_schema_and_the_other_way_round():
-    definitions = yaml.safe_load(SCHEMA.read_text())["$defs"]
-    for folder in ("readers", "models", "detectors"):
-        assert sorted(definitions[folder]) == spec.kinds(folder)
+def test_a_study_looks_at_more_variants_of_single_models(tiny):
+    tiny["studies"]["tiny"] |= {"variants": ["base"], "more_variants": {"ldm": ["wide"]}}
+    networks = [(network["model"], network["variant"]) for network in spec.networks(spec.check(tiny), "tiny")]
+    assert networks == [("ldm", "base"), ("ldm", "wide"), ("copycat", "base"), ("unseen", "base")]
 
 
-def test_a_study_looks_at_the_epochs_that_a_network_keeps(tiny):
-    assert spec.epochs(tiny, "tiny", "ldm", "base") == ["epoch00001", "last"]
-    assert spec.epochs(tiny, "tiny", "copycat", "base") == ["last"]
+def test_more_scans_than_there_are_is_refused_before_anything_runs(tiny):
+    tiny["variants"]["scans_0099"] = {"n_train": 99}
+    tiny["studies"]["tiny"]["more_variants"] = {"ldm": ["scans_0099"]}
+    tiny["datasets"]["chest"]["split"]["scans_per_patient"] = 1
+    message = (
+        r"models.ldm with variants.scans_0099.n_train: asks for 99 training images, but .*chest.split.train has 16"
+    )
+    with pytest.raises(ValueError, match=message):
+        spec.check(tiny)
+
+
+def test_a_kinds_file_says_what_its_results_depend_on():
+    """Its own file and what that imports, so that an edit reruns what it must; not what only reads and writes."""
+    names = {path.relative_to(PACKAGE).as_posix() for path in code_of("models", "latent_diffusion", "training")}
+    assert names == {"models/latent_diffusion.py", "diffusion.py", "networks.py", "augment.py", "training.py"}
+    assert PACKAGE / "autoencoders.py" in code_of("models", "autoencoder_vq")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from copylens import training
-from copylens.generators import train_model
+from copylens.generators import draw_samples, train_model
 
 N_SCANS = 48
 
@@ -37,6 +37,13 @@ def train(config: dict, kind: str, data: Path, name: str, steps: int = 6) -> tup
 def train_into(settings: dict, data: Path, folder: Path, upstream: Path | None) -> None:
     paths = data / "images.npy", data / "splits.tsv"
     train_model(settings, 0, *paths, upstream, data / f"work_{folder.name}", folder)
+
+
+def draw_into(drawn: Path, data: Path, folder: Path, upstream: Path | None, sampling: dict) -> list[Path]:
+    """The three files of samples of the network in `folder`: images, reconstructed, denoising."""
+    paths = [drawn / name for name in ("images.npy", "reconstructed.npy", "denoising.csv")]
+    draw_samples(folder, upstream, sampling, data / "images.npy", data / "splits.tsv", *paths)
+    return paths
 
 
 def weights_of(folder: Path) -> bytes:

@@ -5,16 +5,15 @@ from pathlib import Path
 from copylens.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.epochs import snapshot_of
     from copylens.generators import draw_samples
 
     draw_samples(
         Path(snakemake.input.weights).parent,
         next((Path(weights).parent for weights in snakemake.input.autoencoder), None),
-        snapshot_of(snakemake.wildcards.epoch),
         snakemake.params.settings,
         snakemake.input.images,
         snakemake.input.splits,
         snakemake.output.images,
         snakemake.output.reconstructed,
+        snakemake.output.denoising,
     )

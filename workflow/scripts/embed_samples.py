@@ -5,8 +5,8 @@ from pathlib import Path
 from copylens.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.detection import embed
+    from copylens.detection import embed_file, load_embedder
 
-    detector = Path(snakemake.input.weights).parent
-    embed(detector, snakemake.input.images, snakemake.output.synthetic)
-    embed(detector, snakemake.input.reconstructed, snakemake.output.reconstructed)
+    embed = load_embedder(Path(snakemake.input.weights).parent)
+    embed_file(embed, snakemake.input.images, snakemake.output.synthetic)
+    embed_file(embed, snakemake.input.reconstructed, snakemake.output.reconstructed)

@@ -12,7 +12,25 @@ from monai.losses import ContrastiveLoss
 from monai.networks.nets import Regressor, ResNet
 
 from copylens.augment import flip_and_rotate
-from copylens.training import TrainedModule, derive_seed
+from copylens.networks import TrainedModule, derive_seed
+
+SETTINGS = """
+required: [training]
+properties:
+  seed: {type: integer, minimum: 0, default: 0}
+  embedding_2d: {$ref: "#/$defs/count", default: 128}
+  embedding_3d: {$ref: "#/$defs/count", default: 32}
+  # A ResNet has four stages.
+  channels_2d: {$ref: "#/$defs/widths", minItems: 4, maxItems: 4, default: [16, 32, 64, 128]}
+  blocks_2d: {$ref: "#/$defs/widths", minItems: 4, maxItems: 4, default: [1, 1, 1, 1]}
+  channels_3d: {$ref: "#/$defs/widths", default: [8, 16, 32]}
+  temperature: {$ref: "#/$defs/positive", default: 0.07}
+  flip_probability: {$ref: "#/$defs/share", default: 0.5}
+  rotation_probability: {$ref: "#/$defs/share", default: 0.5}
+  rotation_degrees: {type: number, minimum: 0, maximum: 180, default: 5.0}
+  neighbours: {$ref: "#/$defs/count", default: 10}
+  training: {$ref: "#/$defs/training"}
+"""
 
 SMALLEST_3D = 4  # the 3D encoder halves each axis for as long as it keeps so many voxels: to 4x4x4 from a power of two
 
@@ -32,15 +50,15 @@ class NTXentPaper(TrainedModule):
         """Embeddings [B, d]."""
         return self.network(image)
 
-    def training_step(self, batch, batch_index):
+    def training_step(self, batch, step, descend):
         loss = self._pair_loss(batch[0], None)
-        self.descend(loss)
-        self.log("loss", loss.detach(), on_step=False, on_epoch=True)
+        descend(loss)
+        return {"loss": loss}
 
     def validation_step(self, batch, batch_index):
         # The same copies at every validation, so that losses differ by the network alone.
         generator = torch.Generator().manual_seed(derive_seed(self.settings["seed"], "validation", batch_index))
-        self.log("validation_loss", self._pair_loss(batch[0], generator), on_step=False, on_epoch=True)
+        return self._pair_loss(batch[0], generator)
 
     def _pair_loss(self, image, generator):
         settings = self.settings

@@ -6,7 +6,17 @@ As a detector it shows what an untrained one finds; as a feature space for image
 import torch
 from monai.networks.nets import ResNet
 
-from copylens.training import TrainedModule, derive_seed
+from copylens.networks import TrainedModule, derive_seed
+
+SETTINGS = """
+properties:
+  seed: {type: integer, minimum: 0, default: 0}
+  channels: {$ref: "#/$defs/widths", minItems: 4, maxItems: 4, default: [16, 32, 64, 128]}
+  features: {$ref: "#/$defs/count", default: 64}
+  neighbours: {$ref: "#/$defs/count", default: 10}
+  # How many images are embedded at a time.
+  batch_size: {$ref: "#/$defs/count", default: 64}
+"""
 
 
 class RandomFeatures(TrainedModule):

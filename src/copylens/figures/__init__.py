@@ -77,10 +77,9 @@ def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
 
 
 def last_epochs(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the largest epoch of each data set, model, variant and seed; the last of those that repeat a run."""
+    """The rows of the largest epoch of each data set, model, variant and seed."""
     newest = table.groupby(["dataset", "model", "variant", "seed"])["epoch"].transform("max")
-    kinds = [name for name in ("detector", "rule", "features", "metric") if name in table.columns]
-    return table[table["epoch"] == newest].drop_duplicates(["dataset", "model", "variant", "seed", *kinds], keep="last")
+    return table[table["epoch"] == newest]
 
 
 def network_name(model: str, variant: str) -> str:

@@ -16,6 +16,7 @@ from copylens.figures import (
     blank_page,
     fit,
     house_style,
+    last_epochs,
     place,
     require,
     share_axis,
@@ -48,7 +49,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     scores: a study's score table. dataset, model, variant, seed, epoch, detector, rule ('paper' or
         'matched'), and for copies, memorized, patients_memorized, control_rate and control_rate_decoded the
         share (0 to 1) with its 95 % interval: `<name>`, `<name>_low`, `<name>_high`. NaN is left out; so is the last
-        panel where no network has a decoder.
+        panel where no network has a decoder. Of several epochs the last is shown.
 
     Shares are shown in per cent; the dashed line is the control rate that a fair rule has.
 
@@ -59,7 +60,8 @@ def draw(scores: pd.DataFrame) -> Figure:
     if not set(scores["rule"]) <= set(RULES):
         raise ValueError(f"scores: rule must be one of {', '.join(RULES)}, not {sorted(set(scores['rule']))}")
 
-    keys = _distinguishing(scores)
+    scores = last_epochs(scores)
+    keys = [key for key in ("model", "variant", "detector") if scores[key].nunique() > 1]
     lines, row_height = _lines(scores, keys)
     labels_width = (
         min(max(text_width(text, 7, weight) + indent for text, weight, indent, *_ in lines), MAX_LABELS) + 0.12
@@ -98,13 +100,6 @@ def draw(scores: pd.DataFrame) -> Figure:
     return figure
 
 
-def _distinguishing(scores: pd.DataFrame) -> list[str]:
-    """The columns that tell this table's networks apart, beside the data set."""
-    run = ["dataset", "model", "variant", "detector", "seed", "rule"]
-    keys = [key for key in ("model", "variant", "detector") if scores[key].nunique() > 1]
-    return keys + (["epoch"] if scores.duplicated(run).any() else [])
-
-
 def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
     """What stands on the left, from top to bottom, and the height of a row of points.
 
@@ -122,10 +117,8 @@ def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
             lines.append((names[0].replace("_", " "), "bold", 0, top + 0.09, None))
             top += 0.18
         dataset = names[0]
-        values = [
-            f"epoch {value}" if key == "epoch" else str(value) for key, value in zip(keys, names[1:], strict=True)
-        ]
-        text, weight, indent = (" · ".join(values), "normal", 0.1) if keys else (dataset.replace("_", " "), "bold", 0)
+        network = " · ".join(names[1:])
+        text, weight, indent = (network, "normal", 0.1) if keys else (dataset.replace("_", " "), "bold", 0)
         lines.append((text, weight, indent, top + row_height / 2, rows))
         top += row_height
     return lines, row_height

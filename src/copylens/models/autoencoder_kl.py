@@ -3,9 +3,27 @@
 import torch
 from monai.networks.nets import AutoencoderKL as Network
 
-from copylens.models import Autoencoder
+from copylens.autoencoders import Autoencoder
+from copylens.networks import TrainedModule
 from copylens.spec import halve
-from copylens.training import TrainedModule
+
+SETTINGS = """
+required: [channels, training]
+properties:
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  augment: {$ref: "#/$defs/augment", default: null}
+  channels: {$ref: "#/$defs/widths"}
+  latent_channels: {$ref: "#/$defs/count", default: 4}
+  res_blocks: {$ref: "#/$defs/count", default: 1}
+  attention_levels: {$ref: "#/$defs/flags", default: []}
+  norm_groups: {$ref: "#/$defs/count", default: 8}
+  kl_weight: {$ref: "#/$defs/weight", default: 1.0e-6}
+  adversarial_weight: {$ref: "#/$defs/weight", default: 0.0}
+  adversarial_start: {type: integer, minimum: 0, default: 0}
+  discriminator_channels: {$ref: "#/$defs/count", default: 32}
+  perceptual_weight: {$ref: "#/$defs/weight", default: 0.0}
+  training: {$ref: "#/$defs/training"}
+"""
 
 
 class AutoencoderKL(Autoencoder):

@@ -7,9 +7,29 @@ With `latent_diffusion` on it, this is the second family of the paper (Khader et
 import torch
 from monai.networks.nets import VQVAE
 
-from copylens.models import Autoencoder
+from copylens.autoencoders import Autoencoder
+from copylens.networks import TrainedModule
 from copylens.spec import halve
-from copylens.training import TrainedModule
+
+SETTINGS = """
+required: [channels, training]
+properties:
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  augment: {$ref: "#/$defs/augment", default: null}
+  channels: {$ref: "#/$defs/widths"}
+  latent_channels: {$ref: "#/$defs/count", default: 4}
+  res_blocks: {$ref: "#/$defs/count", default: 1}
+  # How many vectors the latents are rounded to, and the decay of their moving average: near 1 they lag behind the
+  # encoder in a short training.
+  codes: {$ref: "#/$defs/count", default: 256}
+  code_decay: {type: number, minimum: 0, exclusiveMaximum: 1, default: 0.8}
+  commitment_weight: {$ref: "#/$defs/weight", default: 0.25}
+  adversarial_weight: {$ref: "#/$defs/weight", default: 0.0}
+  adversarial_start: {type: integer, minimum: 0, default: 0}
+  discriminator_channels: {$ref: "#/$defs/count", default: 32}
+  perceptual_weight: {$ref: "#/$defs/weight", default: 0.0}
+  training: {$ref: "#/$defs/training"}
+"""
 
 
 class AutoencoderVQ(Autoencoder):

@@ -3,30 +3,29 @@
 import torch
 
 from copylens.augment import flip_and_rotate
-from copylens.training import TrainedModule, derive_seed
+from copylens.networks import KeptImages, TrainedModule, derive_seed
+
+SETTINGS = """
+required: [sampling]
+properties:
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  # What is replayed may go through an autoencoder, and be flipped and turned.
+  autoencoder: {oneOf: [{type: "null"}, {$ref: "#/$defs/autoencoder"}], default: null}
+  transform: {$ref: "#/$defs/augment", default: null}
+  sampling: {$ref: "#/$defs/sampling"}
+"""
 
 
-class Copycat(TrainedModule):
-    """Keeps the images that it is shown, [scan, 1, *grid]; nothing is trained."""
+class Copycat(KeptImages):
+    """Keeps the training images, and an autoencoder to send them through if it has one."""
 
     def __init__(self, settings: dict, autoencoder: TrainedModule | None):
         super().__init__(settings)
         self._frozen = (autoencoder,)
-        self.register_buffer("images", torch.empty(0))
-
-    def prepare(self, images_BC):
-        self.images = images_BC
-        return (images_BC,)
 
     @property
     def autoencoder(self) -> TrainedModule | None:
         return self._frozen[0] and self._frozen[0].to(self.device)
-
-    def weights(self):
-        return {"images": self.images}
-
-    def load_weights(self, weights):
-        self.images = weights["images"]
 
 
 def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> Copycat:

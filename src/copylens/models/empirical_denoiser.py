@@ -6,9 +6,24 @@ latent diffusion model approaches it as it over-trains; sampled to the end it re
 """
 
 import torch
+from monai.networks.schedulers import DDPMScheduler
 
-from copylens.models.latent_diffusion import sample_with, scheduler_of
-from copylens.training import TrainedModule
+from copylens.diffusion import sample_with, scheduler_of
+from copylens.networks import TrainedModule
+
+SETTINGS = """
+required: [autoencoder, sampling]
+properties:
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  autoencoder: {$ref: "#/$defs/autoencoder"}
+  timesteps: {type: integer, minimum: 2, default: 1000}
+  schedule: {$ref: "#/$defs/schedule", default: scaled_linear_beta}
+  beta_start: {$ref: "#/$defs/positive", default: 0.0015}
+  beta_end: {$ref: "#/$defs/positive", default: 0.0195}
+  # How many images are encoded at a time.
+  batch_size: {$ref: "#/$defs/count", default: 16}
+  sampling: {$ref: "#/$defs/diffusion_sampling"}
+"""
 
 
 class EmpiricalDenoiser(TrainedModule):
@@ -43,8 +58,6 @@ class EmpiricalDenoiser(TrainedModule):
 
     @property
     def alphas(self) -> torch.Tensor:
-        from monai.networks.schedulers import DDPMScheduler
-
         return scheduler_of(DDPMScheduler, self.settings).alphas_cumprod.to(self.device)
 
     def weights(self):

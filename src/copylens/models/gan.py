@@ -12,8 +12,25 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from copylens.augment import flip_and_rotate
+from copylens.networks import TrainedModule, derive_seed
 from copylens.spec import halve
-from copylens.training import TrainedModule, derive_seed
+
+SETTINGS = """
+required: [channels, training, sampling]
+properties:
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  augment: {$ref: "#/$defs/augment", default: null}
+  channels: {$ref: "#/$defs/widths"}
+  latent_size: {$ref: "#/$defs/count", default: 64}
+  res_blocks: {$ref: "#/$defs/count", default: 1}
+  # Weight of the R1 and R2 penalties; too large, and the discriminator sees no difference.
+  gradient_penalty: {$ref: "#/$defs/weight", default: 0.02}
+  # Differentiable augmentation: the chance that the discriminator sees an image flipped, and turned.
+  augment_probability: {$ref: "#/$defs/share", default: 0.0}
+  ema_decay: {type: number, minimum: 0, exclusiveMaximum: 1, default: 0.999}
+  training: {$ref: "#/$defs/training"}
+  sampling: {$ref: "#/$defs/sampling"}
+"""
 
 SLOPE = 0.2  # of the leaky ReLU
 
@@ -93,7 +110,7 @@ class GAN(TrainedModule):
         of_discriminator = self.adamw(self.discriminator.parameters(), betas=(0.0, 0.99))
         return of_generator[0] + of_discriminator[0], of_generator[1] + of_discriminator[1]
 
-    def training_step(self, batch, batch_index):
+    def training_step(self, batch, step, descend):
         real = self.augmented(batch[0])
         noise = torch.randn(len(real), self.settings["latent_size"], device=real.device)
         real, fake = self._shown(real).requires_grad_(True), self._shown(self.generator(noise))
@@ -102,12 +119,11 @@ class GAN(TrainedModule):
         # Huang et al. 2024, equations 2 and 4.
         of_discriminator = functional.softplus(score_fake - score_real).mean()
         penalty = self._penalty(score_real, real) + self._penalty(score_fake, seen)
-        self.descend(of_discriminator + self.settings["gradient_penalty"] / 2 * penalty, which=1)
+        descend(of_discriminator + self.settings["gradient_penalty"] / 2 * penalty, which=1)
         of_generator = functional.softplus(self.discriminator(real.detach()) - self.discriminator(fake)).mean()
-        self.descend(of_generator)
+        descend(of_generator)
         self.average.update_parameters(self.generator)
-        losses = {"generator": of_generator, "discriminator": of_discriminator, "penalty": penalty}
-        self.log_dict({name: loss.detach() for name, loss in losses.items()}, on_step=False, on_epoch=True)
+        return {"generator": of_generator, "discriminator": of_discriminator, "penalty": penalty}
 
     def _shown(self, images):
         """What the discriminator sees: flipped and turned where differentiable augmentation is on."""

@@ -5,12 +5,34 @@ Rombach et al. 2022, arXiv 2112.10752; Ho et al. 2020, arXiv 2006.11239.
 
 import torch
 from monai.networks.nets import DiffusionModelUNet
-from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from monai.networks.schedulers import DDPMScheduler
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from copylens.diffusion import averaging, sample_with, scheduler_of
+from copylens.networks import TrainedModule, derive_seed
 from copylens.spec import halve
-from copylens.training import TrainedModule, derive_seed
+
+SETTINGS = """
+required: [autoencoder, channels, training, sampling]
+properties:
+  autoencoder: {$ref: "#/$defs/autoencoder"}
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  augment: {$ref: "#/$defs/augment", default: null}
+  channels: {$ref: "#/$defs/widths"}
+  res_blocks: {$ref: "#/$defs/count", default: 1}
+  attention_levels: {$ref: "#/$defs/flags", default: []}
+  head_channels: {$ref: "#/$defs/count", default: 16}
+  norm_groups: {$ref: "#/$defs/count", default: 8}
+  prediction: {enum: [epsilon, v_prediction], default: epsilon}
+  timesteps: {type: integer, minimum: 2, default: 1000}
+  schedule: {$ref: "#/$defs/schedule", default: scaled_linear_beta}
+  beta_start: {$ref: "#/$defs/positive", default: 0.0015}
+  beta_end: {$ref: "#/$defs/positive", default: 0.0195}
+  ema_decay: {type: number, minimum: 0, exclusiveMaximum: 1, default: 0.999}
+  training: {$ref: "#/$defs/training"}
+  sampling: {$ref: "#/$defs/diffusion_sampling"}
+"""
 
 
 class LatentDiffusion(TrainedModule):
@@ -37,7 +59,7 @@ class LatentDiffusion(TrainedModule):
             norm_num_groups=settings["norm_groups"],
             num_head_channels=settings["head_channels"],
         )
-        self.average = AveragedModel(self.unet, multi_avg_fn=_averaging(settings["ema_decay"]))
+        self.average = AveragedModel(self.unet, multi_avg_fn=averaging(settings["ema_decay"]))
         self.register_buffer("scale_factor", torch.ones(()))
         self.scheduler = scheduler_of(DDPMScheduler, settings)
 
@@ -60,7 +82,7 @@ class LatentDiffusion(TrainedModule):
     def configure_optimizers(self):
         return self.adamw(self.unet.parameters())
 
-    def training_step(self, batch, batch_index):
+    def training_step(self, batch, step, descend):
         if self.settings["augment"]:
             encoded = self.autoencoder.encode(self.augmented(batch[0]))
             batch = [part * self.scale_factor for part in encoded]
@@ -70,9 +92,9 @@ class LatentDiffusion(TrainedModule):
         timesteps = torch.randint(0, self.scheduler.num_train_timesteps, (len(latent),), device=latent.device)
         noisy, target = self.noisy_and_target(latent, noise, timesteps)
         loss = functional.mse_loss(self.unet(noisy, timesteps), target)
-        self.descend(loss)
+        descend(loss)
         self.average.update_parameters(self.unet)
-        self.log("loss", loss.detach(), on_step=False, on_epoch=True)
+        return {"loss": loss}
 
     def noisy_and_target(self, latent, noise, timesteps) -> tuple[torch.Tensor, torch.Tensor]:
         """What the U-Net gets at its timesteps, and what it should make of it."""
@@ -101,32 +123,6 @@ def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.
     return sample_with(module.average.module.eval(), module, n, seed, sampling)
 
 
-def sample_with(predict, module: TrainedModule, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`.
-
-    `module` has settings (timesteps, schedule, prediction), scale_factor and autoencoder.
-    """
-    scheduler = scheduler_of({"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampling["sampler"]], module.settings)
-    # DDPM visits every timestep; DDIM as many as it is asked for (Song et al. 2021, arXiv 2010.02502).
-    is_ddpm = sampling["sampler"] == "ddpm"
-    scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
-    images = []
-    for start in range(0, n, sampling["batch_size"]):
-        generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
-        shape = (min(sampling["batch_size"], n - start), *module.autoencoder.latent_shape)
-        # The chain lives on the CPU, where its noise is drawn: the same on every device.
-        latent = torch.randn(shape, generator=generator)
-        for timestep in scheduler.timesteps:
-            steps = torch.full((len(latent),), int(timestep), device=module.device)
-            prediction = predict(latent.to(module.device), steps).cpu()
-            if is_ddpm:
-                latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
-            else:
-                latent, _ = scheduler.step(prediction, timestep, latent)
-        images.append(module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu())
-    return torch.cat(images)
-
-
 @torch.no_grad()
 def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps: list[int], seed: int) -> torch.Tensor:
     """The denoising loss of each image at each of `timesteps`, [B, timestep], on the CPU; the same noise every time."""
@@ -144,29 +140,3 @@ def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps:
             errors.append(error.flatten(1).mean(1))
         rows.append(torch.stack(errors, dim=1).cpu())
     return torch.cat(rows)
-
-
-def scheduler_of(family, settings: dict):
-    """One of MONAI's schedulers with a network's noise schedule."""
-    betas = {}
-    if settings["schedule"] != "cosine":
-        betas = {"beta_start": settings["beta_start"], "beta_end": settings["beta_end"]}
-    return family(
-        num_train_timesteps=settings["timesteps"],
-        schedule=settings["schedule"],
-        prediction_type=settings["prediction"],
-        # Latents aren't bounded by 1, so they mustn't be clipped there.
-        clip_sample=False,
-        **betas,
-    )
-
-
-def _averaging(decay: float):
-    """EMA with a warm-up, min(decay, (1 + n) / (10 + n)), so that a short training isn't mostly its own beginning."""
-
-    @torch.no_grad()
-    def update(averaged, current, n_averaged) -> None:
-        weight = 1 - min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
-        torch._foreach_lerp_(averaged, current, weight)
-
-    return update

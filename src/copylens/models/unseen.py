@@ -4,9 +4,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from copylens.models.copycat import Copycat
+from copylens.networks import KeptImages, TrainedModule, derive_seed
 from copylens.splits import unseen_rows
-from copylens.training import TrainedModule, derive_seed
+
+SETTINGS = """
+required: [sampling]
+properties:
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  sampling: {$ref: "#/$defs/sampling"}
+"""
 
 
 def rows(splits: pd.DataFrame) -> np.ndarray:
@@ -17,12 +23,12 @@ def rows(splits: pd.DataFrame) -> np.ndarray:
     return found
 
 
-def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> Copycat:
-    """Keeps images as a copycat does, but others."""
-    return Copycat(settings, upstream)
+def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> KeptImages:
+    """Keeps images as a copycat does, but others; it has no upstream network."""
+    return KeptImages(settings)
 
 
-def sample(module: Copycat, n: int, seed: int, sampling: dict) -> torch.Tensor:
+def sample(module: KeptImages, n: int, seed: int, sampling: dict) -> torch.Tensor:
     """`n` images [n, 1, *grid] of patients that nobody saw, each at most once."""
     if n > len(module.images):
         raise ValueError(

@@ -7,8 +7,21 @@ import torch
 from monai.networks.nets import VarAutoEncoder
 from torch.nn import functional
 
+from copylens.networks import TrainedModule, derive_seed
 from copylens.spec import halve
-from copylens.training import TrainedModule, derive_seed
+
+SETTINGS = """
+required: [channels, training, sampling]
+properties:
+  n_train: {$ref: "#/$defs/n_train", default: null}
+  augment: {$ref: "#/$defs/augment", default: null}
+  channels: {$ref: "#/$defs/widths"}
+  latent_size: {$ref: "#/$defs/count", default: 64}
+  res_blocks: {type: integer, minimum: 0, default: 1}
+  kl_weight: {$ref: "#/$defs/weight", default: 1.0}
+  training: {$ref: "#/$defs/training"}
+  sampling: {$ref: "#/$defs/sampling"}
+"""
 
 
 class VAE(TrainedModule):
@@ -32,18 +45,18 @@ class VAE(TrainedModule):
     def configure_optimizers(self):
         return self.adamw(self.network.parameters())
 
-    def training_step(self, batch, batch_index):
+    def training_step(self, batch, step, descend):
         image = self.augmented(batch[0])
         mean, log_variance = self.network.encode_forward(image)
         latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
         logits = self.network.decode_forward(latent, use_sigmoid=False)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, image, reduction="sum") / len(image)
         kl = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum() / len(image)
-        self.descend(cross_entropy + self.settings["kl_weight"] * kl)
+        loss = cross_entropy + self.settings["kl_weight"] * kl
+        descend(loss)
         with torch.no_grad():
             error = functional.l1_loss(torch.sigmoid(logits), image)
-        losses = {"loss": cross_entropy.detach() + self.settings["kl_weight"] * kl.detach(), "kl": kl.detach()}
-        self.log_dict({**losses, "reconstruction": error}, on_step=False, on_epoch=True)
+        return {"loss": loss, "kl": kl, "reconstruction": error}
 
     def weights(self):
         return self.network.state_dict()

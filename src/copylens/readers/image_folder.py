@@ -8,6 +8,18 @@ import PIL.Image
 from copylens.files import file_checksum
 from copylens.readers import Image, Scan, list_files
 
+SETTINGS = """
+required: [root, patient, grid, split]
+properties:
+  root: {type: string}
+  pattern: {type: string, default: "**/*.*"}
+  patient: {$ref: "#/$defs/expression"}
+  grid: {$ref: "#/$defs/grid"}
+  fit: {$ref: "#/$defs/fit", default: pad}
+  scaling: {$ref: "#/$defs/scaling", default: {}}
+  split: {$ref: "#/$defs/split"}
+"""
+
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)
 
 

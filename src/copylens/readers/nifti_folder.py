@@ -10,6 +10,27 @@ import numpy as np
 from copylens.files import file_checksum
 from copylens.readers import Image, Scan, list_files
 
+SETTINGS = """
+required: [root, patient, grid, split]
+properties:
+  root: {type: string}
+  pattern: {type: string, default: "**/*.nii*"}
+  patient: {$ref: "#/$defs/expression"}
+  # Slices of volumes as 2D images: along which axis (0 left-right, 1 back-front, 2 feet-head), how far along it (0-1).
+  slices:
+    type: [object, "null"]
+    default: null
+    additionalProperties: false
+    required: [axis, positions]
+    properties:
+      axis: {type: integer, minimum: 0, maximum: 2}
+      positions: {type: array, items: {$ref: "#/$defs/share"}, minItems: 1, uniqueItems: true}
+  grid: {$ref: "#/$defs/grid"}
+  fit: {$ref: "#/$defs/fit", default: pad}
+  scaling: {$ref: "#/$defs/scaling", default: {}}
+  split: {$ref: "#/$defs/split"}
+"""
+
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
     """One scan per file, or one per file and slice position; the patient by `settings['patient']`."""

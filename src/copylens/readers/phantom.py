@@ -15,6 +15,21 @@ import numpy as np
 
 from copylens.readers import Image, Scan
 
+SETTINGS = """
+required: [anatomy, n_patients, grid, split]
+properties:
+  anatomy: {enum: [xray, ct, mr]}
+  n_patients: {$ref: "#/$defs/count"}
+  size: {type: integer, minimum: 8, default: 64}
+  repeat_share: {$ref: "#/$defs/share", default: 0.2}
+  noise: {$ref: "#/$defs/share", default: 0.02}
+  seed: {type: integer, minimum: 0, default: 0}
+  grid: {$ref: "#/$defs/grid"}
+  fit: {$ref: "#/$defs/fit", default: pad}
+  scaling: {$ref: "#/$defs/scaling", default: {}}
+  split: {$ref: "#/$defs/split"}
+"""
+
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
     """One to three scans per patient, such as ``xray_0012_2``, by patient and image; `root` is ignored."""

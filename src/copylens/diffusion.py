@@ -1,0 +1,58 @@
+"""What is common to networks that denoise latents: the noise schedule, the sampler, the moving average."""
+
+import torch
+from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+
+from copylens.networks import TrainedModule, derive_seed
+
+
+def scheduler_of(family, settings: dict):
+    """One of MONAI's schedulers with a network's noise schedule."""
+    betas = {}
+    if settings["schedule"] != "cosine":
+        betas = {"beta_start": settings["beta_start"], "beta_end": settings["beta_end"]}
+    return family(
+        num_train_timesteps=settings["timesteps"],
+        schedule=settings["schedule"],
+        prediction_type=settings["prediction"],
+        # Latents aren't bounded by 1, so they mustn't be clipped there.
+        clip_sample=False,
+        **betas,
+    )
+
+
+def sample_with(predict, module: TrainedModule, n: int, seed: int, sampling: dict) -> torch.Tensor:
+    """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`.
+
+    `module` has settings (timesteps, schedule, prediction), scale_factor and autoencoder.
+    """
+    scheduler = scheduler_of({"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampling["sampler"]], module.settings)
+    # DDPM visits every timestep; DDIM as many as it is asked for (Song et al. 2021, arXiv 2010.02502).
+    is_ddpm = sampling["sampler"] == "ddpm"
+    scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
+    images = []
+    for start in range(0, n, sampling["batch_size"]):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
+        shape = (min(sampling["batch_size"], n - start), *module.autoencoder.latent_shape)
+        # The chain lives on the CPU, where its noise is drawn: the same on every device.
+        latent = torch.randn(shape, generator=generator)
+        for timestep in scheduler.timesteps:
+            steps = torch.full((len(latent),), int(timestep), device=module.device)
+            prediction = predict(latent.to(module.device), steps).cpu()
+            if is_ddpm:
+                latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
+            else:
+                latent, _ = scheduler.step(prediction, timestep, latent)
+        images.append(module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu())
+    return torch.cat(images)
+
+
+def averaging(decay: float):
+    """EMA with a warm-up, min(decay, (1 + n) / (10 + n)), so that a short training isn't mostly its own beginning."""
+
+    @torch.no_grad()
+    def update(averaged, current, n_averaged) -> None:
+        weight = 1 - min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        torch._foreach_lerp_(averaged, current, weight)
+
+    return update

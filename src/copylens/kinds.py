@@ -1,0 +1,45 @@
+"""What a file in readers/, models/, detectors/ or figures/ says about itself, read without importing it.
+
+A configuration's word for a kind is the file's name; its settings stand in the file as SETTINGS, a JSON Schema in YAML
+(`required` and `properties`; `$ref` leads into workflow/schemas/config.schema.yaml).
+"""
+
+import ast
+from pathlib import Path
+
+import yaml
+
+PACKAGE = Path(__file__).parent
+# They hold no maths: an edit there changes no result.
+PLUMBING = ("files", "kinds", "schema", "spec")
+
+
+def kinds(folder: str) -> list[str]:
+    """Names that a configuration may use, one per file in `folder`."""
+    return sorted(path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__")
+
+
+def settings_schema(folder: str, kind: str) -> dict:
+    """What a configuration may say about `kind`, as JSON Schema; ValueError if its file doesn't say."""
+    path = PACKAGE / folder / f"{kind}.py"
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SETTINGS"]:
+            return yaml.safe_load(ast.literal_eval(node.value))
+    raise ValueError(f"{path}: needs SETTINGS, the JSON Schema of its settings, as a literal text")
+
+
+def code_of(folder: str, kind: str, *more: str) -> list[Path]:
+    """The library files whose maths `kind` (and the modules `more`) use: its own file and what that imports, sorted."""
+    waiting = [PACKAGE / folder / f"{kind}.py", *(PACKAGE / f"{name}.py" for name in more)]
+    found = set()
+    while waiting:
+        path = waiting.pop()
+        if path in found or path.stem in PLUMBING:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE.name:
+                module = PACKAGE.joinpath(*node.module.split(".")[1:])
+                candidates = [module / f"{alias.name}.py" for alias in node.names] + [module.with_suffix(".py")]
+                waiting += [candidate for candidate in candidates if candidate.exists()]
+    return sorted(found)
