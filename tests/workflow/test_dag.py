@@ -175,3 +175,14 @@ def test_the_slurm_profiles_partition_and_account_reach_every_job(checkout, tmp_
     resources = re.findall(r"^rule .*?^    resources: (.*?)$", text, flags=re.MULTILINE | re.DOTALL)
     assert len(resources) > 20
     assert all("slurm_partition=gpu, slurm_account=my_account" in line and "gpu=" in line for line in resources)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("paper_*.yaml")), ids=lambda path: path.stem)
+def test_a_paper_size_study_plans_every_training_with_its_gpu(path, tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(path)]
+    command += ["--workflow-profile", str(ROOT / "profiles" / "paper"), "--directory", str(tmp_path), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trainings = re.findall(r"^rule train_model:.*?^    resources: (.*?)$", done.stdout, flags=re.MULTILINE | re.DOTALL)
+    assert len(trainings) > 3 * 8  # seeds, networks
+    assert all("gpu=1" in line and "mem_mb=96000" in line for line in trainings)

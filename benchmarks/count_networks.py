@@ -1,0 +1,89 @@
+"""Parameters and activations of every network of the paper-size configurations, counted without allocating any.
+
+    .venv/bin/python benchmarks/count_networks.py > docs/paper_sizes.md
+
+Networks are built on torch's meta device and take one training step there, so that shapes are checked as well.
+"""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from copylens import spec
+
+ROOT = Path(__file__).parents[1]
+HEADER = """# The networks of the paper-size configurations
+
+Counted by `benchmarks/count_networks.py` on shapes alone; nothing here was trained. Activations are the outputs of all
+layers in one training step, at 2 bytes each (bfloat16), for the batch that the configuration asks for; an autoencoder's
+are those before its discriminator and perceptual network join in.
+
+| configuration | network | parameters | batch | activations |
+|---|---|---|---|---|
+"""
+
+
+def count(config: dict, dataset: str, model: str, variant: str = "base") -> dict[str, int]:
+    """Parameters, batch size and the number of values that one training step's layers give out.
+
+    Raises whatever building the network or the step raises.
+    """
+    settings = spec.resolve(config, model, variant)
+    # The perceptual network would be downloaded, and a cosine schedule reads a value; neither changes a shape.
+    neutral = {"perceptual_weight": 0.0, "schedule": "linear_beta"}
+    settings = {**settings, **{key: value for key, value in neutral.items() if key in settings}}
+    grid = config["datasets"][dataset]["grid"]
+    batch = settings["training"]["batch_size"]
+    with torch.device("meta"):
+        below = None
+        if settings.get("autoencoder"):
+            named = spec.resolve(config, settings["autoencoder"]["model"], settings["autoencoder"]["variant"])
+            below = _family(named).build({**named, **neutral}, grid)
+        module = _family(settings).build(settings, grid, below)
+        if hasattr(module, "average"):
+            module.average.update_parameters = lambda network: None  # it reads a counter, and there are no values
+        sizes = []
+        for layer in module.modules():
+            if not list(layer.children()):
+                layer.register_forward_hook(lambda layer, inputs, output: sizes.append(output))
+        shapes = [below.latent_shape] * 2 if below else [[1, *grid]]
+        batch_of = tuple(torch.empty(batch, *shape) for shape in shapes)
+        module.training_step(batch_of, 0, lambda loss, which=0: None)
+    values = sum(output.numel() for output in sizes if isinstance(output, torch.Tensor))
+    trained = [tensor for name, tensor in module.named_parameters() if not name.startswith("average.")]
+    return {"parameters": sum(tensor.numel() for tensor in trained), "batch": batch, "activations": values}
+
+
+def paper_networks() -> Iterator[tuple[str, dict, str, str, str]]:
+    """(name, configuration, data set, model, variant) of every network that a paper-size study trains."""
+    for path in sorted((ROOT / "configs").glob("paper_*.yaml")):
+        config = spec.load_config(path)
+        (dataset,) = config["datasets"]
+        for model, settings in config["models"].items():
+            if "training" in settings:
+                yield path.stem, config, dataset, model, "base"
+        yield path.stem, config, dataset, "ldm", "small"
+
+
+def table(networks: list[tuple], counts: list[dict[str, int]]) -> str:
+    """docs/paper_sizes.md."""
+    lines = []
+    for (name, _, _, model, variant), of_network in zip(networks, counts, strict=True):
+        network = model if variant == "base" else f"{model} {variant}"
+        lines.append(
+            f"| {name} | {network} | {of_network['parameters'] / 1e6:.1f} M | {of_network['batch']} "
+            f"| {2 * of_network['activations'] / 1e9:.1f} GB |"
+        )
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def _family(settings: dict):
+    return import_module(f"copylens.models.{settings['kind']}")
+
+
+if __name__ == "__main__":
+    NETWORKS = list(paper_networks())
+    sys.stdout.write(table(NETWORKS, [count(*network) for _, *network in NETWORKS]))
