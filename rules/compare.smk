@@ -104,9 +104,7 @@ rule score_copies:
         nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
         scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy"),
         synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy"),
-        reconstructed=of_runs(
-            "results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"
-        ),
+        reconstructed=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"),
         splits=of_runs("results/data/{dataset}/splits.tsv"),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml"),

@@ -257,7 +257,9 @@ rule draw_exposure_curve:
 rule draw_denoising_gap:
     input:
         scores="results/scores/{study}.csv",
-        denoising=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/denoising.csv", settings_of(spec.networks, "study")),
+        denoising=of_runs(
+            "results/samples/{dataset}/{model}/{variant}/seed{seed}/denoising.csv", settings_of(spec.networks, "study")
+        ),
         code=code("figure_tables.py", "figures/denoising_gap.py", "figures/__init__.py", "figures/house.mplstyle"),
     output:
         figure=report(

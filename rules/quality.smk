@@ -7,9 +7,7 @@ rule score_quality:
         detector=of_runs("results/detectors/{dataset}/{detector}/weights.safetensors", quality_runs),
         images=of_runs("results/data/{dataset}/images.npy", quality_runs),
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", quality_runs),
-        reconstructed=of_runs(
-            "results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy", quality_runs
-        ),
+        reconstructed=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy", quality_runs),
         splits=of_runs("results/data/{dataset}/splits.tsv", quality_runs),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv", quality_runs),
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml", quality_runs),
@@ -30,4 +28,3 @@ rule score_quality:
         runs=quality_runs,
     script:
         "../workflow/scripts/score_quality.py"
-
