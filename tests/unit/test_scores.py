@@ -7,18 +7,19 @@ import pandas as pd
 import pytest
 
 from copylens import figure_tables
-from copylens.files import read_arrays, read_table, write_array, write_table
+from copylens.files import read_arrays, read_table, write_array, write_table, write_yaml
 from copylens.scores import score_copies
 from copylens.similarity import compare_to_training
 
 ROLES = ("train", "calibration", "control", "unused")
 N_PATIENTS, WIDTH = 160, 32
-RUN = {"dataset": "d", "model": "m", "kind": "k", "variant": "base", "seed": 0, "detector": "e", "epoch": "last"}
+RUN = {"dataset": "d", "model": "m", "kind": "k", "variant": "base", "seed": 0, "detector": "e"}
 
 
 @pytest.fixture
 def files(tmp_path) -> dict[str, Path]:
-    """40 patients in each role, in no order; every fourth has two images. Synthetic images copy every second row of T.
+    """40 patients in each role, in no order; every fourth has two images. Synthetic images copy every second row of T
+    at the network's last state, epoch 8; at epoch 4 they are noise.
 
     After the decoder, control images are far from everything and every calibration image is near the training set.
     """
@@ -32,6 +33,7 @@ def files(tmp_path) -> dict[str, Path]:
     scans = generator.normal(size=(len(splits), WIDTH))
     rows = {role: np.flatnonzero(splits["role"] == role) for role in ROLES}
     synthetic = np.concatenate([scans[rows["train"][::2]], generator.normal(size=(60, WIDTH))])
+    synthetic = np.stack([generator.normal(size=synthetic.shape), synthetic])
     near = scans[generator.choice(rows["train"], len(rows["calibration"]))]
     near = near + 0.5 * generator.normal(size=near.shape)
     far = -scans[rows["train"]].sum(axis=0) + 0.1 * generator.normal(size=(len(rows["control"]), WIDTH))
@@ -41,8 +43,8 @@ def files(tmp_path) -> dict[str, Path]:
     paths |= {name: tmp_path / f"{name}.tsv" for name in ("splits", "training_rows")}
     write_table(splits, paths["splits"])
     write_table(splits.iloc[rows["train"]][["scan", "patient"]].assign(row=rows["train"]), paths["training_rows"])
-    paths |= {"losses": tmp_path / "losses.csv", "nearest": tmp_path / "nearest.npz"}
-    paths["losses"].write_text("step,epoch,name,value\n10,4,loss,1\n20,8,loss,1\n")
+    paths |= {"spec": tmp_path / "spec.yaml", "nearest": tmp_path / "nearest.npz"}
+    write_yaml({"epochs": [4, 8]}, paths["spec"])
     names = ("scans", "synthetic", "reconstructed", "splits", "training_rows")
     compare_to_training(*(paths[name] for name in names), 3, paths["nearest"])
     return paths
@@ -52,17 +54,20 @@ def rows_of(files: dict[str, Path], role: str) -> np.ndarray:
     return np.flatnonzero(read_table(files["splits"])["role"] == role)
 
 
-def scores_of(files: dict[str, Path]) -> pd.DataFrame:
+def scores_of(files: dict[str, Path], epoch: int = 8) -> pd.DataFrame:
+    """The two rows of one state, by rule."""
     tables = [files["nearest"].with_name(f"{name}.csv") for name in ("scores", "exposure")]
     score_copies([RUN], [files], 100, 0, *tables)
-    return read_table(files["nearest"].with_name("scores.csv")).set_index("rule")
+    scores = read_table(files["nearest"].with_name("scores.csv"))
+    assert list(scores["epoch"]) == [4, 4, 8, 8]
+    return scores[scores["epoch"] == epoch].set_index("rule")
 
 
 def test_neighbours_are_rows_of_the_image_array_and_sample_numbers(files):
     arrays, train = read_arrays(files["nearest"]), rows_of(files, "train")
     copied = train[::2]
-    np.testing.assert_array_equal(arrays["synthetic_to_train_index"][: len(copied), 0], copied)
-    np.testing.assert_array_equal(arrays["train_to_synthetic_index"][::2, 0], np.arange(len(copied)))
+    np.testing.assert_array_equal(arrays["synthetic_to_train_index"][-1, : len(copied), 0], copied)
+    np.testing.assert_array_equal(arrays["train_to_synthetic_index"][-1, ::2, 0], np.arange(len(copied)))
     assert set(arrays["control_to_train_index"].ravel()) <= set(train)
     assert set(arrays["train_to_calibration_index"].ravel()) <= set(rows_of(files, "calibration"))
 
@@ -99,9 +104,24 @@ def test_the_score_table_counts_images_and_patients(files):
     assert copied_patients > n_copies / len(train)
 
 
+def test_each_state_of_a_network_is_scored_by_itself(files):
+    early, late = (scores_of(files, epoch) for epoch in (4, 8))
+    assert early.loc["matched", "copies"] < 0.2 < late.loc["matched", "copies"]
+    # What depends on real images alone is the same.
+    assert (early["tau"] == late["tau"]).all() and (early["control_rate"] == late["control_rate"]).all()
+
+
+def test_as_many_samples_as_training_images_expose_what_the_curve_says(files):
+    matched = scores_of(files).loc["matched"]
+    curve = read_table(files["nearest"].with_name("exposure.csv")).query("epoch == 8")
+    curve = curve.set_index("n_released")["exposed"]
+    below, above = curve[curve.index <= matched["n_train"]].iloc[-1], curve[curve.index >= matched["n_train"]].iloc[0]
+    assert below <= matched["patients_memorized_at_n_train"] <= above
+
+
 def test_releasing_more_samples_exposes_more_patients(files):
     scores = scores_of(files)
-    curve = read_table(files["nearest"].with_name("exposure.csv"))
+    curve = read_table(files["nearest"].with_name("exposure.csv")).query("epoch == 8")
     assert curve["n_released"].iloc[-1] == scores["n_synthetic"].iloc[0] and curve["n_patients"].unique() == [40]
     assert curve["exposed"].is_monotonic_increasing and curve["exposed"].iloc[0] < 0.05
     copied = len(set(read_table(files["splits"])["patient"][rows_of(files, "train")[::2]]))
@@ -119,7 +139,7 @@ def test_the_decoders_part_of_the_control_rate_is_told_apart(files):
 def test_a_page_of_pairs_shows_each_copy_beside_its_source(files, tmp_path):
     scores = scores_of(files).reset_index()
     images = np.arange(len(np.load(files["scans"])))[:, None, None] * np.ones((1, 2, 2))
-    samples = np.arange(len(np.load(files["synthetic"])))[:, None, None] * np.ones((1, 2, 2))
+    samples = np.arange(np.load(files["synthetic"]).shape[1])[None, :, None, None] * np.ones((2, 1, 2, 2))
     for name, array in (("images", images), ("samples", samples)):
         write_array(array, tmp_path / f"{name}.npy")
     paths = files["nearest"], tmp_path / "samples.npy", tmp_path / "images.npy", files["splits"]

@@ -26,7 +26,7 @@ def test_k_is_cut_to_the_number_of_candidates():
 def files(tmp_path):
     generator = np.random.default_rng(2)
     write_array(generator.normal(size=(6, 8)), tmp_path / "scans.npy")
-    write_array(generator.normal(size=(4, 8)), tmp_path / "synthetic.npy")
+    write_array(generator.normal(size=(2, 4, 8)), tmp_path / "synthetic.npy")
     (tmp_path / "rows.tsv").write_text("row\n5\n1\n2\n")
     names = ("scans.npy", "synthetic.npy", "rows.tsv", "matrix.npy")
     return [tmp_path / name for name in names]
@@ -34,7 +34,7 @@ def files(tmp_path):
 
 def test_the_full_matrix_is_synthetic_by_training_row(files):
     similarity.write_matrix(*files)
-    scans, synthetic = read_array(files[0]), read_array(files[1])
+    scans, synthetic = read_array(files[0]), read_array(files[1])[-1]
     expected = np.corrcoef(synthetic, scans[[5, 1, 2]])[:4, 4:]
     np.testing.assert_allclose(read_array(files[3]), expected, atol=1e-5)
 

@@ -6,4 +6,5 @@ with job(snakemake.log[0], snakemake.threads):
     from copylens.figures import save, variant_effects
     from copylens.files import read_table
 
-    save(variant_effects.draw(read_table(snakemake.input.scores)), snakemake.output.figure)
+    scores = read_table(snakemake.input.scores)
+    save([variant_effects.draw(scores, panels) for panels in variant_effects.PAGES], snakemake.output.figure)

@@ -31,14 +31,21 @@ from copylens.figures import (
     write,
 )
 
-# (rate, title, second line, colour)
-PANELS = (
-    ("copies", "Copies", "of synthetic images", ROLES["synthetic"]),
-    ("patients_memorized", "Memorized", "of training patients", ROLES["training"]),
+# Pages of panels: (rate, title, second line, colour).
+PAGES = (
+    (
+        ("copies", "Copies", "of synthetic images", ROLES["synthetic"]),
+        ("patients_memorized", "Memorized", "of training patients, by |V| samples", ROLES["training"]),
+    ),
+    (
+        ("memorized_at_n_train", "Memorized", "of training images, by |T| samples", ROLES["training"]),
+        ("patients_memorized_at_n_train", "Memorized", "of training patients, by |T| samples", ROLES["training"]),
+    ),
 )
 COLUMNS = (
     *("dataset", "model", "variant", "seed", "epoch", "detector", "rule", "n_train"),
-    *("copies", "patients_memorized", "control_rate"),
+    *(rate for panels in PAGES for rate, *_ in panels),
+    "control_rate",
 )
 SIZES = re.compile(r"scans_\d+")  # variants that differ in the number of training scans
 
@@ -66,12 +73,14 @@ class Row(NamedTuple):
 
 
 @house_style()
-def draw(scores: pd.DataFrame) -> Figure:
+def draw(scores: pd.DataFrame, panels: tuple = PAGES[0]) -> Figure:
     """One row per data set, model and variant, with the base's mean, the variant's, and the difference in words.
 
+    panels: one of `PAGES`; the second counts what as many samples as there are training images expose, so that training
+        sets of several sizes are compared at |S| = |T| as well as at a fixed |S|.
+
     scores: a study's score table; dataset, model, variant, seed, epoch, detector, rule (only 'matched' is shown),
-        n_train, and the shares (0 to 1) copies, patients_memorized and control_rate. Of several epochs the last is
-        shown.
+        n_train, and the shares (0 to 1) of both pages and control_rate. Of several epochs the last is shown.
 
     Hollow points are the base's means over seeds, filled ones the variant's, small ones seeds. Differences are those
     of `paired_difference`; where the interval excludes 0 they are bold, and so is the row's name. Variants
@@ -89,17 +98,17 @@ def draw(scores: pd.DataFrame) -> Figure:
     differences = {
         (number, rate): paired_difference(row.base[rate], row.variant[rate])
         for number, row in enumerate(rows)
-        for rate, *_ in PANELS
+        for rate, *_ in panels
     }
     widths = [text_width(text, 7, "bold") for row in rows for text in row.label]
     labels_width = max(*widths, *(text_width(row.note, 6) for row in rows), 0.8) + INDENT
     left = MARGIN + labels_width + 0.14
-    step = (PAGE_WIDTH - MARGIN - left + GAP) / len(PANELS)
+    step = (PAGE_WIDTH - MARGIN - left + GAP) / len(panels)
     width = step - GAP - MEAN - INTERVAL
     height = rows[-1].top + rows[-1].height
     figure = blank_page(PAGE_WIDTH, HEADER + height + FOOTER)
 
-    for panel, (rate, title, subtitle, colour) in enumerate(PANELS):
+    for panel, (rate, title, subtitle, colour) in enumerate(panels):
         x = left + panel * step
         axes = place(figure, x, HEADER, width, height)
         share_axis(axes, height, 1)
@@ -120,7 +129,7 @@ def draw(scores: pd.DataFrame) -> Figure:
     for top in rules:
         stroke(figure, MARGIN + INDENT, HEADER + top, PAGE_WIDTH - 2 * MARGIN - INDENT, color="#B0B0B0", linewidth=0.5)
     for number, row in enumerate(rows):
-        bold = any(_excludes_zero(differences[number, rate]) for rate, *_ in PANELS)
+        bold = any(_excludes_zero(differences[number, rate]) for rate, *_ in panels)
         lines = [(text, {"size": 7, "weight": "bold" if bold else "normal"}) for text in row.label]
         lines += [(row.note, {"size": 6, "color": QUIET})] if row.note else []
         first = HEADER + row.middle + 0.035 - LINE * (len(lines) - 1) / 2

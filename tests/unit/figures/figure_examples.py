@@ -20,6 +20,7 @@ from copylens.figures import (
     variant_effects,
 )
 
+RATES = ("copies", "memorized", "patients_memorized", "memorized_at_n_train", "patients_memorized_at_n_train")
 LONG = "a_data_set_with_a_long_name"
 
 
@@ -74,7 +75,7 @@ def scores(datasets, models, variants=("base",), seeds=1, value=0.4):
             "seed": seed,
         }
         row |= {"epoch": 9, "detector": "ntxent", "rule": rule}
-        for rate in ("copies", "memorized", "patients_memorized", "control_rate", "control_rate_decoded"):
+        for rate in (*RATES, "control_rate", "control_rate_decoded"):
             row |= {rate: value, f"{rate}_low": max(0, value - 0.1), f"{rate}_high": min(1, value + 0.1)}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -119,7 +120,7 @@ def study(datasets=("chest_xray",), models=MODELS, seeds=1, epochs=(400,), detec
         done = epoch / max(epochs)
         copies = min(1, copies * done * (1 + 0.1 * seed))
         table = scores(datasets, [model], [variant], value=0.06)
-        for rate in ("copies", "memorized", "patients_memorized"):
+        for rate in RATES:
             table = table.assign(**{rate: copies, f"{rate}_low": 0.8 * copies, f"{rate}_high": min(1, 1.2 * copies)})
         tables += [
             table.assign(kind=kind, seed=seed, epoch=epoch, detector=detector, control_rate_decoded=np.nan)
@@ -240,6 +241,7 @@ FIGURES |= {
 
 FIGURES |= {
     "one variant": lambda: variant_effects.draw(effects(variants={"base": 0, "small": -0.1})),
+    "variants by as many samples": lambda: variant_effects.draw(effects(), variant_effects.PAGES[1]),
     "variants of two models": lambda: variant_effects.draw(effects(("chest_xray", "knee_mr"), ("ldm", "vae"), seeds=3)),
     "variants with long names": lambda: variant_effects.draw(
         effects([LONG * 4], [LONG], {"base": 0, LONG: 0.4, "scans_10000": -0.6}, 2, ("a", LONG))
