@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from copylens.files import file_checksum, read_array, read_table, read_yaml, write_array, write_table, write_yaml
 from copylens.generators import as_batch, save_module
+from copylens.job import timed
 from copylens.kinds import code_of
 from copylens.networks import derive_seed, device
 from copylens.splits import rows_of
@@ -40,7 +41,8 @@ def train_detector(settings: dict, images_path: Path, splits_path: Path, work: P
             "data": [hashlib.sha256(images_BC.numpy()).hexdigest() for images_BC in (train_BC, validation_BC)],
             "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training")],
         }
-        losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC)
+        with timed("training"):
+            losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC)
     else:
         losses = pd.DataFrame(columns=["step", "name", "value"])
     save_module(module, folder / "weights.safetensors")
@@ -73,7 +75,8 @@ def embed_file(embed: Callable[[np.ndarray], np.ndarray], images_path: Path, emb
 
     Raises ValueError if one isn't finite, because such an image would pass for innocent.
     """
-    embeddings = embed(read_array(images_path))
+    with timed("embedding"):
+        embeddings = embed(read_array(images_path))
     if not np.isfinite(embeddings).all():
         raise ValueError(f"{embeddings_path}: the detector gives values that are not finite; lower its learning_rate")
     write_array(embeddings, embeddings_path)

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_array, write_table, write_yaml
+from copylens.job import timed
 from copylens.kinds import code_of
 from copylens.networks import TrainedModule, derive_seed, device
 from copylens.splits import rows_of, training_rows
@@ -57,7 +58,8 @@ def train_model(
             "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
             "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training")],
         }
-        losses = training.fit(module, images_BC, seed, work, identity)
+        with timed("training"):
+            losses = training.fit(module, images_BC, seed, work, identity)
         losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
     else:
         module.prepare(images_BC)
@@ -113,7 +115,8 @@ def draw_samples(
     drawn, losses = [], [pd.DataFrame(columns=["epoch", "role", "timestep", "loss", "error"])]
     for epoch in spec["epochs"]:
         module = load_model(folder, upstream, None if epoch == spec["epochs"][-1] else epoch)
-        samples = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
+        with timed("sampling"):
+            samples = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
         broken = int((~torch.isfinite(samples)).flatten(1).any(dim=1).sum())
         if broken:
             raise ValueError(
@@ -126,11 +129,13 @@ def draw_samples(
                 "train": images[read_table(folder / "training_rows.tsv")["row"]],
                 "calibration": images[rows_of(splits, "calibration")],
             }
-            losses.append(_denoising_losses(family, module, sets, spec["seed"]).assign(epoch=epoch))
+            with timed("denoising"):
+                losses.append(_denoising_losses(family, module, sets, spec["seed"]).assign(epoch=epoch))
     reconstructed = np.empty((0, *spec["grid"]), np.float32)
     if upstream:
         held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
-        reconstructed = reconstruct(load_model(upstream), as_batch(images[held_out]))[:, 0].numpy()
+        with timed("reconstruction"):
+            reconstructed = reconstruct(load_model(upstream), as_batch(images[held_out]))[:, 0].numpy()
     write_array(np.stack(drawn), samples_path)
     write_array(reconstructed, reconstructed_path)
     write_table(pd.concat(losses[1:] or losses, ignore_index=True), denoising_path)
