@@ -20,7 +20,7 @@ study: setup
 	$(BIN)/snakemake --cores $(CORES) --set-threads train_model=1 train_detector=1 draw_samples=1
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES) --dist loadscope
 
 lint: setup
 	$(BIN)/ruff check .
