@@ -7,12 +7,15 @@ BIN := .venv/bin
 
 setup: .venv/complete
 
-# Everything but torch is pinned by hash. torch is pinned by version: its CPU and CUDA builds have different hashes.
+# Everything but torch is pinned by hash. torch is pinned by version: its CPU and CUDA builds have different hashes. Both
+# are unpacked at the same time, and bytecode is left to whoever imports; then pip adds what a CUDA build needs.
+PIP := $(BIN)/python -m pip install --quiet --no-compile
 .venv/complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) --no-deps torch==2.13.0 & \
+	    $(PIP) --require-hashes --no-deps -r requirements.lock && wait $$!
+	$(PIP) torch==2.13.0
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 # Two jobs of one thread each use two cores better than one job of two threads at the built-in study's sizes.
