@@ -4,7 +4,8 @@
     .venv/bin/python benchmarks/orchestration.py results 2 850
 
 Arguments: the results of a study that ran whole, the cores that it had, and the seconds that it took from outside. Each
-job's log says how long its computing took; what is left of cores x seconds is the rest, idle cores included.
+job's log says how long its computing took, on one thread as in `make study`; what is left of cores x seconds is the
+rest, idle cores included.
 """
 
 import re

@@ -30,7 +30,7 @@ RUN = ["model", "variant", "seed"]
 
 
 def mean_and_interval(values: pd.Series, low: pd.Series | None = None, high: pd.Series | None = None) -> str:
-    """`mean (low-high)`; with one value its own interval, if it has one."""
+    """`mean ± half the interval over seeds`; with one value that and its own interval, if it has one."""
     mean = values.mean()
     if pd.isna(mean):
         return "-"
@@ -44,13 +44,23 @@ def tables(folder: Path, study: str) -> str:
     """Two tables of the last epochs (copies, quality) and one of all epochs of networks that have several."""
     scores = pd.read_csv(folder / "scores" / f"{study}.csv").query("rule == 'matched'")
     quality = pd.read_csv(folder / "quality" / f"{study}.csv")
+    for column in ("dataset", "detector"):
+        if scores[column].nunique() > 1:
+            raise ValueError(f"{study}: has several {column}s, of which one at a time can be tabulated")
     last_scores, last_quality = (table[table["epoch"] == _last_epoch(table)] for table in (scores, quality))
     parts = []
     rows = [_rates(name, of_network) for name, of_network in last_scores.groupby(RUN[:2], sort=False)]
     parts.append(_markdown(["network", "\\|T\\|", *RATES.values()], rows))
     rows = [_metrics(name, of_network) for name, of_network in last_quality.groupby(RUN[:2], sort=False)]
-    real = last_quality[last_quality["variant"] == "base"].groupby("metric")["real"].mean()
-    rows.append(["*real images*", *(_short(_scaled(metric, real[metric])) for metric in METRICS)])
+    most = last_quality[last_quality["n_samples"] == last_quality["n_samples"].max()]
+    most = most[most["n_reference"] == most["n_reference"].max()]
+    real = most.groupby("metric")["real"].mean()
+    rows.append(
+        [
+            f"*as many real images ({most['n_samples'].max()})*",
+            *(_short(_scaled(metric, real[metric])) for metric in METRICS),
+        ]
+    )
     parts.append(_markdown(["network", *METRICS.values()], rows))
     several = scores[scores.groupby(RUN)["epoch"].transform("nunique") > 1]
     shown = ("copies", "patients_memorized")

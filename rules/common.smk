@@ -52,7 +52,8 @@ def model_code(wildcards):
 
 
 def model_training_code(wildcards):
-    return code_of("models", config["models"][wildcards.model]["kind"], "training")
+    entry = config["models"][wildcards.model]
+    return code_of("models", entry["kind"], *(["training"] if "training" in entry else []))
 
 
 def detector_code(wildcards):
@@ -60,7 +61,8 @@ def detector_code(wildcards):
 
 
 def detector_training_code(wildcards):
-    return code_of("detectors", config["detectors"][wildcards.detector]["kind"], "training")
+    entry = config["detectors"][wildcards.detector]
+    return code_of("detectors", entry["kind"], *(["training"] if "training" in entry else []))
 
 
 def settings_of(function, *names):

@@ -11,6 +11,7 @@ rule draw_samples:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         code=model_code,
+        sampling_code=code("sampling.py"),
     output:
         images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
         reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",

@@ -5,6 +5,7 @@ rule score_quality:
     input:
         scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy", quality_runs),
         detector=of_runs("results/detectors/{dataset}/{detector}/weights.safetensors", quality_runs),
+        detector_spec=of_runs("results/detectors/{dataset}/{detector}/spec.yaml", quality_runs),
         images=of_runs("results/data/{dataset}/images.npy", quality_runs),
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", quality_runs),
         reconstructed=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy", quality_runs),

@@ -23,8 +23,7 @@ class Autoencoder(TrainedModule):
                 len(grid), channels=settings["discriminator_channels"], in_channels=1, num_layers_d=2
             )
             self.adversarial = PatchAdversarialLoss(criterion="least_squares")
-        if settings["perceptual_weight"] > 0:
-            self.perceptual = _perceptual_loss(len(grid))
+        self.n_axes = len(grid)
 
     def reconstruct(self, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, tuple[float, torch.Tensor]]]:
         """The image after encoder and decoder, and the terms that the loss gains: {name: (weight, term)}."""
@@ -39,6 +38,9 @@ class Autoencoder(TrainedModule):
         raise NotImplementedError
 
     def configure_optimizers(self):
+        # Only a training needs the network of this loss, which is downloaded on first use.
+        if self.settings["perceptual_weight"] > 0:
+            self.perceptual = _perceptual_loss(self.n_axes).to(self.device)
         optimizers, schedules = self.adamw(self.network.parameters())
         if self.discriminator is not None:
             more = self.adamw(self.discriminator.parameters())

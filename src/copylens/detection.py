@@ -30,7 +30,8 @@ def train_detector(settings: dict, images_path: Path, splits_path: Path, work: P
     train_BC = as_batch(images[rows_of(splits, "train")])
     validation_BC = as_batch(images[rows_of(splits, "calibration")])
     family = _family(settings["kind"])
-    torch.manual_seed(derive_seed(settings["seed"], "initial weights"))
+    # A kind without training seeds what it draws by itself.
+    torch.manual_seed(derive_seed(settings.get("seed", 0), "initial weights"))
     module = family.build(settings, grid)
     if "training" in settings:
         # Here, because Lightning takes seconds to import and only training needs it.

@@ -1,4 +1,4 @@
-"""Train one generative network, load it again, and draw images from it. Knows no network by name."""
+"""Train one generative network and load it again. Knows no network by name."""
 
 import hashlib
 import shutil
@@ -11,14 +11,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_array, write_table, write_yaml
+from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_table, write_yaml
 from copylens.job import timed
 from copylens.kinds import code_of
 from copylens.networks import TrainedModule, derive_seed, device
-from copylens.splits import rows_of, training_rows
+from copylens.splits import training_rows
 
 SNAPSHOTS = "snapshots.safetensors"
-NOISE_LEVELS = 10  # at which the denoising loss is measured
 
 
 def train_model(
@@ -40,7 +39,7 @@ def train_model(
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
     images = read_array(images_path)
-    family = _family(settings["kind"])
+    family = family_of(settings["kind"])
     # A control may keep other images than T, which it is compared with all the same.
     images_BC = as_batch(images[family.rows(splits) if hasattr(family, "rows") else rows])
     grid = list(images.shape[1:])
@@ -62,11 +61,13 @@ def train_model(
             losses = training.fit(module, images_BC, seed, work, identity)
         losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
     else:
-        module.prepare(images_BC)
+        module.to(device()).prepare(images_BC)
         losses = pd.DataFrame(columns=["step", "epoch", "name", "value"])
     last = int(losses["epoch"].max()) if len(losses) else 0
     save_module(module, folder / "weights.safetensors")
-    kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
+    kept = {}
+    if "training" in settings:
+        kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
     kept.pop(last, None)  # the last state itself
     save_tensors(
         {f"{epoch}/{name}": kept[epoch][name] for epoch in sorted(kept) for name in kept[epoch]}, folder / SNAPSHOTS
@@ -87,82 +88,9 @@ def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = N
     """
     spec = read_yaml(folder / "spec.yaml")
     below = load_model(upstream) if upstream else None
-    module = _family(spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
+    module = family_of(spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
     module.load_weights(load_file(folder / "weights.safetensors") if epoch is None else _snapshot(folder, epoch))
     return module.to(device()).eval()
-
-
-def draw_samples(
-    folder: Path,
-    upstream: Path | None,
-    sampling: dict,
-    images_path: Path,
-    splits_path: Path,
-    samples_path: Path,
-    reconstructed_path: Path,
-    denoising_path: Path,
-) -> None:
-    """Draw S from every kept state of the network in `folder`, and say how well each denoises.
-
-    samples: float32 [state, n_samples, *grid], in the order of the network's `epochs`. reconstructed: decode(encode(x))
-    for x in V and H, float32 [V then H, *grid]; no rows for a network without an autoencoder. denoising: the losses of
-    T and V by noise level, columns epoch, role, timestep, loss (mean), error (its standard); no rows for a network that
-    doesn't learn to denoise. ValueError if a sample holds NaN or infinity.
-    """
-    spec = read_yaml(folder / "spec.yaml")
-    family = _family(spec["settings"]["kind"])
-    images, splits = read_array(images_path), read_table(splits_path)
-    drawn, losses = [], [pd.DataFrame(columns=["epoch", "role", "timestep", "loss", "error"])]
-    for epoch in spec["epochs"]:
-        module = load_model(folder, upstream, None if epoch == spec["epochs"][-1] else epoch)
-        with timed("sampling"):
-            samples = family.sample(module, sampling["n_samples"], spec["seed"], sampling)
-        broken = int((~torch.isfinite(samples)).flatten(1).any(dim=1).sum())
-        if broken:
-            raise ValueError(
-                f"{samples_path}: {broken} of {len(samples)} samples hold values that are not finite, so the training "
-                "went astray; lower the model's training.learning_rate"
-            )
-        drawn.append(samples[:, 0].numpy())
-        if hasattr(family, "losses_by_noise"):
-            sets = {
-                "train": images[read_table(folder / "training_rows.tsv")["row"]],
-                "calibration": images[rows_of(splits, "calibration")],
-            }
-            with timed("denoising"):
-                losses.append(_denoising_losses(family, module, sets, spec["seed"]).assign(epoch=epoch))
-    reconstructed = np.empty((0, *spec["grid"]), np.float32)
-    if upstream:
-        held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
-        with timed("reconstruction"):
-            reconstructed = reconstruct(load_model(upstream), as_batch(images[held_out]))[:, 0].numpy()
-    write_array(np.stack(drawn), samples_path)
-    write_array(reconstructed, reconstructed_path)
-    write_table(pd.concat(losses[1:] or losses, ignore_index=True), denoising_path)
-
-
-def _denoising_losses(family, module: TrainedModule, sets: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
-    """A network that has learnt its images rather than their kind denoises T better than V, before it is sampled."""
-    last = module.settings["timesteps"]
-    timesteps = [round(last * (step + 0.5) / NOISE_LEVELS) for step in range(NOISE_LEVELS)]
-    rows = []
-    for role, images in sets.items():
-        losses = family.losses_by_noise(module, as_batch(images), timesteps, seed).double()
-        errors = losses.std(dim=0) / len(losses) ** 0.5
-        rows += [
-            {"role": role, "timestep": timestep, "loss": loss, "error": error}
-            for timestep, loss, error in zip(timesteps, losses.mean(dim=0).tolist(), errors.tolist(), strict=True)
-        ]
-    return pd.DataFrame(rows)
-
-
-@torch.no_grad()
-def reconstruct(autoencoder: TrainedModule, images_BC: torch.Tensor) -> torch.Tensor:
-    """decode(encode(images)), [B, 1, *grid]: what the decoder alone does to a real image."""
-    chunks = images_BC.split(autoencoder.settings["training"]["batch_size"])
-    return torch.cat(
-        [autoencoder.decode(autoencoder.encode(chunk.to(autoencoder.device))[0]).cpu() for chunk in chunks]
-    )
 
 
 def as_batch(images: np.ndarray) -> torch.Tensor:
@@ -193,5 +121,6 @@ def _snapshot(folder: Path, epoch: int) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _family(kind: str):
+def family_of(kind: str):
+    """The module of one kind of network."""
     return import_module(f"copylens.models.{kind}")

@@ -11,7 +11,7 @@ import yaml
 
 PACKAGE = Path(__file__).parent
 # They hold no maths: an edit there changes no result.
-PLUMBING = ("files", "kinds", "schema", "spec")
+PLUMBING = {PACKAGE / f"{name}.py" for name in ("files", "job", "kinds", "schema", "spec")}
 
 
 def kinds(folder: str) -> list[str]:
@@ -34,12 +34,13 @@ def code_of(folder: str, kind: str, *more: str) -> list[Path]:
     found = set()
     while waiting:
         path = waiting.pop()
-        if path in found or path.stem in PLUMBING:
+        if path in found or path in PLUMBING:
             continue
         found.add(path)
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE.name:
                 module = PACKAGE.joinpath(*node.module.split(".")[1:])
-                candidates = [module / f"{alias.name}.py" for alias in node.names] + [module.with_suffix(".py")]
+                candidates = [module / f"{alias.name}.py" for alias in node.names]
+                candidates += [module.with_suffix(".py"), module / "__init__.py"]
                 waiting += [candidate for candidate in candidates if candidate.exists()]
     return sorted(found)

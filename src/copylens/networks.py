@@ -10,7 +10,10 @@ from copylens.augment import flip_and_rotate
 
 
 class TrainedModule(torch.nn.Module):
-    """What the trainer asks of a network. Subclasses write `configure_optimizers` and `training_step`."""
+    """What the trainer asks of a network. Subclasses write `configure_optimizers` and `training_step`.
+
+    One that is validated also writes ``validation_step(batch, batch_index)``, which returns a loss.
+    """
 
     def __init__(self, settings: dict):
         super().__init__()

@@ -23,6 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from copylens.detection import load_embedder
 from copylens.files import read_array, read_table, read_yaml, write_table
+from copylens.job import timed
 from copylens.splits import rows_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
@@ -137,15 +138,17 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
         "self_similarity": self_similarity(images[np.sort(held_out)], 0),
     }
     reconstructed = read_array(files["reconstructed"])
+    if len(reconstructed):
+        error = np.abs(reconstructed - images[np.concatenate([calibration, control])]).mean()
     rows = []
     for epoch, of_state in zip(read_yaml(files["spec"])["epochs"], samples, strict=True):
-        features = scaled(embed(of_state))
+        with timed("embedding"):
+            features = scaled(embed(of_state))
         values = _metrics(features[drawn], training) | {
             "data_copying": data_copying(features[drawn], training, of_calibration, 0),
-            "self_similarity": self_similarity(of_state, 0),
+            "self_similarity": self_similarity(of_state[drawn], 0),
         }
         if len(reconstructed):
-            error = np.abs(reconstructed - images[np.concatenate([calibration, control])]).mean()
             values["reconstruction_error"] = error
         rows += [
             {

@@ -134,6 +134,36 @@ def test_patients_with_several_images_are_memorized_no_oftener_than_they_should(
     assert np.mean(found) == pytest.approx(nominal, abs=3 * np.std(found, ddof=1) / np.sqrt(repeats))
 
 
+@pytest.mark.parametrize("n_train", [40, 250])
+def test_as_many_samples_as_training_images_expose_five_percent_out_of_nothing(n_train):
+    """Null check of the rates at |S| = |T|: innocent whatever |T|, where the paper's tau accuses by |T| / |V|."""
+    n_calibration, repeats = 100, 60
+    found = []
+    for repeat in range(repeats):
+        generator = np.random.default_rng([13, repeat])
+        training, calibration, control, synthetic = (
+            embeddings(generator, n) for n in (n_train, n_calibration, n_calibration, 300)
+        )
+        rules = rates_of(training, calibration, control, synthetic)
+        found.append([rules[rule]["memorized_at_n_train"] for rule in ("matched", "paper")])
+    (matched, paper), error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(repeats)
+    # A percentile of few values, interpolated, is exceeded by a little more than it says.
+    assert matched == pytest.approx(0.05, abs=3 * error[0] + 0.05 / np.sqrt(n_train))
+    assert paper == pytest.approx(1 - 0.95 ** (n_train / n_calibration), abs=3 * error[1] + 0.02)
+
+
+def test_rates_at_n_train_are_their_formula():
+    generator = np.random.default_rng(14)
+    training, calibration, control, synthetic = (embeddings(generator, n) for n in (6, 12, 25, 10))
+    rates = rates_of(training, calibration, control, synthetic)["matched"]
+    similarity = training @ synthetic.T  # similarity[scan, synthetic]
+    # |S| = 10 are fewer than |V| = 12, so 10 of V set tau; which ones is drawn.
+    chosen = np.random.default_rng([0, 4]).permutation(12)[:10]
+    tau = np.percentile((training @ calibration[chosen].T).max(axis=1), 100 * 0.95 ** (10 / 6))
+    exposed = [(similarity[:, list(subset)].max(axis=1) > tau).mean() for subset in combinations(range(10), 6)]
+    assert rates["memorized_at_n_train"] == pytest.approx(np.mean(exposed), abs=1e-9)
+
+
 def test_fewer_samples_than_calibration_images_are_matched_all_the_same():
     found = []
     for repeat in range(60):

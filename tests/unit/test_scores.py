@@ -111,14 +111,6 @@ def test_each_state_of_a_network_is_scored_by_itself(files):
     assert (early["tau"] == late["tau"]).all() and (early["control_rate"] == late["control_rate"]).all()
 
 
-def test_as_many_samples_as_training_images_expose_what_the_curve_says(files):
-    matched = scores_of(files).loc["matched"]
-    curve = read_table(files["nearest"].with_name("exposure.csv")).query("epoch == 8")
-    curve = curve.set_index("n_released")["exposed"]
-    below, above = curve[curve.index <= matched["n_train"]].iloc[-1], curve[curve.index >= matched["n_train"]].iloc[0]
-    assert below <= matched["patients_memorized_at_n_train"] <= above
-
-
 def test_releasing_more_samples_exposes_more_patients(files):
     scores = scores_of(files)
     curve = read_table(files["nearest"].with_name("exposure.csv")).query("epoch == 8")

@@ -19,7 +19,7 @@ def settings(tmp_path, monkeypatch) -> dict:
     torch.jit.save(torch.jit.script(quarters), tmp_path / "features.pt")
     properties = settings_schema("detectors", "torchscript")["properties"]
     defaults = {key: entry["default"] for key, entry in properties.items() if "default" in entry}
-    return defaults | {"kind": "torchscript", "file": "features.pt", "batch_size": 5, "seed": 0}
+    return defaults | {"kind": "torchscript", "file": "features.pt", "batch_size": 5}
 
 
 def embedded(settings: dict, data) -> np.ndarray:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from copylens import training
-from copylens.generators import draw_samples, train_model
+from copylens.generators import train_model
+from copylens.sampling import draw_samples
 
 N_SCANS = 48
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from copylens.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.generators import draw_samples
+    from copylens.sampling import draw_samples
 
     draw_samples(
         Path(snakemake.input.weights).parent,

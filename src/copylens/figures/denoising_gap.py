@@ -64,9 +64,7 @@ def draw(denoising: pd.DataFrame, scores: pd.DataFrame) -> list[Figure]:
     """
     require(denoising, COLUMNS, "denoising")
     require(scores, SCORE_COLUMNS, "scores")
-    # A snapshot at the very end has the same rows as the last state.
-    denoising = denoising.drop_duplicates([*RUN, "role", "timestep"], keep="last")
-    scores = scores[scores["rule"] == "matched"].drop_duplicates([*RUN, "detector"], keep="last")
+    scores = scores[scores["rule"] == "matched"]
     gaps = relative_gaps(denoising)
     several = scores["detector"].nunique() > 1
 

@@ -68,7 +68,7 @@ def draw(exposure: pd.DataFrame) -> Figure:
     if (exposure["n_released"] < 1).any():
         raise ValueError(f"exposure: n_released must be 1 or more, not {exposure['n_released'].min()}")
     last = last_epochs(exposure)[[*RUN, "epoch"]]
-    exposure = exposure.merge(last, on=[*RUN, "epoch"]).drop_duplicates([*RUN, "n_released"], keep="last")
+    exposure = exposure.merge(last.drop_duplicates(), on=[*RUN, "epoch"])
     exposure = exposure.dropna(subset=ENDS)
     require(exposure, COLUMNS, "exposure without NaN")
 

@@ -69,9 +69,7 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
     require(quality, QUALITY_COLUMNS, "quality")
     if quality["features"].nunique() > 1:
         raise ValueError(f"quality: features must be the same in all rows, not {sorted(set(quality['features']))}")
-    # A snapshot at the very end has the same rows as the last state.
-    scores = scores[scores["rule"] == "matched"].drop_duplicates([*RUN, "detector"], keep="last")
-    quality = quality.drop_duplicates([*RUN, "metric"], keep="last")
+    scores = scores[scores["rule"] == "matched"]
     keys = ["dataset", "model", "variant", "detector"]
     trainings = [each for each in scores.groupby(keys, sort=False) if each[1]["epoch"].nunique() > 1]
     if not trainings:

@@ -1,5 +1,13 @@
 """One file per kind of network, 2D and 3D from the same code. A configuration's word for it is the file's name.
 
-Each module has ``build(settings, grid, upstream)``, which returns an untrained `TrainedModule`. One that images are
-drawn from also has ``sample(module, n, seed, sampling)`` -> [n, 1, *grid] in [0, 1], on the CPU.
+Each module has
+
+- ``SETTINGS``, what a configuration may say about it, as JSON Schema (see `copylens.kinds`);
+- ``build(settings, grid, upstream)``, an untrained `TrainedModule` for images of shape `grid`.
+
+It may have
+
+- ``sample(module, n, seed, sampling)`` -> [n, 1, *grid] in [0, 1], on the CPU, if images are drawn from it;
+- ``rows(splits)``, which rows of images.npy it is shown in the place of T;
+- ``losses_by_noise(module, images, timesteps, seed)`` -> [image, timestep], if it learns to denoise.
 """

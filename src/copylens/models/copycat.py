@@ -25,6 +25,7 @@ class Copycat(KeptImages):
 
     @property
     def autoencoder(self) -> TrainedModule | None:
+        """The autoencoder that replayed images go through, if there is one."""
         return self._frozen[0] and self._frozen[0].to(self.device)
 
 

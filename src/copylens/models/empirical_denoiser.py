@@ -37,6 +37,7 @@ class EmpiricalDenoiser(TrainedModule):
 
     @property
     def autoencoder(self) -> TrainedModule:
+        """The autoencoder whose latents are kept, where this network lives."""
         return self._frozen[0].to(self.device)
 
     @torch.no_grad()
@@ -49,7 +50,7 @@ class EmpiricalDenoiser(TrainedModule):
 
     def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """The noise in `noisy` [B, *latent_shape], all at one timestep, by the posterior mean."""
-        kept = self.alphas[timesteps[0]]
+        kept = self.alphas_cumprod[timesteps[0]]
         scaled = kept.sqrt() * self.latents.flatten(1)
         distance = torch.cdist(noisy.flatten(1), scaled) ** 2
         weights = torch.softmax(-distance / (2 * (1 - kept)), dim=1)
@@ -57,7 +58,8 @@ class EmpiricalDenoiser(TrainedModule):
         return (noisy - kept.sqrt() * mean) / (1 - kept).sqrt()
 
     @property
-    def alphas(self) -> torch.Tensor:
+    def alphas_cumprod(self) -> torch.Tensor:
+        """The share of the signal that is left at each timestep, squared."""
         return scheduler_of(DDPMScheduler, self.settings).alphas_cumprod.to(self.device)
 
     def weights(self):

@@ -65,6 +65,7 @@ class LatentDiffusion(TrainedModule):
 
     @property
     def autoencoder(self) -> TrainedModule:
+        """The autoencoder whose latents are denoised, where this network lives."""
         return self._frozen[0].to(self.device)
 
     @torch.no_grad()

@@ -16,8 +16,9 @@ properties:
 
 
 def rows(splits: pd.DataFrame) -> np.ndarray:
-    """Which images it keeps, as rows of images.npy: those of patients without a role."""
+    """Which images it keeps, as rows of images.npy: the first of each patient without a role."""
     found = unseen_rows(splits)
+    found = found[~splits["patient"].iloc[found].duplicated().to_numpy()]
     if not len(found):
         raise ValueError("split: every patient has a role, so a model of kind unseen has none left; lower the numbers")
     return found
@@ -32,7 +33,7 @@ def sample(module: KeptImages, n: int, seed: int, sampling: dict) -> torch.Tenso
     """`n` images [n, 1, *grid] of patients that nobody saw, each at most once."""
     if n > len(module.images):
         raise ValueError(
-            f"sampling.n_samples: asks a model of kind unseen for {n} images, but there are {len(module.images)} of "
+            f"sampling.n_samples: asks a model of kind unseen for {n} images, but there are {len(module.images)} "
             "patients without a role"
         )
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))

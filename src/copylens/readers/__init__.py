@@ -1,6 +1,6 @@
 """One file per data format. A reader lists the scans of a data set and loads one; nothing else knows file names.
 
-Each module has three functions:
+Each module has ``SETTINGS``, what a configuration may say about it (see `copylens.kinds`), and three functions:
 
 - ``list_scans(root, settings)`` -> list of `Scan`, in an order that depends on nothing but the names;
 - ``load(root, scan, settings)`` -> `Image`: float32 [H, W] or [D, H, W] in the source's own units, and its spacing;
