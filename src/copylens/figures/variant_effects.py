@@ -35,11 +35,11 @@ from copylens.figures import (
 PAGES = (
     (
         ("copies", "Copies", "of synthetic images", ROLES["synthetic"]),
-        ("patients_memorized", "Memorized", "of training patients, by |V| samples", ROLES["training"]),
+        ("patients_memorized", "Memorized", "of patients, by |V| samples", ROLES["training"]),
     ),
     (
-        ("memorized_at_n_train", "Memorized", "of training images, by |T| samples", ROLES["training"]),
-        ("patients_memorized_at_n_train", "Memorized", "of training patients, by |T| samples", ROLES["training"]),
+        ("memorized_at_n_train", "Memorized", "of images, by |T| samples", ROLES["training"]),
+        ("patients_memorized_at_n_train", "Memorized", "of patients, by |T| samples", ROLES["training"]),
     ),
 )
 COLUMNS = (
