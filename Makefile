@@ -8,7 +8,7 @@ BIN := .venv/bin
 setup: .venv/complete
 
 # Everything but torch is pinned by hash. torch is pinned by version: its CPU and CUDA builds have different hashes. Both
-# are unpacked at the same time, and bytecode is left to whoever imports; then pip adds what a CUDA build needs.
+# are unpacked at the same time, then compiled on all cores; pip adds what a CUDA build needs.
 PIP := $(BIN)/python -m pip install --quiet --no-compile
 .venv/complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -16,6 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile
 	    $(PIP) --require-hashes --no-deps -r requirements.lock && wait $$!
 	$(PIP) torch==2.13.0
 	$(PIP) --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -qq -j $(CORES) .venv/lib || true  # packages ship a few files for other Pythons
 	touch $@
 
 # Two jobs of one thread each use two cores better than one job of two threads at the built-in study's sizes.
