@@ -1,5 +1,7 @@
 """The guilty control: replays training images. A detector that doesn't find it guilty is of no use."""
 
+import math
+
 import torch
 
 from copylens.augment import flip_and_rotate
@@ -36,9 +38,11 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None
 
 @torch.no_grad()
 def sample(module: Copycat, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` training images [n, 1, *grid], drawn with replacement, flipped and turned if the settings say so."""
+    """`n` training images [n, 1, *grid], flipped and turned if the settings say so. Each again only after all others."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
-    drawn = module.images[torch.randint(len(module.images), (n,), generator=generator)]
+    n_passes = math.ceil(n / len(module.images))
+    order = torch.cat([torch.randperm(len(module.images), generator=generator) for _ in range(n_passes)])
+    drawn = module.images[order[:n]]
     chances = module.settings["transform"]
     if chances:
         drawn = flip_and_rotate(drawn, chances["flip"], chances["rotation"], chances["degrees"], generator)
