@@ -38,7 +38,7 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None
 
 @torch.no_grad()
 def sample(module: Copycat, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` training images [n, 1, *grid], flipped and turned if the settings say so. Each again only after all others."""
+    """`n` training images [n, 1, *grid], each again only after all others; flipped and turned if settings say so."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
     n_passes = math.ceil(n / len(module.images))
     order = torch.cat([torch.randperm(len(module.images), generator=generator) for _ in range(n_passes)])
