@@ -17,7 +17,9 @@ class Autoencoder(TrainedModule):
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
-        self.discriminator = self.perceptual = None
+        self.discriminator = None
+        # In a tuple, because this network is neither trained nor saved with the autoencoder.
+        self._perceptual = ()
         if settings["adversarial_weight"] > 0:
             self.discriminator = PatchDiscriminator(
                 len(grid), channels=settings["discriminator_channels"], in_channels=1, num_layers_d=2
@@ -40,7 +42,7 @@ class Autoencoder(TrainedModule):
     def configure_optimizers(self):
         # Only a training needs the network of this loss, which is downloaded on first use.
         if self.settings["perceptual_weight"] > 0:
-            self.perceptual = _perceptual_loss(self.n_axes).to(self.device)
+            self._perceptual = (_perceptual_loss(self.n_axes).to(self.device),)
         optimizers, schedules = self.adamw(self.network.parameters())
         if self.discriminator is not None:
             more = self.adamw(self.discriminator.parameters())
@@ -51,8 +53,8 @@ class Autoencoder(TrainedModule):
         image = self.augmented(batch[0])
         reconstructed, terms = self.reconstruct(image)
         terms["reconstruction"] = 1.0, functional.l1_loss(reconstructed, image)
-        if self.perceptual is not None:
-            terms["perceptual"] = self.settings["perceptual_weight"], self.perceptual(reconstructed, image)
+        for perceptual in self._perceptual:
+            terms["perceptual"] = self.settings["perceptual_weight"], perceptual(reconstructed, image)
         adversarial = self.discriminator is not None and step >= self.settings["adversarial_start"]
         if adversarial:
             logits_fake = self.discriminator(reconstructed)[-1]

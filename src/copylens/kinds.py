@@ -1,7 +1,7 @@
 """What a file in readers/, models/, detectors/ or figures/ says about itself, read without importing it.
 
-A configuration's word for a kind is the file's name; its settings stand in the file as SETTINGS, a JSON Schema in YAML
-(`required` and `properties`; `$ref` leads into workflow/schemas/config.schema.yaml).
+A configuration's word for a kind is the file's name; its settings, which figures have none of, stand in the file as
+SETTINGS, a JSON Schema in YAML (`required` and `properties`; `$ref` leads into workflow/schemas/config.schema.yaml).
 """
 
 import ast

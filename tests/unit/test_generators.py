@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from tiny_trainings import N_SCANS, Stopped, draw_into, long, tiny_settings, train, train_into
+from tiny_trainings import N_SCANS, Stopped, draw_into, long, tiny_settings, train, train_into, weights_of
 
 from copylens import training
 from copylens.files import read_array, read_table, read_yaml
@@ -52,6 +52,30 @@ def test_the_adversarial_term_trains_both_networks(tiny, data):
         pytest.skip("the patch discriminator needs 16 pixels")
     train_into(settings, data, data / "model", None)
     assert {"generator", "discriminator"} <= set(read_table(data / "model" / "losses.csv")["name"])
+
+
+class Differences(torch.nn.Module):
+    """In the place of a pretrained perceptual network, which would be downloaded."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(2.0), requires_grad=False)
+
+    def forward(self, reconstructed, image):
+        return (self.scale * (reconstructed - image)).square().mean()
+
+
+def test_an_interrupted_training_with_a_perceptual_loss_goes_on_to_the_same_bits(tiny, data, monkeypatch):
+    monkeypatch.setattr("copylens.autoencoders._perceptual_loss", lambda n_axes: Differences())
+    settings = long(tiny_settings(tiny, "models", "autoencoder_kl"), 8) | {"perceptual_weight": 0.5}
+    train_into(settings, data, data / "straight", None)
+    with monkeypatch.context() as patch, pytest.raises(TimeoutError):
+        patch.setattr(training, "Reseed", Stopped)
+        patch.setattr(Stopped, "chunk", 2)
+        train_into(settings, data, data / "broken", None)
+    train_into(settings, data, data / "broken", None)
+    assert "perceptual" in set(read_table(data / "straight" / "losses.csv")["name"])
+    assert weights_of(data / "straight") == weights_of(data / "broken")
 
 
 def test_a_snapshot_is_the_network_as_it_was_and_survives_an_interruption(tiny, data, monkeypatch):
