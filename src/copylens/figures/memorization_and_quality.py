@@ -35,7 +35,8 @@ from copylens.figures import (
 
 RUN = ["dataset", "model", "kind", "variant", "seed", "epoch"]
 SCORE_COLUMNS = (*RUN, "detector", "rule", "copies")
-QUALITY_COLUMNS = (*RUN, "features", "metric", "value", "real")
+SIZES = ["n_reference", "n_samples"]
+QUALITY_COLUMNS = (*RUN, "features", "metric", "value", "real", *SIZES)
 METRIC = "frechet_distance"
 REAL_LINE = {"color": ROLES["control"], "linestyle": (0, (5, 2)), "linewidth": 1}
 FRONT_LINE = {"color": INK, "linewidth": 0.8, "alpha": 0.55}
@@ -53,7 +54,8 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
     scores: a study's score table; dataset, model, kind, variant, seed, epoch, detector, rule (only 'matched' is shown),
         copies (share, 0 to 1).
     quality: a study's quality table; the same run columns, features (one in all), metric (only 'frechet_distance' is
-        shown), value, real (of held-out real images in the samples' place).
+        shown), value, real (of held-out real images in the samples' place), n_reference and n_samples. A distance
+        depends on both sizes, so the line of real images is that of the largest training set and most samples.
 
     Points are means over seeds, bars the seeds' range, epochs the last. The step line joins trained generators that no
     other trained generator beats in both; what wasn't trained is hollow. Distances of 0 or less stand at the left edge.
@@ -70,7 +72,7 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
         raise ValueError(f"quality: features must be the same in all rows, not {sorted(set(quality['features']))}")
     names = zip(scores["model"], scores["variant"], strict=True)
     scores = scores.assign(network=[network_name(*each) for each in names])
-    points = scores.merge(quality[[*RUN, "value", "real"]], on=RUN).dropna(subset=["copies", "value"])
+    points = scores.merge(quality[[*RUN, "value", "real", *SIZES]], on=RUN).dropna(subset=["copies", "value"])
     require(points, (), "runs in both scores and quality")
     points["value"] = points["value"].clip(lower=points["value"][points["value"] > 0].min() / 2)
 
@@ -157,7 +159,7 @@ def _frame(axes: Axes, group: pd.DataFrame, end: float, width: float) -> None:
 
 def _panel(axes: Axes, group: pd.DataFrame, colour_of: dict[str, str]) -> None:
     means, seeds = _means(group), group.groupby("network", sort=False)
-    real = group["real"].mean()
+    real = group.loc[(group[SIZES] == group[SIZES].max(axis=0)).all(axis=1), "real"].mean()
     (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     segments = [[(low, EXPECTED_CONTROL), (high, EXPECTED_CONTROL)]]
     axes.axhline(EXPECTED_CONTROL, zorder=1, **EXPECTED_LINE)

@@ -135,7 +135,7 @@ def draw(scores: pd.DataFrame, panels: tuple = PAGES[0]) -> Figure:
         first = HEADER + row.middle + 0.035 - LINE * (len(lines) - 1) / 2
         for line, (text, style) in enumerate(lines):
             write(figure, MARGIN + INDENT, first + LINE * line, text, **style)
-    _words(figure, left, HEADER + height, scores)
+    _words(figure, left, HEADER + height, scores, "copies" in [rate for rate, *_ in panels])
     return figure
 
 
@@ -230,8 +230,8 @@ def _difference(figure: Figure, x: float, baseline: float, difference: tuple[flo
     write(figure, x + INTERVAL, baseline, interval, size=6, color=INK if weight == "bold" else QUIET, ha="right")
 
 
-def _words(figure: Figure, left: float, bottom: float, scores: pd.DataFrame) -> None:
-    """Notes below the panels and the legend above them."""
+def _words(figure: Figure, left: float, bottom: float, scores: pd.DataFrame, with_control: bool) -> None:
+    """Notes below the panels and the legend above them, with the control rate where it is drawn."""
     notes = (
         "per cent and percentage points, matched rule, last epoch; t-intervals over seeds, paired by seed",
         "bold: the interval excludes 0; so do about 1 in 20 where nothing changes",
@@ -246,9 +246,11 @@ def _words(figure: Figure, left: float, bottom: float, scores: pd.DataFrame) -> 
     handles, labels = [marker("white"), marker(QUIET)], ["base", "variant"]
     if scores["seed"].nunique() > 1:
         handles, labels = [*handles, marker(QUIET, 1.9)], [*labels, "seeds"]
+    if with_control:
+        handles, labels = [*handles, tick], [*labels, "control rate"]
     figure.legend(
-        [*handles, tick, Line2D([], [], **EXPECTED_LINE)],
-        [*labels, "control rate", f"{EXPECTED_CONTROL} %: expected where nothing is copied"],
+        [*handles, Line2D([], [], **EXPECTED_LINE)],
+        [*labels, f"{EXPECTED_CONTROL} %: expected where nothing is copied"],
         loc="upper left",
         bbox_to_anchor=(MARGIN / PAGE_WIDTH, 1 - 0.14 / figure.get_size_inches()[1]),
         ncols=5,
