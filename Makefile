@@ -7,16 +7,20 @@ BIN := .venv/bin
 
 setup: .venv/complete
 
-# Everything but torch is pinned by hash. torch is pinned by version: its CPU and CUDA builds have different hashes. Both
-# are unpacked at the same time, then compiled on all cores; pip adds what a CUDA build needs.
-PIP := $(BIN)/python -m pip install --quiet --no-compile
+# Python keeps what it compiles, whatever the caller's environment says: fifty jobs import the same libraries.
+export PYTHONDONTWRITEBYTECODE :=
+
+# Everything but torch is pinned by hash. torch is pinned by version, since its CPU and CUDA builds have different
+# hashes, and installed by pip, which takes a local build where pip is told of one. uv does the rest in a tenth of pip's
+# time, and adds what a CUDA build of torch needs.
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 .venv/complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(PIP) --no-deps torch==2.13.0 & \
-	    $(PIP) --require-hashes --no-deps -r requirements.lock && wait $$!
-	$(PIP) torch==2.13.0
-	$(PIP) --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -qq -j $(CORES) .venv/lib || true  # packages ship a few files for other Pythons
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps torch==2.13.0 & \
+	    $(UV) --require-hashes --no-deps -r requirements.lock && wait $$!
+	$(UV) torch==2.13.0
+	$(UV) --no-deps --no-build-isolation -e .
 	touch $@
 
 # Two jobs of one thread each use two cores better than one job of two threads at the built-in study's sizes.
@@ -39,7 +43,6 @@ bench: setup
 # Two passes: what torch's CUDA build brings along is found in the first and left out of the second.
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --python-version 3.11
 lock: setup
-	$(BIN)/python -m pip install --quiet uv
 	$(LOCK) --output-file .venv/everything.lock
 	$(LOCK) --output-file requirements.lock \
 	    $$(sed -nE 's/^((nvidia|cuda)-[a-z0-9-]+|triton|torch)==.*/--no-emit-package \1/p' .venv/everything.lock)

@@ -8,6 +8,7 @@ import hashlib
 import math
 import re
 import zlib
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -51,18 +52,23 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
     match = re.fullmatch(rf"{settings['anatomy']}_(\d{{4,}})_([1-9]\d*)", scan.source)
     if match is None:
         raise ValueError(f"{scan.source}: no scan of this phantom; names are like {settings['anatomy']}_0012_1")
-    patient, image = map(int, match.groups())
-    anatomy = import_module(f"copylens.phantoms.{settings['anatomy']}")
-    of_scan = _generator(settings, patient, image)
-    drawing = anatomy.draw(_generator(settings, patient, 0), of_scan, settings["size"])
-    noise = of_scan.standard_normal(drawing.shape, dtype=np.float32)
-    drawing = drawing + settings["noise"] * float(np.ptp(drawing)) * noise
-    return Image(np.rint(np.clip(drawing, *anatomy.STORED)), (1.0,) * drawing.ndim)
+    drawing = _drawing(*map(int, match.groups()), *(settings[key] for key in ("anatomy", "seed", "size", "noise")))
+    return Image(drawing.copy(), (1.0,) * drawing.ndim)
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
     """SHA-256 of the drawing's bytes (float32, little endian), so it changes with drawing and settings."""
     return hashlib.sha256(load(root, scan, settings).pixels.astype("<f4").tobytes()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _drawing(patient: int, image: int, anatomy: str, seed: int, size: int, noise: float) -> np.ndarray:
+    """Pixels of one image. The last one is kept: a checksum and a load of the same image draw once."""
+    module = import_module(f"copylens.phantoms.{anatomy}")
+    of_scan = _generator(anatomy, seed, patient, image)
+    drawing = module.draw(_generator(anatomy, seed, patient, 0), of_scan, size)
+    drawing = drawing + noise * float(np.ptp(drawing)) * of_scan.standard_normal(drawing.shape, dtype=np.float32)
+    return np.rint(np.clip(drawing, *module.STORED))
 
 
 def _n_images(patient: int, repeat_share: float) -> int:
@@ -77,8 +83,7 @@ def _n_images(patient: int, repeat_share: float) -> int:
     return 3 if n_repeated % 3 == 0 else 2
 
 
-def _generator(settings: dict, patient: int, purpose: int) -> np.random.Generator:
+def _generator(anatomy: str, seed: int, patient: int, purpose: int) -> np.random.Generator:
     """Randomness of a patient's anatomy (purpose 0), or of an image's pose and noise (its number)."""
-    anatomy = zlib.crc32(settings["anatomy"].encode())
-    sequence = np.random.SeedSequence(settings["seed"], spawn_key=(anatomy, patient, purpose))
-    return np.random.default_rng(sequence)
+    spawn_key = (zlib.crc32(anatomy.encode()), patient, purpose)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=spawn_key))
