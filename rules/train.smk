@@ -16,6 +16,8 @@ rule train_model:
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
     log:
         "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.log",
+    # Long jobs first: short ones fill up the end.
+    priority: 1
     conda:
         "../envs/train.yaml"
     threads: 2

@@ -1,6 +1,7 @@
 """The frame of every rule's script: output to a log, a fixed number of threads, a user's mistake as one line."""
 
 import contextlib
+import gc
 import os
 import sys
 import time
@@ -26,6 +27,7 @@ def job(log: str, threads: int) -> Iterator[None]:
     Import numeric libraries inside the body: they read the number of threads when they are imported.
     A ValueError, which is a user's mistake, ends the process with one line on stderr; the log has every traceback.
     """
+    gc.set_threshold(100_000, 50, 50)  # what is imported stays to the end: looking for garbage there takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", buffering=1) as file:

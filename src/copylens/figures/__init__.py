@@ -15,6 +15,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
@@ -96,6 +97,21 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
     page_width, page_height = figure.get_size_inches()
     bottom = page_height - top - height
     return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
+
+
+def paper(figure: Figure) -> Axes:
+    """Axes over the whole page, in inches from its upper left corner, to put many images on."""
+    axes = place(figure, 0, 0, *figure.get_size_inches())
+    axes.set(xlim=(0, figure.get_size_inches()[0]), ylim=(figure.get_size_inches()[1], 0))
+    axes.set_axis_off()
+    figure.suppressComposite = True  # joining the images into one takes longer than drawing each
+    return axes
+
+
+def show(axes: Axes, image: np.ndarray, left: float, top: float, width: float, height: float, **shade) -> None:
+    """An image [H, W] on `paper`, in inches, in a white frame that hides the pixel by which some viewers widen it."""
+    axes.imshow(image, aspect="auto", extent=(left, left + width, top + height, top), **shade)
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="white", linewidth=1.0))
 
 
 def write(figure: Figure, left: float, top: float, text: str, **style) -> None:

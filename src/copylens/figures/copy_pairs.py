@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -14,8 +15,10 @@ from copylens.figures import (
     blank_page,
     fit,
     house_style,
+    paper,
     place,
     require,
+    show,
     stroke,
     write,
 )
@@ -67,6 +70,7 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title
         "training": {"cmap": "gray", "vmin": 0, "vmax": 1},
         "difference": {"cmap": DIFFERENCE, "vmin": -limit, "vmax": limit},
     }
+    page = paper(figure)
     step = image_width + GAP_OF_IMAGES + (GAP_OF_PAIRS if volumes else 0)
     for number, pair in enumerate(pairs.itertuples()):
         row, column = divmod(number, n_columns)
@@ -74,7 +78,7 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title
         top = HEADER + row * row_height
         images = zip(shades, (synthetic[number], training[number], difference[number]), strict=True)
         for position, (name, image) in enumerate(images):
-            _show(figure, left + position * step, top, image, scale, max(heights), shades[name])
+            _show(page, left + position * step, top, image, scale, max(heights), shades[name])
             if row == 0:
                 colour = ROLES.get(name, QUIET)
                 write(figure, left + position * step, HEADER - 0.06, name, color=colour, weight="bold")
@@ -103,15 +107,11 @@ def _planes(image: np.ndarray) -> list[np.ndarray]:
     return [np.take(image, image.shape[axis] // 2, axis=axis) for axis in range(3)]
 
 
-def _show(figure: Figure, left: float, top: float, image: np.ndarray, scale: float, rows: int, shade: dict) -> None:
+def _show(page: Axes, left: float, top: float, image: np.ndarray, scale: float, rows: int, shade: dict) -> None:
     """The image's planes side by side, each centred in the height of the tallest."""
     for plane in _planes(image):
         height, width = plane.shape
-        axes = place(figure, left, top + (rows - height) * scale / 2, width * scale, height * scale)
-        axes.imshow(plane, aspect="auto", **shade)
-        axes.set(xticks=[], yticks=[])
-        # A white frame hides the pixel by which some viewers widen an image.
-        axes.spines[:].set(visible=True, color="white", linewidth=1.2)
+        show(page, plane, left, top + (rows - height) * scale / 2, width * scale, height * scale, **shade)
         left += width * scale + GAP_OF_SLICES
 
 

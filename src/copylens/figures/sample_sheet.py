@@ -12,7 +12,8 @@ from copylens.figures import (
     blank_page,
     fit,
     house_style,
-    place,
+    paper,
+    show,
     stroke,
     write,
 )
@@ -62,6 +63,7 @@ def draw(sheets: list[tuple[str, np.ndarray]]) -> list[Figure]:
 def _page(blocks: list[tuple], n_columns: int, width: float, volumes: bool, number: int, n_pages: int) -> Figure:
     height = HEADER + blocks[-1][-1] + FOOTER
     figure = blank_page(PAGE_WIDTH, height)
+    page = paper(figure)
     note = "black is 0, white is 1" + ("; of volumes the mid slice along the first axis" if volumes else "")
     write(figure, MARGIN, 0.3, "Samples", size=9, weight="bold")
     write(figure, MARGIN + 0.7, 0.3, note, color=QUIET)
@@ -76,11 +78,7 @@ def _page(blocks: list[tuple], n_columns: int, width: float, volumes: bool, numb
             row, column = divmod(position, n_columns)
             left = MARGIN + column * (width + GAP_OF_IMAGES)
             above = HEADER + top + LABEL + row * (image_height + GAP_OF_IMAGES)
-            axes = place(figure, left, above, width, image_height)
-            axes.imshow(image, aspect="auto", cmap="gray", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            # A white frame hides the pixel by which some viewers widen an image.
-            axes.spines[:].set(visible=True, color="white", linewidth=0.8)
+            show(page, image, left, above, width, image_height, cmap="gray", vmin=0, vmax=1)
     stroke(figure, MARGIN, height - FOOTER + 0.14, PAGE_WIDTH - 2 * MARGIN, color=FAINT, linewidth=0.5)
     write(figure, MARGIN, height - 0.16, "Restricted: shows training images", weight="bold")
     why = "Samples may be copies of patients." + (f"  Page {number} of {n_pages}" if n_pages > 1 else "")
