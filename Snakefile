@@ -5,7 +5,9 @@
 #   models/{dataset}/{model}/{variant}/seed{seed}/    weights.safetensors  snapshots.safetensors  spec.yaml  losses.csv
 #                                                     training_rows.tsv
 #   samples/{dataset}/{model}/{variant}/seed{seed}/   images.npy  reconstructed.npy  denoising.csv
-#   detectors/{dataset}/{detector}/                   weights.safetensors  spec.yaml  losses.csv
+#   detectors/{dataset}/{detector}/                   weights.safetensors  spec.yaml  losses.csv  benchmark.csv
+#   detectors/{dataset}/benchmark.csv
+#   planted/{dataset}/                                images.npy  sources.tsv  transforms.tsv
 #   embeddings/{dataset}/{detector}/                  scans.npy
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
 #   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  (matrix.npy asked for by name)
@@ -45,5 +47,6 @@ rule all:
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/compare.smk"
+include: "rules/benchmark.smk"
 include: "rules/quality.smk"
 include: "rules/figures.smk"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from copylens import spec
+from copylens import checks, spec
 
 ROOT = Path(__file__).parents[1]
 HEADER = """# The networks of the paper-size configurations
@@ -60,7 +60,7 @@ def count(config: dict, dataset: str, model: str, variant: str = "base") -> dict
 def paper_networks() -> Iterator[tuple[str, dict, str, str, str]]:
     """(name, configuration, data set, model, variant) of every network that a paper-size study trains."""
     for path in sorted((ROOT / "configs").glob("paper_*.yaml")):
-        config = spec.load_config(path)
+        config = checks.load_config(path)
         (dataset,) = config["datasets"]
         for model, settings in config["models"].items():
             if "training" in settings:

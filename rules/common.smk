@@ -9,10 +9,10 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens import kinds, spec
+from copylens import checks, kinds, spec
 
 try:
-    config = spec.check(config)
+    config = checks.check(config)
 except ValueError as error:
     raise WorkflowError(f"configuration: {error}")
 
@@ -81,6 +81,24 @@ def autoencoder_weights(wildcards):
         return []
     model, variant = below
     return [f"results/models/{wildcards.dataset}/{model}/{variant}/seed{wildcards.seed}/weights.safetensors"]
+
+
+def round_trip_weights(wildcards):
+    return [f"{folder}/weights.safetensors" for folder in spec.round_trip(config, wildcards.dataset)]
+
+
+def dataset_benchmarks(wildcards):
+    names = spec.detectors_of(config, wildcards.dataset)
+    return [f"results/detectors/{wildcards.dataset}/{name}/benchmark.csv" for name in names]
+
+
+def study_names(section):
+    """An input function: a study's data sets, or its detectors."""
+    return lambda wildcards: config["studies"][wildcards.study][section]
+
+
+def study_benchmarks(wildcards):
+    return [f"results/detectors/{dataset}/benchmark.csv" for dataset in study_names("datasets")(wildcards)]
 
 
 def study_runs(wildcards):

@@ -60,9 +60,15 @@ rule compare_to_training:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",
         synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
         reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        images="results/data/{dataset}/images.npy",
+        samples="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
+        decoded="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
         splits="results/data/{dataset}/splits.tsv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
-        code=code("similarity.py", "splits.py"),
+        weights="results/detectors/{dataset}/{detector}/weights.safetensors",
+        spec="results/detectors/{dataset}/{detector}/spec.yaml",
+        code=code("comparison.py", "similarity.py", "splits.py"),
+        detector_code=detector_code,
     output:
         nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz",
     log:
@@ -103,13 +109,10 @@ rule write_matrix:
 rule score_copies:
     input:
         nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
-        scans=of_runs("results/embeddings/{dataset}/{detector}/scans.npy"),
-        synthetic=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy"),
-        reconstructed=of_runs("results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy"),
         splits=of_runs("results/data/{dataset}/splits.tsv"),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml"),
-        code=code("calibration.py", "similarity.py", "scores.py"),
+        code=code("calibration.py", "comparison.py", "neighbours.py", "scores.py"),
     output:
         scores="results/scores/{study}.csv",
         exposure="results/exposure/{study}.csv",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copylens import spec
+from copylens import checks
 from copylens.files import write_array
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def tiny() -> dict:
     """configs/tiny.yaml, checked and with its defaults."""
-    return spec.load_config(ROOT / "configs" / "tiny.yaml")
+    return checks.load_config(ROOT / "configs" / "tiny.yaml")
 
 
 @pytest.fixture

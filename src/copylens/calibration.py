@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom
 
-from copylens.similarity import count_above, nearest
+from copylens.neighbours import Neighbours
 
 PERCENTILE = 95
 CURVE_POINTS = 12  # of the exposure curve
@@ -41,21 +41,6 @@ RATES = (
     "tau",
     "tau_memorized",
 )
-
-
-@dataclass(frozen=True)
-class Maxima:
-    """Each image's similarity to the nearest image of another set, float32, one entry per image of the first-named."""
-
-    synthetic_to_train: np.ndarray
-    train_to_synthetic: np.ndarray
-    train_to_calibration: np.ndarray
-    calibration_to_train: np.ndarray
-    control_to_train: np.ndarray
-    # After the decoder; empty where the network has none.
-    train_to_calibration_decoded: np.ndarray
-    calibration_decoded_to_train: np.ndarray
-    control_decoded_to_train: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -80,97 +65,85 @@ def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
 
 
 def score(
-    maxima: Maxima, patients: Patients, sets: dict[str, np.ndarray], draws: int, seed: int
+    found: dict[str, Neighbours], patients: Patients, draws: int, seed: int
 ) -> tuple[dict[str, dict[str, float]], list[dict[str, float]]]:
     """Rates of both rules, {rule: {rate, rate_low, rate_high}} for every name in `RATES`, and the exposure curve.
 
     The curve has rows n_released, exposed, exposed_low, exposed_high: the share of T's patients with a copy among so
     many samples, by the matched rule's formula for patients.
 
-    `sets` are the standardised embeddings behind the maxima, by name (see `similarity.embedding_sets`). `tau` is the
-    threshold of copies, `tau_memorized` that of memorized images. Intervals are 95 % percentile intervals of `draws`
+    `found` are the nearest training images of the sets synthetic, calibration, control, calibration_decoded and
+    control_decoded; the last two are empty where the network has no decoder. `tau` is the threshold of copies,
+    `tau_memorized` that of memorized images. Intervals are 95 % percentile intervals of `draws`
     bootstraps that resample patients of T, V and H, and samples of S. Resampled are the images that a percentile or a
     rate runs over; the sets that maxima are taken over stay whole, because a maximum over a resampled, hence smaller,
     set would be a smaller maximum.
     """
-    weights = _bootstrap_weights(maxima, patients, draws, np.random.default_rng([seed, 3]))
+    each_train = np.arange(len(patients.train))
+    weights = _bootstrap_weights(found, patients, draws, np.random.default_rng([seed, 3]))
     of_patient = np.stack([_group_max(row, patients.train) for row in weights["train"]])
-    nearest_of_patient = _group_max(maxima.train_to_synthetic, patients.train)
-    tau_paper = _thresholds([maxima.train_to_calibration], weights["train"])
-    tau_copies = _thresholds([maxima.calibration_to_train, maxima.calibration_decoded_to_train], weights["calibration"])
+    synthetic, calibration = found["synthetic"], found["calibration"]
+    tau_paper = _thresholds([calibration.to_train(each_train)], weights["train"])
+    of_held_out = [found[name].nearest for name in ("calibration", "calibration_decoded")]
+    tau_copies = _thresholds(of_held_out, weights["calibration"])
     rules = {
         "paper": {
             "tau": tau_paper,
             "tau_memorized": tau_paper,
-            "copies": _shares(maxima.synthetic_to_train, tau_paper, weights["synthetic"]),
-            "memorized": _shares(maxima.train_to_synthetic, tau_paper, weights["train"]),
-            "patients_memorized": _shares(nearest_of_patient, tau_paper, of_patient),
+            "copies": _shares(synthetic.nearest, tau_paper, weights["synthetic"]),
+            "memorized": _shares(synthetic.to_train(each_train), tau_paper, weights["train"]),
+            "patients_memorized": _shares(synthetic.to_train(patients.train), tau_paper, of_patient),
         },
         "matched": {
             "tau": tau_copies,
-            "copies": _shares(maxima.synthetic_to_train, tau_copies, weights["synthetic"]),
+            "copies": _shares(synthetic.nearest, tau_copies, weights["synthetic"]),
         },
     }
-    n_released = min(len(sets["calibration"]), len(sets["synthetic"]))
-    n_equal = min(len(sets["train"]), len(sets["synthetic"]))
-    held_out = _train_to_released(maxima, sets, n_released, np.random.default_rng([seed, 4]))
+    n_released = min(len(calibration), len(synthetic))
+    n_equal = min(len(each_train), len(synthetic))
+    chosen = np.random.default_rng([seed, 4]).permutation(len(calibration))[:n_released]
+    held_out = [found[name].of(chosen) for name in ("calibration", "calibration_decoded") if len(found[name])]
     for name, groups, of_group in (
-        ("memorized", np.arange(len(patients.train)), weights["train"]),
+        ("memorized", each_train, weights["train"]),
         ("patients_memorized", patients.train, of_patient),
     ):
-        taus = _thresholds([_group_max(values, groups) for values in held_out], of_group)
+        of_released = [each.to_train(groups) for each in held_out]
+        taus = _thresholds(of_released, of_group)
         rules["matched"].setdefault("tau_memorized", taus)
-        counts = _near_samples(groups, sets, tau_paper)
-        rules["paper"][f"{name}_at_n_train"] = _exposed(counts, of_group, sets, n_equal)
+        counts = synthetic.count_above(groups, tau_paper)
+        rules["paper"][f"{name}_at_n_train"] = _exposed(counts, of_group, len(synthetic), n_equal)
         of_equal = 100 * (PERCENTILE / 100) ** (n_released / n_equal)
-        taus_equal = _thresholds([_group_max(values, groups) for values in held_out], of_group, of_equal)
-        counts = _near_samples(groups, sets, taus_equal)
-        rules["matched"][f"{name}_at_n_train"] = _exposed(counts, of_group, sets, n_equal)
-        counts = _near_samples(groups, sets, taus)
-        rules["matched"][name] = _exposed(counts, of_group, sets, n_released)
+        counts = synthetic.count_above(groups, _thresholds(of_released, of_group, of_equal))
+        rules["matched"][f"{name}_at_n_train"] = _exposed(counts, of_group, len(synthetic), n_equal)
+        counts = synthetic.count_above(groups, taus)
+        rules["matched"][name] = _exposed(counts, of_group, len(synthetic), n_released)
     # Of the last pass: patients.
     curve = [
-        {"n_released": released, **_with_intervals({"exposed": _exposed(counts, of_patient, sets, released)})}
-        for released in np.unique(np.geomspace(1, len(sets["synthetic"]), CURVE_POINTS).round().astype(int))
+        {"n_released": released, **_with_intervals({"exposed": _exposed(counts, of_patient, len(synthetic), released)})}
+        for released in np.unique(np.geomspace(1, len(synthetic), CURVE_POINTS).round().astype(int))
     ]
     for rates in rules.values():
-        rates["control_rate"] = _shares(maxima.control_to_train, rates["tau"], weights["control"])
-        rates["control_rate_decoded"] = _shares(maxima.control_decoded_to_train, rates["tau"], weights["control"])
+        rates["control_rate"] = _shares(found["control"].nearest, rates["tau"], weights["control"])
+        rates["control_rate_decoded"] = _shares(found["control_decoded"].nearest, rates["tau"], weights["control"])
     return {rule: _with_intervals(rates) for rule, rates in rules.items()}, curve
 
 
-def _near_samples(groups: np.ndarray, sets: dict[str, np.ndarray], taus: np.ndarray) -> np.ndarray:
-    """How many samples are nearer than each tau to each group of training images, counts[group, tau]."""
-    order = np.argsort(taus, kind="stable")
-    counts = np.empty((groups.max() + 1, len(order)), dtype=np.int64)
-    counts[:, order] = count_above(groups, sets["train"], sets["synthetic"], taus[order])
-    return counts
-
-
-def _exposed(counts: np.ndarray, weights: np.ndarray, sets: dict[str, np.ndarray], n_released: int) -> np.ndarray:
+def _exposed(counts: np.ndarray, weights: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
     """Weighted mean exposure of the groups with counts[group, draw] near samples, [draw]."""
-    exposed = exposure(counts, len(sets["synthetic"]), n_released)
+    exposed = exposure(counts, n_synthetic, n_released)
     return (exposed.T * weights).sum(axis=1) / weights.sum(axis=1)
 
 
-def _train_to_released(maxima: Maxima, sets: dict[str, np.ndarray], n_released: int, generator) -> list[np.ndarray]:
-    """Each training image's maximum over `n_released` calibration images, as they are and (if there) decoded."""
-    if n_released == len(sets["calibration"]):
-        held_out = [maxima.train_to_calibration, maxima.train_to_calibration_decoded]
-        return [values for values in held_out if len(values)]
-    chosen = generator.permutation(len(sets["calibration"]))[:n_released]
-    candidates = [sets[name][chosen] for name in ("calibration", "calibration_decoded") if len(sets[name])]
-    return [nearest(sets["train"], of_set, 1)[0][:, 0] for of_set in candidates]
-
-
-def _bootstrap_weights(maxima: Maxima, patients: Patients, draws: int, generator) -> dict[str, np.ndarray]:
+def _bootstrap_weights(
+    found: dict[str, Neighbours], patients: Patients, draws: int, generator
+) -> dict[str, np.ndarray]:
     """How often each image counts, int32 [1 + draws, image] by set. Row 0 is the data as they are."""
     weights = {}
     for name, of_image in (
         ("train", patients.train),
         ("calibration", patients.calibration),
         ("control", patients.control),
-        ("synthetic", np.arange(len(maxima.synthetic_to_train))),
+        ("synthetic", np.arange(len(found["synthetic"]))),
     ):
         n = of_image.max() + 1
         times = generator.multinomial(n, np.full(n, 1 / n), size=draws)  # times[draw, patient]

@@ -15,14 +15,15 @@ from copylens.files import file_checksum, read_array, read_table, read_yaml, wri
 from copylens.generators import as_batch, save_module
 from copylens.job import timed
 from copylens.kinds import code_of
-from copylens.networks import derive_seed, device
+from copylens.networks import TrainedModule, derive_seed, device
 from copylens.splits import rows_of
 
 
 def train_detector(settings: dict, images_path: Path, splits_path: Path, work: Path, folder: Path) -> None:
     """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, its weights the best on V.
 
-    A kind without training is written as it is built.
+    A kind without training is fitted to T, if it knows how, or written as it is built. spec.yaml: settings, grid, and
+    which stages of a comparison the kind has (compare, verify; see `copylens.comparison`).
     """
     splits = read_table(splits_path)
     images = read_array(images_path)
@@ -46,19 +47,28 @@ def train_detector(settings: dict, images_path: Path, splits_path: Path, work: P
             losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC)
     else:
         losses = pd.DataFrame(columns=["step", "name", "value"])
+        if hasattr(family, "fit"):
+            with timed("training"):
+                family.fit(module, train_BC)
     save_module(module, folder / "weights.safetensors")
-    write_yaml({"settings": settings, "grid": grid}, folder / "spec.yaml")
+    stages = {stage: hasattr(family, stage) for stage in ("compare", "verify")}
+    write_yaml({"settings": settings, "grid": grid, **stages}, folder / "spec.yaml")
     write_table(losses, folder / "losses.csv")
     shutil.rmtree(work, ignore_errors=True)
 
 
+def load_detector(folder: Path) -> TrainedModule:
+    """The detector in `folder`, ready to be used."""
+    spec = read_yaml(folder / "spec.yaml")
+    module = _family(spec["settings"]["kind"]).build(spec["settings"], spec["grid"])
+    module.load_weights(load_file(folder / "weights.safetensors"))
+    return module.to(device()).eval()
+
+
 def load_embedder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A function that embeds images [..., *grid] by the detector in `folder`, float32 [..., d]."""
-    spec = read_yaml(folder / "spec.yaml")
+    spec, module = read_yaml(folder / "spec.yaml"), load_detector(folder)
     family = _family(spec["settings"]["kind"])
-    module = family.build(spec["settings"], spec["grid"])
-    module.load_weights(load_file(folder / "weights.safetensors"))
-    module.to(device()).eval()
     size = spec["settings"].get("training", spec["settings"])["batch_size"]
     n_axes = len(spec["grid"])
 

@@ -47,6 +47,30 @@ def sample_with(predict, module: TrainedModule, n: int, seed: int, sampling: dic
     return torch.cat(images)
 
 
+def denoise_partly(
+    predict, module: TrainedModule, images_BC: torch.Tensor, strength: float, seed: int, steps: int = 50
+) -> torch.Tensor:
+    """Images whose latents were noised up to a share `strength` of the noise levels and denoised again, by DDIM.
+
+    predict, module: as in `sample_with`. What comes back is the network's idea of the same image (Meng et al. 2022,
+    arXiv 2108.01073).
+    """
+    scheduler = scheduler_of(DDIMScheduler, module.settings)
+    scheduler.set_timesteps(min(steps, module.settings["timesteps"]))
+    begin = max(1, round(strength * module.settings["timesteps"])) - 1
+    generator = torch.Generator().manual_seed(derive_seed(seed, "round trip"))
+    images = []
+    for chunk in images_BC.split(module.settings["training"]["batch_size"]):
+        latent = (module.autoencoder.encode(chunk.to(module.device))[0] * module.scale_factor).cpu()
+        noise = torch.randn(latent.shape, generator=generator)
+        latent = scheduler.add_noise(latent, noise, torch.full((len(latent),), begin))
+        for timestep in scheduler.timesteps[scheduler.timesteps <= begin]:
+            levels = torch.full((len(latent),), int(timestep), device=module.device)
+            latent, _ = scheduler.step(predict(latent.to(module.device), levels).cpu(), timestep, latent)
+        images.append(module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu())
+    return torch.cat(images)
+
+
 def averaging(decay: float):
     """EMA with a warm-up, min(decay, (1 + n) / (10 + n)), so that a short training isn't mostly its own beginning."""
 

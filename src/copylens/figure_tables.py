@@ -34,7 +34,7 @@ def copy_pairs(
     rule's threshold lies. A training image appears once, with its most similar sample.
     """
     arrays = read_arrays(nearest)
-    correlation = arrays["synthetic_to_train_correlation"][-1, :, 0]
+    correlation = arrays["synthetic_to_train_similarity"][-1, :, 0]
     row = arrays["synthetic_to_train_index"][-1, :, 0]
     order = np.argsort(-correlation, kind="stable")
     _, first = np.unique(row[order], return_index=True)
@@ -72,7 +72,7 @@ def nearest_correlations(
     for run, panel, path in zip(runs, run_labels(runs), nearest, strict=True):
         arrays = read_arrays(path)
         for group, name in groups.items():
-            values = arrays[f"{name}_to_train_correlation"]
+            values = arrays[f"{name}_to_train_similarity"]
             values = (values[-1] if name == "synthetic" else values)[:, 0]
             correlations.append(pd.DataFrame({"panel": panel, "group": group, "correlation": values}))
         rows = _of_run(scores, run)[["rule", "tau", "copies", "control_rate", "control_rate_decoded"]]

@@ -72,6 +72,16 @@ class TrainedModule(torch.nn.Module):
         return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, rate)]
 
 
+class Untrained(TrainedModule):
+    """Nothing is trained and nothing is kept: the settings say it all."""
+
+    def weights(self):
+        return {}
+
+    def load_weights(self, weights):
+        pass
+
+
 class KeptImages(TrainedModule):
     """Keeps the images that it is shown, [scan, 1, *grid]; nothing is trained."""
 

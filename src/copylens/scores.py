@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.calibration import RATES, Maxima, Patients, score
+from copylens.calibration import RATES, Patients, score
+from copylens.comparison import neighbours_of
 from copylens.files import read_arrays, read_table, read_yaml, write_table
-from copylens.similarity import embedding_sets
+from copylens.splits import rows_of
 
 RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed", "epoch", "detector")
 COUNT_COLUMNS = ("n_train", "n_patients", "n_calibration", "n_synthetic", "n_released")
@@ -22,8 +23,7 @@ def score_copies(
     And the exposure table: run columns, n_patients, n_released, exposed and its `_low` and `_high`.
 
     runs: dataset, model, kind, variant, seed and detector of each comparison; each of its network's states has a row.
-    paths: for each of them the files nearest, scans and synthetic and reconstructed (embeddings), splits,
-    training_rows and spec.
+    paths: for each of them the files nearest, splits, training_rows and spec.
     """
     rows, curves = [], []
     for run, files in zip(runs, paths, strict=True):
@@ -42,26 +42,23 @@ def score_copies(
 
 def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[dict[str, dict], dict, list[dict]]]:
     """({rule: rates}, counts, exposure curve) of each state of one comparison."""
-    sets, rows = embedding_sets(
-        files["scans"], files["synthetic"], files["reconstructed"], files["splits"], files["training_rows"]
+    arrays, splits = read_arrays(files["nearest"]), read_table(files["splits"])
+    training_rows = read_table(files["training_rows"])["row"].to_numpy()
+    patient_of = splits["patient"].to_numpy()
+    rows = {"train": training_rows, **{name: rows_of(splits, name) for name in ("calibration", "control")}}
+    patients = Patients(
+        **{name: np.unique(patient_of[of_set], return_inverse=True)[1] for name, of_set in rows.items()}
     )
-    arrays = read_arrays(files["nearest"])
-    patient_of = read_table(files["splits"])["patient"].to_numpy()
-    numbers = {
-        name: np.unique(patient_of[rows[name]], return_inverse=True)[1] for name in Patients.__dataclass_fields__
-    }
-    none = np.empty((0, 1), np.float32)
-    correlations = {name: arrays.get(f"{name}_correlation", none) for name in Maxima.__dataclass_fields__}
-    for state, synthetic in enumerate(sets["synthetic"]):
-        of_state = {name: array[state] if "synthetic" in name else array for name, array in correlations.items()}
-        maxima = Maxima(**{name: array[:, 0] for name, array in of_state.items()})
-        rules, curve = score(maxima, Patients(**numbers), {**sets, "synthetic": synthetic}, draws, seed)
+    for state in range(len(arrays["synthetic_to_train_index"])):
+        found = neighbours_of(arrays, training_rows, state)
+        rules, curve = score(found, patients, draws, seed)
+        n_calibration, n_synthetic = len(found["calibration"]), len(found["synthetic"])
         counts = {
-            "n_train": len(sets["train"]),
-            "n_patients": int(numbers["train"].max()) + 1,
-            "n_calibration": len(sets["calibration"]),
-            "n_synthetic": len(synthetic),
+            "n_train": len(training_rows),
+            "n_patients": int(patients.train.max()) + 1,
+            "n_calibration": n_calibration,
+            "n_synthetic": n_synthetic,
             # As many samples as the matched rule's memorized images refer to.
-            "n_released": min(len(sets["calibration"]), len(synthetic)),
+            "n_released": min(n_calibration, n_synthetic),
         }
         yield rules, counts, curve

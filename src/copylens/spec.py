@@ -1,4 +1,4 @@
-"""The configuration: checked against the schema, filled with its defaults, and resolved to the settings of one run.
+"""A checked configuration (`copylens.checks`), resolved to the settings of one run.
 
 Imports neither torch nor numpy, because every cluster job reads the Snakefile again. What is returned has sorted keys:
 Snakemake compares parameters by their text, and reordering a configuration must not retrain anything.
@@ -6,45 +6,16 @@ Snakemake compares parameters by their text, and reordering a configuration must
 
 import copy
 import os
-import re
 from pathlib import Path
 
-import yaml
-
-from copylens.kinds import kinds
 from copylens.schema import validate
 
 # Which part of a data set's entry belongs to which stage; what is in neither list tells the reader where to look.
 IMAGE_KEYS = ("grid", "fit", "scaling")
 SPLIT_KEYS = ("split",)
+PLANTED_KEYS = ("planted",)
 # Keys that say how a trained network is used; changing one must not train again.
 USAGE_KEYS = ("sampling", "neighbours")
-
-
-def load_config(path: Path) -> dict:
-    """The configuration in a YAML file, checked; raises ValueError as `check` does."""
-    return check(yaml.safe_load(Path(path).read_text()))
-
-
-def check(config: dict) -> dict:
-    """A copy of `config` with every default filled in.
-
-    Raises ValueError with the path of the first key that is wrong and what would be right.
-    """
-    config = copy.deepcopy(config)
-    validate(config)
-    for name, entry in config["datasets"].items():
-        _check_kind(f"datasets.{name}.reader", entry["reader"], "readers")
-        _check_dataset(f"datasets.{name}", entry)
-    for section in ("models", "detectors"):
-        for name, entry in config[section].items():
-            _check_kind(f"{section}.{name}.kind", entry["kind"], section)
-    _check_variants(config)
-    for name in config["models"]:
-        _check_autoencoder(config, f"models.{name}", config["models"][name])
-    for name, study in config["studies"].items():
-        _check_study(config, f"studies.{name}", study)
-    return config
 
 
 def data_root() -> Path:
@@ -55,7 +26,7 @@ def data_root() -> Path:
 def listing_settings(config: dict, dataset: str) -> dict:
     """What a reader needs to list and to load the scans of `dataset`."""
     entry = config["datasets"][dataset]
-    return _sorted({key: entry[key] for key in entry if key not in IMAGE_KEYS + SPLIT_KEYS})
+    return _sorted({key: entry[key] for key in entry if key not in IMAGE_KEYS + SPLIT_KEYS + PLANTED_KEYS})
 
 
 def image_settings(config: dict, dataset: str) -> dict:
@@ -66,6 +37,26 @@ def image_settings(config: dict, dataset: str) -> dict:
 def split_settings(config: dict, dataset: str) -> dict:
     """How many patients of `dataset` are for training, calibration and control."""
     return _sorted(config["datasets"][dataset]["split"])
+
+
+def planted_settings(config: dict, dataset: str) -> dict:
+    """Which copies are planted among the images of `dataset`."""
+    return _sorted(config["datasets"][dataset]["planted"])
+
+
+def round_trip(config: dict, dataset: str) -> list[str]:
+    """Folders in results/ of the autoencoder and the diffusion model that planted copies of `dataset` go through."""
+    named = config["datasets"][dataset]["planted"]["round_trip"]
+    if named is None:
+        return []
+    networks = [autoencoder_of(config, named["model"], named["variant"]), (named["model"], named["variant"])]
+    return [f"results/models/{dataset}/{model}/{variant}/seed{named['seed']}" for model, variant in networks]
+
+
+def detectors_of(config: dict, dataset: str) -> list[str]:
+    """Every detector that a study of `dataset` uses, in the order of the configuration."""
+    studies = [study for study in config["studies"].values() if dataset in study["datasets"]]
+    return [name for name in config["detectors"] if any(name in study["detectors"] for study in studies)]
 
 
 def resolve(config: dict, model: str, variant: str) -> dict:
@@ -180,114 +171,3 @@ def _overlay(below: dict, above: dict) -> dict:
         both_maps = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _overlay(merged[key], value) if both_maps else copy.deepcopy(value)
     return merged
-
-
-def _check_kind(key: str, kind: str, folder: str) -> None:
-    if kind not in kinds(folder):
-        raise ValueError(f"{key}: unknown {folder.removesuffix('s')} '{kind}'; there are {', '.join(kinds(folder))}")
-
-
-def _check_dataset(key: str, entry: dict) -> None:
-    is_3d = entry.get("anatomy") in ("ct", "mr") if entry["reader"] == "phantom" else None
-    if is_3d is not None and len(entry["grid"]) != 2 + is_3d:
-        raise ValueError(f"{key}.grid: the {entry['anatomy']} phantom needs {2 + is_3d} sizes, not {entry['grid']}")
-    if "patient" in entry and re.compile(entry["patient"]).groups < 1:
-        raise ValueError(f"{key}.patient: needs a group, (...), that holds the patient's id; got '{entry['patient']}'")
-    if entry["reader"] == "phantom":
-        wanted = sum(entry["split"][role] for role in ("train", "calibration", "control"))
-        if wanted > entry["n_patients"]:
-            raise ValueError(f"{key}.split: asks for {wanted} patients, but {key}.n_patients is {entry['n_patients']}")
-    scaling = entry["scaling"]
-    if scaling["kind"] == "minmax" and {"low", "high"} & set(scaling):
-        raise ValueError(f"{key}.scaling: low and high need a kind, percentile or window; minmax has no use for them")
-    if scaling["kind"] != "minmax" and scaling["low"] >= scaling["high"]:
-        raise ValueError(f"{key}.scaling: low ({scaling['low']}) must be below high ({scaling['high']})")
-    if scaling["kind"] == "percentile" and not 0 <= scaling["low"] < scaling["high"] <= 100:
-        raise ValueError(f"{key}.scaling: percentiles must lie between 0 and 100")
-
-
-def _check_variants(config: dict) -> None:
-    """Each variant must fit at least one model; which ones it must fit is the studies' word."""
-    for variant in config["variants"]:
-        errors = []
-        for model in config["models"]:
-            try:
-                resolve(config, model, variant)
-            except ValueError as error:
-                errors.append(error)
-        if len(errors) == len(config["models"]):
-            raise next((error for error in errors if "did you mean" in str(error)), errors[-1])
-
-
-def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
-    _check_network(key, settings)
-    named = settings.get("autoencoder")
-    if named is None:
-        return
-    _check_reference(f"{key}.autoencoder.model", named["model"], config["models"])
-    _check_reference(f"{key}.autoencoder.variant", named["variant"], config["variants"])
-    if "latent_channels" not in config["models"][named["model"]]:
-        raise ValueError(f"{key}.autoencoder.model: '{named['model']}' has no latent space (no latent_channels)")
-    resolve(config, named["model"], named["variant"])
-
-
-def _check_network(key: str, settings: dict) -> None:
-    """What would fail only when the network is built, or when it is sampled after hours of training."""
-    channels = settings.get("channels", [])
-    levels = settings.get("attention_levels")
-    if levels and len(levels) != len(channels):
-        raise ValueError(f"{key}.attention_levels: needs {len(channels)} entries, one per channel width")
-    groups = settings.get("norm_groups")
-    if groups and any(width % groups for width in channels):
-        raise ValueError(f"{key}.channels: every width must be a multiple of norm_groups ({groups}), not {channels}")
-    sampling = settings.get("sampling", {})
-    if sampling.get("sampler") == "ddim" and sampling["steps"] > settings["timesteps"]:
-        raise ValueError(f"{key}.sampling.steps: at most timesteps ({settings['timesteps']}), not {sampling['steps']}")
-
-
-def _check_study(config: dict, key: str, study: dict) -> None:
-    for section in ("datasets", "models", "variants", "detectors"):
-        for position, name in enumerate(study[section]):
-            _check_reference(f"{key}.{section}[{position}]", name, config[section])
-    for model, names in study["more_variants"].items():
-        _check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
-        for position, name in enumerate(names):
-            _check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
-    if study["quality"] is not None:
-        _check_reference(f"{key}.quality", study["quality"], config["detectors"])
-    for position, name in enumerate(study["figures"]):
-        _check_kind(f"{key}.figures[{position}]", name, "figures")
-    for position, model in enumerate(study["models"]):
-        if "sampling" not in config["models"][model]:
-            raise ValueError(f"{key}.models[{position}]: '{model}' can't be sampled, so it can't be studied by itself")
-        for variant in study["variants"] + study["more_variants"].get(model, []):
-            settings = resolve(config, model, variant)
-            both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
-            _check_autoencoder(config, both, settings)
-            for dataset in study["datasets"]:
-                _check_halvings(config, dataset, model, settings)
-                _check_n_train(config, dataset, both, settings)
-
-
-def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:
-    """Where every patient has one image, it's known before anything is listed how many there are."""
-    split = config["datasets"][dataset]["split"]
-    if split["scans_per_patient"] == 1 and (settings.get("n_train") or 0) > split["train"]:
-        raise ValueError(
-            f"{both}.n_train: asks for {settings['n_train']} training images, but datasets.{dataset}.split.train has "
-            f"{split['train']} patients with one image each"
-        )
-
-
-def _check_halvings(config: dict, dataset: str, model: str, settings: dict) -> None:
-    """Every level but a network's first halves: whether the grid allows it must be known before hours of training."""
-    named = settings.get("autoencoder")
-    below = resolve(config, named["model"], named["variant"]) if named else None
-    times = sum(len(network["channels"]) - 1 for network in (settings, below or {}) if "channels" in network)
-    both = f"{model} and its autoencoder" if below else model
-    halve(config["datasets"][dataset]["grid"], times, f"datasets.{dataset}.grid (for {both})")
-
-
-def _check_reference(key: str, name: str, entries: dict) -> None:
-    if name not in entries:
-        raise ValueError(f"{key}: no entry '{name}'; there are {', '.join(entries)}")

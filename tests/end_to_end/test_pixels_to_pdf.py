@@ -10,9 +10,9 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from copylens import spec
+from copylens import checks
 
-FIGURES = spec.load_config(ROOT / "configs" / "tiny.yaml")["studies"]["tiny"]["figures"]
+FIGURES = checks.load_config(ROOT / "configs" / "tiny.yaml")["studies"]["tiny"]["figures"]
 
 
 def snakemake(folder: Path, config: Path, *arguments: str, data: Path | None = None) -> str:
@@ -51,12 +51,22 @@ def test_a_study_leaves_scores_and_figures(results):
     assert len(scores) == 2 * (2 + 2)
     assert set(scores["rule"]) == {"paper", "matched"}
     assert scores[scores["kind"] == "latent_diffusion"]["epoch"].nunique() == 2
-    assert len(pd.read_csv(results[0] / "scores" / "volumes.csv")) == 2 * 2
+    # Two epochs, and two detectors.
+    assert len(pd.read_csv(results[0] / "scores" / "volumes.csv")) == 2 * 2 * 2
     for rate in ("copies", "memorized", "patients_memorized", "control_rate"):
         assert scores[rate].between(0, 1).all()
         assert (scores[f"{rate}_low"] <= scores[rate]).all() and (scores[rate] <= scores[f"{rate}_high"]).all()
     for figure in FIGURES:
         assert (results[0] / "figures" / "tiny" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_detectors_are_tried_on_planted_copies(results):
+    benchmark = pd.read_csv(results[0] / "detectors" / "knee" / "benchmark.csv")
+    assert list(benchmark["detector"].unique()) == ["ntxent", "windows"]
+    assert list(benchmark["transform"].unique()) == ["identity", "halves", "autoencoder", "denoised_50"]
+    identity = benchmark[benchmark["transform"] == "identity"].set_index("detector")
+    assert identity.loc["windows", "top1"] == 1
+    assert (results[0] / "figures" / "volumes" / "detector_benchmark.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_controls_come_out_guilty_and_the_quality_table_likes_the_guilty_one(results):

@@ -5,36 +5,29 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from copylens.calibration import RATES, Maxima, Patients, exposure, score
-from copylens.similarity import count_above, nearest, standardise
+from copylens.calibration import RATES, Patients, exposure, score
+from copylens.neighbours import Neighbours
+from copylens.similarity import nearest, standardise
 
 
 def embeddings(generator, n, d=16):
     return standardise(generator.normal(size=(n, d)))
 
 
-def rates_of(training, calibration, control, synthetic, decoded=None, patients=None, draws=100):
+def neighbours(queries, training, k=None):
+    """The `k` nearest training images of each query, all of them by default."""
+    similarity, position = nearest(queries, training, k or len(training))
+    return Neighbours(similarity, position, floor=-1.0)
+
+
+def rates_of(training, calibration, control, synthetic, decoded=None, patients=None, draws=100, k=None):
     """Both rules on sets of embeddings."""
-
-    def maxima(queries, candidates):
-        if queries is None or candidates is None:
-            return np.empty(0, np.float32)
-        return nearest(queries, candidates, 1)[0][:, 0]
-
-    sets = Maxima(
-        synthetic_to_train=maxima(synthetic, training),
-        train_to_synthetic=maxima(training, synthetic),
-        train_to_calibration=maxima(training, calibration),
-        calibration_to_train=maxima(calibration, training),
-        control_to_train=maxima(control, training),
-        train_to_calibration_decoded=maxima(training, decoded),
-        calibration_decoded_to_train=maxima(decoded, training),
-        control_decoded_to_train=maxima(decoded, training),
-    )
-    present = {"train": training, "calibration": calibration, "control": control, "synthetic": synthetic}
-    present["calibration_decoded"] = np.empty((0, 16), np.float32) if decoded is None else decoded
+    none = np.empty((0, 16), np.float32)
+    sets = {"synthetic": synthetic, "calibration": calibration, "control": control}
+    sets |= {"calibration_decoded": none if decoded is None else decoded, "control_decoded": none}
+    found = {name: neighbours(images, training, k) for name, images in sets.items()}
     numbers = patients or Patients(*(np.arange(len(each)) for each in (training, calibration, control)))
-    return score(sets, numbers, present, draws, seed=0)[0]
+    return score(found, numbers, draws, seed=0)[0]
 
 
 def test_an_innocent_generator_is_cleared_by_the_matched_rule_and_accused_by_the_papers():
@@ -205,13 +198,23 @@ def test_exposure_is_the_share_of_subsets_that_hold_a_marked_sample(n, released)
         assert exposure(np.array([k]), n, released)[0] == pytest.approx(expected, abs=1e-12)
 
 
-def test_counts_in_blocks_are_the_counts_of_the_full_matrix():
+def test_counts_of_groups_are_the_counts_of_the_full_matrix():
     generator = np.random.default_rng(9)
-    training, synthetic = embeddings(generator, 21), embeddings(generator, 2500)
+    training, synthetic = embeddings(generator, 21), embeddings(generator, 500)
     groups = generator.permutation(np.arange(21) % 7)
-    taus = np.array([-0.2, 0.1, 0.4, 0.4, 0.8])
+    taus = np.array([0.4, -0.2, 0.1, 0.4, 0.8])
     similarity = training @ synthetic.T
+    counts = neighbours(synthetic, training).count_above(groups, taus)
     for group in range(7):
         of_group = similarity[groups == group].max(axis=0)
-        expected = [(of_group > tau).sum() for tau in taus]
-        assert count_above(groups, training, synthetic, taus)[group].tolist() == expected
+        assert counts[group].tolist() == [(of_group > tau).sum() for tau in taus]
+
+
+def test_a_few_neighbours_of_each_image_give_the_rates_of_all():
+    generator = np.random.default_rng(10)
+    training, calibration, control = (embeddings(generator, n) for n in (200, 100, 100))
+    synthetic = standardise(training[:100] + 0.1 * generator.normal(size=(100, 16))).astype(np.float32)
+    few, every = (rates_of(training, calibration, control, synthetic, k=k) for k in (50, 200))
+    for rule, rates in every.items():
+        for name in RATES:
+            np.testing.assert_allclose(few[rule][name], rates[name], atol=0.01)

@@ -12,14 +12,14 @@ import torch
 from conftest import ROOT
 from tiny_trainings import Stopped, draw_into, long, tiny_settings, train
 
-from copylens import spec, training
+from copylens import checks, training
 from copylens.files import read_array, read_table, read_yaml
 from copylens.generators import as_batch
 from copylens.kinds import kinds, settings_schema
 from copylens.networks import derive_seed
 from copylens.spec import halve
 
-TINY = spec.load_config(ROOT / "configs" / "tiny.yaml")
+TINY = checks.load_config(ROOT / "configs" / "tiny.yaml")
 KINDS = kinds("models")
 TRAINED = [kind for kind in KINDS if "training" in tiny_settings(TINY, "models", kind)]
 TRAINED_DETECTORS = [

@@ -6,13 +6,13 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from copylens import spec
+from copylens import checks, spec
 from copylens.kinds import PACKAGE, code_of
 
 
 def test_every_shipped_configuration_is_valid():
     for path in [ROOT / "config.yaml", *(ROOT / "configs").glob("*.yaml")]:
-        spec.load_config(path)
+        checks.load_config(path)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_every_shipped_configuration_is_valid():
         (
             "detectors.ntxent.kind",
             "siamese",
-            "detectors.ntxent.kind: unknown detector 'siamese'; there are ntxent",
+            "detectors.ntxent.kind: unknown detector 'siamese'; there are aligned",
         ),
         (
             "datasets.chest.reader",
@@ -90,7 +90,7 @@ def test_a_wrong_key_is_named_with_what_would_be_right(path, value, message):
         place = place.setdefault(parent, {})
     place[last] = value
     with pytest.raises(ValueError) as error:
-        spec.check(config)
+        checks.check(config)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -100,7 +100,7 @@ def test_a_patient_expression_without_a_group_is_refused(tiny):
     chest["split"] = {"train": 1, "calibration": 1, "control": 1}
     tiny["datasets"]["chest"] = chest
     with pytest.raises(ValueError, match=r"datasets\.chest\.patient: needs a group"):
-        spec.check(tiny)
+        checks.check(tiny)
 
 
 def test_a_variant_is_laid_over_its_model_key_by_key(tiny):
@@ -122,7 +122,7 @@ def test_the_order_of_keys_does_not_matter(tiny):
         lambda config: spec.image_settings(config, "chest"),
         lambda config: spec.split_settings(config, "chest"),
     ):
-        assert repr(settings(spec.check(turned))) == repr(settings(tiny))
+        assert repr(settings(checks.check(turned))) == repr(settings(tiny))
 
 
 def test_how_a_network_is_used_is_no_part_of_its_training(tiny):
@@ -134,7 +134,7 @@ def test_how_a_network_is_used_is_no_part_of_its_training(tiny):
 
 def test_a_study_looks_at_more_variants_of_single_models(tiny):
     tiny["studies"]["tiny"] |= {"variants": ["base"], "more_variants": {"ldm": ["wide"]}}
-    networks = [(network["model"], network["variant"]) for network in spec.networks(spec.check(tiny), "tiny")]
+    networks = [(network["model"], network["variant"]) for network in spec.networks(checks.check(tiny), "tiny")]
     assert networks == [("ldm", "base"), ("ldm", "wide"), ("copycat", "base"), ("unseen", "base")]
 
 
@@ -146,11 +146,18 @@ def test_more_scans_than_there_are_is_refused_before_anything_runs(tiny):
         r"models.ldm with variants.scans_0099.n_train: asks for 99 training images, but .*chest.split.train has 16"
     )
     with pytest.raises(ValueError, match=message):
-        spec.check(tiny)
+        checks.check(tiny)
 
 
 def test_a_kinds_file_says_what_its_results_depend_on():
     """Its own file and what that imports, so that an edit reruns what it must; not what only reads and writes."""
     names = {path.relative_to(PACKAGE).as_posix() for path in code_of("models", "latent_diffusion", "training")}
-    assert names == {"models/latent_diffusion.py", "diffusion.py", "networks.py", "augment.py", "training.py"}
+    assert names == {
+        "models/latent_diffusion.py",
+        "diffusion.py",
+        "networks.py",
+        "augment.py",
+        "training.py",
+        "warps.py",
+    }
     assert PACKAGE / "autoencoders.py" in code_of("models", "autoencoder_vq")

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from copylens import spec
+from copylens import checks
 
 STUB = '''"""Makes the output files, and nothing else."""
 from pathlib import Path
@@ -109,7 +109,7 @@ def test_reordered_keys_rerun_nothing(checkout):
 
 
 AFTER_A_DETECTOR = {"train_detector", "embed_samples", "compare_to_training", "score_copies"}
-STUDIES = spec.load_config(ROOT / "configs" / "tiny.yaml")["studies"]
+STUDIES = checks.load_config(ROOT / "configs" / "tiny.yaml")["studies"]
 
 
 def figures(*studies: str) -> set[str]:
@@ -128,7 +128,8 @@ def test_a_detectors_setting_reruns_what_follows_from_that_detector_alone(checko
 def test_a_detectors_file_reruns_what_follows_from_its_detectors(checkout):
     with (checkout / "src/copylens/detectors/ntxent_paper.py").open("a") as file:
         file.write("# changed\n")
-    assert {rule for rule, _ in jobs(checkout)} == AFTER_A_DETECTOR | figures(*STUDIES)
+    benchmark = {"benchmark_detector", "collect_benchmarks"}
+    assert {rule for rule, _ in jobs(checkout)} == AFTER_A_DETECTOR | benchmark | figures(*STUDIES)
 
 
 def test_a_variant_leaves_the_others_alone(checkout):

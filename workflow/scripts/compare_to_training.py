@@ -1,16 +1,16 @@
 """Find the nearest training images of synthetic, calibration and control images."""
 
+from pathlib import Path
+
 from copylens.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.similarity import compare_to_training
+    from copylens.comparison import compare_to_training
 
+    names = ("images", "samples", "decoded", "scans", "synthetic", "reconstructed", "splits", "training_rows")
     compare_to_training(
-        snakemake.input.scans,
-        snakemake.input.synthetic,
-        snakemake.input.reconstructed,
-        snakemake.input.splits,
-        snakemake.input.training_rows,
+        {name: snakemake.input[name] for name in names},
+        Path(snakemake.input.spec).parent,
         snakemake.params.neighbours,
         snakemake.output.nearest,
     )

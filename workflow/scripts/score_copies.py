@@ -5,7 +5,7 @@ from copylens.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.scores import score_copies
 
-    files = ("nearest", "scans", "synthetic", "reconstructed", "splits", "training_rows", "spec")
+    files = ("nearest", "splits", "training_rows", "spec")
     paths = [dict(zip(files, row, strict=True)) for row in zip(*map(snakemake.input.get, files), strict=True)]
     score_copies(
         snakemake.params.runs,

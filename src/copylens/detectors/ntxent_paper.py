@@ -28,7 +28,7 @@ properties:
   flip_probability: {$ref: "#/$defs/share", default: 0.5}
   rotation_probability: {$ref: "#/$defs/share", default: 0.5}
   rotation_degrees: {type: number, minimum: 0, maximum: 180, default: 5.0}
-  neighbours: {$ref: "#/$defs/count", default: 10}
+  neighbours: {$ref: "#/$defs/count", default: 50}
   training: {$ref: "#/$defs/training"}
 """
 

@@ -13,7 +13,7 @@ properties:
   seed: {type: integer, minimum: 0, default: 0}
   channels: {$ref: "#/$defs/widths", minItems: 4, maxItems: 4, default: [16, 32, 64, 128]}
   features: {$ref: "#/$defs/count", default: 64}
-  neighbours: {$ref: "#/$defs/count", default: 10}
+  neighbours: {$ref: "#/$defs/count", default: 50}
   # How many images are embedded at a time.
   batch_size: {$ref: "#/$defs/count", default: 64}
 """

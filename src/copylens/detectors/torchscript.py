@@ -7,7 +7,7 @@ is a program: use none that you wouldn't run.
 import torch
 from torch.nn import functional
 
-from copylens.networks import TrainedModule
+from copylens.networks import Untrained
 from copylens.spec import data_root
 
 SETTINGS = """
@@ -22,13 +22,13 @@ properties:
   # What black (0) and white (1) become.
   black: {type: number, default: -1.0}
   white: {type: number, default: 1.0}
-  neighbours: {$ref: "#/$defs/count", default: 10}
+  neighbours: {$ref: "#/$defs/count", default: 50}
   # How many images are embedded at a time.
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
 
-class TorchScriptFeatures(TrainedModule):
+class TorchScriptFeatures(Untrained):
     """Images [B, 1, *grid] in [0, 1] to embeddings [B, d]. The weights stay in the user's file."""
 
     def __init__(self, settings: dict):
@@ -47,12 +47,6 @@ class TorchScriptFeatures(TrainedModule):
         if not isinstance(features, torch.Tensor) or features.ndim != 2:
             raise ValueError(f"{settings['file']}: must give features [image, d], one row per image")
         return features.float()
-
-    def weights(self):
-        return {}
-
-    def load_weights(self, weights):
-        pass
 
 
 def build(settings: dict, grid: list[int]) -> TorchScriptFeatures:

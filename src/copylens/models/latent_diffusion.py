@@ -9,7 +9,7 @@ from monai.networks.schedulers import DDPMScheduler
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from copylens.diffusion import averaging, sample_with, scheduler_of
+from copylens.diffusion import averaging, denoise_partly, sample_with, scheduler_of
 from copylens.networks import TrainedModule, derive_seed
 from copylens.spec import halve
 
@@ -122,6 +122,12 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule) -> LatentDif
 def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.Tensor:
     """`n` images [n, 1, *grid] in [0, 1], on the CPU. Image i depends on (seed, its batch), not on the device."""
     return sample_with(module.average.module.eval(), module, n, seed, sampling)
+
+
+@torch.no_grad()
+def round_trip(module: LatentDiffusion, images_BC: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
+    """Images [B, 1, *grid] with a share `strength` of the noise levels added to their latents and taken away."""
+    return denoise_partly(module.average.module.eval(), module, images_BC, strength, seed)
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ properties:
   fit: {$ref: "#/$defs/fit", default: pad}
   scaling: {$ref: "#/$defs/scaling", default: {}}
   split: {$ref: "#/$defs/split"}
+  planted: {$ref: "#/$defs/planted", default: {}}
 """
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)

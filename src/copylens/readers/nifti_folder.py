@@ -29,6 +29,7 @@ properties:
   fit: {$ref: "#/$defs/fit", default: pad}
   scaling: {$ref: "#/$defs/scaling", default: {}}
   split: {$ref: "#/$defs/split"}
+  planted: {$ref: "#/$defs/planted", default: {}}
 """
 
 

@@ -1,0 +1,160 @@
+"""The configuration checked: against the schema, which fills in the defaults, and for what no schema can say."""
+
+import copy
+import re
+from pathlib import Path
+
+import yaml
+
+from copylens import spec
+from copylens.kinds import kinds
+from copylens.schema import validate
+
+
+def load_config(path: Path) -> dict:
+    """The configuration in a YAML file, checked; raises ValueError as `check` does."""
+    return check(yaml.safe_load(Path(path).read_text()))
+
+
+def check(config: dict) -> dict:
+    """A copy of `config` with every default filled in.
+
+    Raises ValueError with the path of the first key that is wrong and what would be right.
+    """
+    config = copy.deepcopy(config)
+    validate(config)
+    for name, entry in config["datasets"].items():
+        _check_kind(f"datasets.{name}.reader", entry["reader"], "readers")
+        _check_dataset(f"datasets.{name}", entry)
+    for section in ("models", "detectors"):
+        for name, entry in config[section].items():
+            _check_kind(f"{section}.{name}.kind", entry["kind"], section)
+    _check_variants(config)
+    for name, entry in config["datasets"].items():
+        _check_round_trip(config, f"datasets.{name}.planted.round_trip", entry["planted"]["round_trip"])
+    for name in config["models"]:
+        _check_autoencoder(config, f"models.{name}", config["models"][name])
+    for name, study in config["studies"].items():
+        _check_study(config, f"studies.{name}", study)
+    return config
+
+
+def _check_kind(key: str, kind: str, folder: str) -> None:
+    if kind not in kinds(folder):
+        raise ValueError(f"{key}: unknown {folder.removesuffix('s')} '{kind}'; there are {', '.join(kinds(folder))}")
+
+
+def _check_dataset(key: str, entry: dict) -> None:
+    is_3d = entry.get("anatomy") in ("ct", "mr") if entry["reader"] == "phantom" else None
+    if is_3d is not None and len(entry["grid"]) != 2 + is_3d:
+        raise ValueError(f"{key}.grid: the {entry['anatomy']} phantom needs {2 + is_3d} sizes, not {entry['grid']}")
+    if "patient" in entry and re.compile(entry["patient"]).groups < 1:
+        raise ValueError(f"{key}.patient: needs a group, (...), that holds the patient's id; got '{entry['patient']}'")
+    if entry["reader"] == "phantom":
+        wanted = sum(entry["split"][role] for role in ("train", "calibration", "control"))
+        if wanted > entry["n_patients"]:
+            raise ValueError(f"{key}.split: asks for {wanted} patients, but {key}.n_patients is {entry['n_patients']}")
+    scaling = entry["scaling"]
+    if scaling["kind"] == "minmax" and {"low", "high"} & set(scaling):
+        raise ValueError(f"{key}.scaling: low and high need a kind, percentile or window; minmax has no use for them")
+    if scaling["kind"] != "minmax" and scaling["low"] >= scaling["high"]:
+        raise ValueError(f"{key}.scaling: low ({scaling['low']}) must be below high ({scaling['high']})")
+    if scaling["kind"] == "percentile" and not 0 <= scaling["low"] < scaling["high"] <= 100:
+        raise ValueError(f"{key}.scaling: percentiles must lie between 0 and 100")
+
+
+def _check_variants(config: dict) -> None:
+    """Each variant must fit at least one model; which ones it must fit is the studies' word."""
+    for variant in config["variants"]:
+        errors = []
+        for model in config["models"]:
+            try:
+                spec.resolve(config, model, variant)
+            except ValueError as error:
+                errors.append(error)
+        if len(errors) == len(config["models"]):
+            raise next((error for error in errors if "did you mean" in str(error)), errors[-1])
+
+
+def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
+    _check_network(key, settings)
+    named = settings.get("autoencoder")
+    if named is None:
+        return
+    _check_reference(f"{key}.autoencoder.model", named["model"], config["models"])
+    _check_reference(f"{key}.autoencoder.variant", named["variant"], config["variants"])
+    if "latent_channels" not in config["models"][named["model"]]:
+        raise ValueError(f"{key}.autoencoder.model: '{named['model']}' has no latent space (no latent_channels)")
+    spec.resolve(config, named["model"], named["variant"])
+
+
+def _check_round_trip(config: dict, key: str, named: dict | None) -> None:
+    if named is None:
+        return
+    _check_reference(f"{key}.model", named["model"], config["models"])
+    _check_reference(f"{key}.variant", named["variant"], config["variants"])
+    kind = spec.resolve(config, named["model"], named["variant"])["kind"]
+    if kind != "latent_diffusion":
+        raise ValueError(f"{key}.model: '{named['model']}' is of kind {kind}; a latent_diffusion is needed")
+
+
+def _check_network(key: str, settings: dict) -> None:
+    """What would fail only when the network is built, or when it is sampled after hours of training."""
+    channels = settings.get("channels", [])
+    levels = settings.get("attention_levels")
+    if levels and len(levels) != len(channels):
+        raise ValueError(f"{key}.attention_levels: needs {len(channels)} entries, one per channel width")
+    groups = settings.get("norm_groups")
+    if groups and any(width % groups for width in channels):
+        raise ValueError(f"{key}.channels: every width must be a multiple of norm_groups ({groups}), not {channels}")
+    sampling = settings.get("sampling", {})
+    if sampling.get("sampler") == "ddim" and sampling["steps"] > settings["timesteps"]:
+        raise ValueError(f"{key}.sampling.steps: at most timesteps ({settings['timesteps']}), not {sampling['steps']}")
+
+
+def _check_study(config: dict, key: str, study: dict) -> None:
+    for section in ("datasets", "models", "variants", "detectors"):
+        for position, name in enumerate(study[section]):
+            _check_reference(f"{key}.{section}[{position}]", name, config[section])
+    for model, names in study["more_variants"].items():
+        _check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
+        for position, name in enumerate(names):
+            _check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
+    if study["quality"] is not None:
+        _check_reference(f"{key}.quality", study["quality"], config["detectors"])
+    for position, name in enumerate(study["figures"]):
+        _check_kind(f"{key}.figures[{position}]", name, "figures")
+    for position, model in enumerate(study["models"]):
+        if "sampling" not in config["models"][model]:
+            raise ValueError(f"{key}.models[{position}]: '{model}' can't be sampled, so it can't be studied by itself")
+        for variant in study["variants"] + study["more_variants"].get(model, []):
+            settings = spec.resolve(config, model, variant)
+            both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
+            _check_autoencoder(config, both, settings)
+            for dataset in study["datasets"]:
+                _check_halvings(config, dataset, model, settings)
+                _check_n_train(config, dataset, both, settings)
+
+
+def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:
+    """Where every patient has one image, it's known before anything is listed how many there are."""
+    split = config["datasets"][dataset]["split"]
+    if split["scans_per_patient"] == 1 and (settings.get("n_train") or 0) > split["train"]:
+        raise ValueError(
+            f"{both}.n_train: asks for {settings['n_train']} training images, but datasets.{dataset}.split.train has "
+            f"{split['train']} patients with one image each"
+        )
+
+
+def _check_halvings(config: dict, dataset: str, model: str, settings: dict) -> None:
+    """Every level but a network's first halves: whether the grid allows it must be known before hours of training."""
+    named = settings.get("autoencoder")
+    below = spec.resolve(config, named["model"], named["variant"]) if named else None
+    times = sum(len(network["channels"]) - 1 for network in (settings, below or {}) if "channels" in network)
+    both = f"{model} and its autoencoder" if below else model
+    spec.halve(config["datasets"][dataset]["grid"], times, f"datasets.{dataset}.grid (for {both})")
+
+
+def _check_reference(key: str, name: str, entries: dict) -> None:
+    if name not in entries:
+        raise ValueError(f"{key}: no entry '{name}'; there are {', '.join(entries)}")

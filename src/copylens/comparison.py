@@ -1,0 +1,158 @@
+"""Each image's nearest training images by one detector, whatever its kind.
+
+A detector compares in up to two stages. Candidates are the training images whose embeddings correlate most with the
+query's; or, where its kind has ``compare``, whose embeddings it finds most similar to the query's image. Where its kind
+has ``verify``, the candidates are compared again, by their images.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from copylens.files import read_array, read_table, read_yaml, write_arrays
+from copylens.job import timed
+from copylens.neighbours import Neighbours
+from copylens.similarity import nearest, standardise
+from copylens.splits import rows_of
+
+SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded")
+QUERIES = 64  # compared at a time by their images
+
+
+@dataclass(frozen=True)
+class Images:
+    """Some rows of an array of images, and their embeddings. Images are read when they are asked for."""
+
+    array: np.ndarray  # [row, *grid]
+    embeddings: np.ndarray  # [image, d]
+    rows: np.ndarray  # [image], of `array`
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, chosen) -> "Images":
+        return Images(self.array, self.embeddings[chosen], self.rows[chosen])
+
+    def pixels(self, chosen):
+        """Images [B, 1, *grid] as a network takes them."""
+        from copylens.generators import as_batch
+
+        return as_batch(self.array[self.rows[chosen]])
+
+
+def all_of(array: np.ndarray, embeddings: np.ndarray) -> Images:
+    """Every row of an array."""
+    return Images(array, embeddings, np.arange(len(array)))
+
+
+class Comparer:
+    """One detector and the training images that it looks for. The network is loaded only where its kind needs it."""
+
+    def __init__(self, folder: Path, training: Images):
+        self.folder, self.training = folder, training
+        self.spec = read_yaml(folder / "spec.yaml")
+        self.settings = self.spec["settings"]
+        self._module = None
+        self._standardised = None if self.spec["compare"] else standardise(training.embeddings)
+
+    @property
+    def module(self):
+        """The detector's network, ready to be used."""
+        if self._module is None:
+            from copylens.detection import load_detector
+
+            self._module = load_detector(self.folder)
+        return self._module
+
+    @property
+    def kind(self):
+        """The file of the detector's kind."""
+        return import_module(f"copylens.detectors.{self.settings['kind']}")
+
+    def candidates(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The `k` training images whose embeddings are most similar: similarity and position [query, rank]."""
+        if not self.spec["compare"]:
+            return nearest(standardise(queries.embeddings), self._standardised, k)
+        blocks = []
+        for start in range(0, len(queries), QUERIES):
+            images_BC = queries.pixels(slice(start, start + QUERIES))
+            blocks.append(best_of(self.kind.compare(self.module, images_BC, self.training.embeddings), k))
+        return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
+
+    def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The `k` most similar training images: similarity, float32, and position in T, int64 [query, rank]."""
+        k = min(k, len(self.training))
+        if not len(queries):
+            return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+        similarity, position = self.candidates(queries, k)
+        if not self.spec["verify"]:
+            return similarity, position
+        verified = [
+            self.kind.verify(self.module, queries.pixels([row])[0], self.training.pixels(position[row]))
+            for row in range(len(queries))
+        ]
+        verified = np.stack(verified).astype(np.float32)
+        order = np.argsort(-verified, axis=1, kind="stable")
+        return np.take_along_axis(verified, order, axis=1), np.take_along_axis(position, order, axis=1)
+
+
+def best_of(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` largest entries of each row, largest first: values and columns."""
+    k = min(k, similarity.shape[1])
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(similarity, order, axis=1), order
+
+
+def compare_to_training(files: dict[str, Path], detector: Path, k: int, nearest_path: Path) -> None:
+    """Write nearest.npz: for each set of `SETS` `<set>_to_train_similarity` and `<set>_to_train_index` [query, k].
+
+    Of the samples' every state there is one: [state, query, k]. Sets after the decoder have no rows where the network
+    has none. Indices are rows of images.npy.
+
+    files: images, samples, decoded (images [.., *grid]); scans, synthetic, reconstructed (their embeddings); splits and
+    training_rows.
+    """
+    sets, rows = image_sets(files)
+    comparer = Comparer(detector, sets["train"])
+    arrays = {}
+    with timed("comparison"):
+        for name in SETS:
+            of_set = sets[name] if isinstance(sets[name], list) else [sets[name]]
+            found = [comparer.nearest(images, k) for images in of_set]
+            similarity, position = (np.stack(parts) for parts in zip(*found, strict=True))
+            if name != "synthetic":
+                similarity, position = similarity[0], position[0]
+            arrays[f"{name}_to_train_similarity"] = similarity
+            arrays[f"{name}_to_train_index"] = rows[position]
+    write_arrays(arrays, nearest_path)
+
+
+def image_sets(files: dict[str, Path]) -> tuple[dict[str, Images | list[Images]], np.ndarray]:
+    """Images by set (the synthetic ones a list, one entry per state), and the rows of images.npy that T has."""
+    splits = read_table(files["splits"])
+    real = all_of(read_array(files["images"]), read_array(files["scans"]))
+    rows = read_table(files["training_rows"])["row"].to_numpy()
+    held_out = {name: rows_of(splits, name) for name in ("calibration", "control")}
+    sets = {"train": real[rows], **{name: real[numbers] for name, numbers in held_out.items()}}
+    samples, synthetic = read_array(files["samples"]), read_array(files["synthetic"])
+    sets["synthetic"] = [all_of(*state) for state in zip(samples, synthetic, strict=True)]
+    decoded = all_of(read_array(files["decoded"]), read_array(files["reconstructed"]))
+    n_calibration = len(held_out["calibration"])
+    sets["calibration_decoded"], sets["control_decoded"] = decoded[:n_calibration], decoded[n_calibration:]
+    return sets, rows
+
+
+def neighbours_of(arrays: dict[str, np.ndarray], rows: np.ndarray, state: int) -> dict[str, Neighbours]:
+    """What nearest.npz holds about one state of a network whose training images are `rows` of images.npy, by set."""
+    position = np.full(rows.max() + 1, -1)
+    position[rows] = np.arange(len(rows))
+    floor = min(arrays[f"{name}_to_train_similarity"].min(initial=np.inf) for name in SETS)
+    found = {}
+    for name in SETS:
+        similarity, index = arrays[f"{name}_to_train_similarity"], arrays[f"{name}_to_train_index"]
+        if name == "synthetic":
+            similarity, index = similarity[state], index[state]
+        found[name] = Neighbours(similarity, position[index], float(floor))
+    return found

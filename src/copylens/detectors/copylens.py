@@ -1,0 +1,192 @@
+"""copylens' own detector: candidates by locally normalised images in many poses, then proof window by window.
+
+Local normalisation makes images comparable whatever their brightness, contrast, bias field or display curve. A query in
+every pose (flipped, turned, zoomed) is correlated with all training images, as a whole and by halves, at two scales:
+that finds candidates. Each candidate is then registered with the query, coarse to fine, and compared window by window:
+a half, an occluded or a mixed image still has windows that fit far better than another patient's do. What counts is how
+far a candidate stands out from the query's other candidates, so that noise, blur or a crop, which all of them share,
+makes nobody guilty. Nothing is learnt but what is usual among training images of different patients.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from copylens.filters import local_normalise, no_larger, resize
+from copylens.networks import TrainedModule, derive_seed
+from copylens.registration import match
+from copylens.warps import flips, turns, warp
+
+SETTINGS = """
+properties:
+  seed: {type: integer, minimum: 0, default: 0}
+  # Images are compared at a resolution whose longest side has at most so many pixels.
+  size_2d: {type: integer, minimum: 16, default: 64}
+  size_3d: {type: integer, minimum: 16, default: 32}
+  # Poses that a query is tried in, besides flips: turned by these angles, about each axis, and shrunk to these shares.
+  degrees_2d: {type: array, items: {type: number}, minItems: 1, default: [0, 6, 12, 18, 24, 30]}
+  degrees_3d: {type: array, items: {type: number}, minItems: 1, default: [0, 10, 20, 30]}
+  shrinking: {type: array, items: {$ref: "#/$defs/positive"}, minItems: 1, default: [1.0, 0.9, 0.8]}
+  # In how many of the best poses a candidate is registered.
+  registered: {$ref: "#/$defs/count", default: 2}
+  # How many training images show what is usual.
+  examples: {type: integer, minimum: 2, default: 200}
+  # How many candidates are compared with each image.
+  neighbours: {$ref: "#/$defs/count", default: 20}
+  batch_size: {$ref: "#/$defs/count", default: 64}
+"""
+
+# Pixels, in 2D and 3D: smoothing, and the neighbourhood of local normalisation.
+SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
+N_SCALES = 2
+FLOOR = 0.1  # of the local deviation, as a share of the image's range
+CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
+MARGIN = 1 / 16  # of each side, left out of the search for candidates
+REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
+SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
+N_FEATURES = N_SCALES + len(SHARES)
+
+
+class Copylens(TrainedModule):
+    """Images are [B, 1, *grid] in [0, 1]. An embedding is the pooled, locally normalised image at each scale."""
+
+    def __init__(self, settings: dict, grid: list[int]):
+        super().__init__(settings)
+        dims = len(grid)
+        longest = settings["size_2d" if dims == 2 else "size_3d"]
+        # Every side is even, because the registration starts at half the resolution.
+        self.grid = no_larger(grid, longest, multiple=2)
+        degrees = settings["degrees_2d" if dims == 2 else "degrees_3d"]
+        turned = torch.cat([turns(dims, degrees) / share for share in settings["shrinking"]])
+        self.register_buffer("poses", torch.cat([turned @ flip for flip in flips(dims)]))
+        self.margin = [round(MARGIN * size) for size in self.grid]
+        self.pooled = [(size - 2 * margin) // 2 for size, margin in zip(self.grid, self.margin, strict=True)]
+        # Mean and deviation of unlike images' correlations, by scale and part of the image.
+        self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_SCALES, 1 + 2 * dims, 1))
+        # Deviation of how far each feature of an unlike image stands out.
+        self.register_buffer("spread", torch.ones(N_FEATURES))
+
+    def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
+        """[B, scale, *grid] at the detector's own resolution."""
+        images_BC = resize(images_BC, self.grid)
+        return torch.cat([local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[len(self.grid) - 2]], dim=1)
+
+    def pool(self, normalised: torch.Tensor) -> torch.Tensor:
+        """The central part at half the resolution, [B, scale, *pooled]."""
+        inside = (
+            ...,
+            *(slice(margin, margin + 2 * size) for margin, size in zip(self.margin, self.pooled, strict=True)),
+        )
+        return (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2](normalised[inside], 2)
+
+    def parts(self, pooled: torch.Tensor, scale: int) -> list[torch.Tensor]:
+        """The whole image and its halves along each axis, each standardised, [B, pixel]."""
+        image = pooled[:, scale]
+        parts = [image]
+        for axis, size in enumerate(self.pooled, start=1):
+            parts += [image.narrow(axis, 0, size // 2), image.narrow(axis, size - size // 2, size // 2)]
+        return [_standardised(part.flatten(1)) for part in parts]
+
+    def similarities(self, normalised: torch.Tensor, pooled_training: torch.Tensor) -> torch.Tensor:
+        """How far each pose's correlation is above that of unlike images, in deviations, [scale, pose, B, T].
+
+        Of the image's parts the best counts.
+        """
+        training = [self.parts(pooled_training, scale) for scale in range(N_SCALES)]
+        found = torch.empty(N_SCALES, len(self.poses), len(normalised), len(pooled_training))
+        for number, pose in enumerate(self.poses):
+            posed = self.pool(warp(normalised, pose.expand(len(normalised), -1, -1)))
+            for scale in range(N_SCALES):
+                by_part = [
+                    (query @ candidates.T - mean) / deviation
+                    for query, candidates, (mean, deviation) in zip(
+                        self.parts(posed, scale), training[scale], self.null[scale], strict=True
+                    )
+                ]
+                found[scale, number] = torch.stack(by_part).amax(dim=0)
+        return found
+
+    def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        """How far each candidate stands out from the middle one, [k, feature].
+
+        One query [1, scale, *grid] and its candidates [k, scale, *grid], all normalised.
+        """
+        similar = self.similarities(normalised, self.pool(candidates))[:, :, 0]  # [scale, pose, k]
+        windows = self.windows(normalised, candidates, similar)
+        best = windows.sort(dim=1, descending=True).values
+        local = [best[:, : max(1, round(share * best.shape[1]))].mean(dim=1) for share in SHARES]
+        features = [*similar.amax(dim=1), *(torch.atanh(each.clamp(-0.999, 0.999)) for each in local)]
+        features = torch.stack(features, dim=1)
+        return features - features.median(dim=0).values
+
+    def windows(self, normalised: torch.Tensor, candidates: torch.Tensor, similar: torch.Tensor) -> torch.Tensor:
+        """Correlation of each window of the candidates with its like in the query, in the best pose, [k, window]."""
+        dims, k = len(self.grid), len(candidates)
+        n_poses = min(self.settings["registered"], len(self.poses))
+        chosen = similar[0].topk(n_poses, dim=0).indices.flatten()  # [pose x k]
+        needed, place = chosen.unique(return_inverse=True)
+        posed = warp(normalised[:, :1].expand(len(needed), -1, *self.grid), self.poses[needed])
+        step = WINDOWS[dims - 2][1] // 3
+        fixed = candidates[:, :1].repeat(n_poses, *[1] * (dims + 1))
+        found = match(posed[place], fixed, REACH[dims - 2], WINDOWS[dims - 2], step).flatten(1).view(n_poses, k, -1)
+        best = found.sort(dim=2, descending=True).values[:, :, : found.shape[2] // 3].mean(dim=2).argmax(dim=0)
+        return found[best, torch.arange(k)]
+
+    def weights(self):
+        return {"null": self.null, "spread": self.spread}
+
+    def load_weights(self, weights):
+        self.null, self.spread = weights["null"], weights["spread"]
+
+
+def build(settings: dict, grid: list[int]) -> Copylens:
+    """A detector for images of shape `grid`; `fit` teaches it what unlike images look like."""
+    return Copylens(settings, grid)
+
+
+@torch.no_grad()
+def fit(module: Copylens, images_BC: torch.Tensor) -> None:
+    """Learn from training images [B, 1, *grid] how alike unlike ones are, and how far one of them stands out."""
+    generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
+    chosen = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
+    normalised = module.normalised(images_BC[chosen])
+    pooled = module.pool(normalised)
+    unlike = ~torch.eye(len(pooled), dtype=torch.bool)
+    for scale in range(N_SCALES):
+        for number, part in enumerate(module.parts(pooled, scale)):
+            values = (part @ part.T)[unlike]
+            module.null[scale, number] = torch.stack([values.mean(), values.std().clamp(min=1e-3)])
+    features = []
+    for number in range(len(pooled)):
+        query, others = normalised[number : number + 1], unlike[number].nonzero()[:, 0]
+        similar = module.similarities(query, pooled[others]).amax(dim=1).sum(dim=0)[0]
+        candidates = similar.topk(min(CANDIDATES, len(others))).indices
+        features.append(module.features(query, normalised[others[candidates]]))
+    module.spread = torch.cat(features).std(dim=0).clamp(min=1e-3)
+
+
+@torch.no_grad()
+def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
+    """Embeddings [B, d], on the CPU."""
+    chunks = images_BC.split(module.settings["batch_size"])
+    return torch.cat([module.pool(module.normalised(chunk.to(module.device))).flatten(1).cpu() for chunk in chunks])
+
+
+@torch.no_grad()
+def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
+    """Similarity [B, T] of images to training images, given by their embeddings [T, d]."""
+    pooled = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_SCALES, *module.pooled))
+    normalised = module.normalised(images_BC.to(module.device))
+    return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
+
+
+@torch.no_grad()
+def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
+    """How far each candidate [k, 1, *grid] stands out as the source of an image [1, *grid], [k]."""
+    normalised = [module.normalised(images_BC.to(module.device)) for images_BC in (image_C[None], candidates_BC)]
+    return (module.features(*normalised) / module.spread).sum(dim=1).cpu().numpy()
+
+
+def _standardised(rows: torch.Tensor) -> torch.Tensor:
+    centred = rows - rows.mean(dim=1, keepdim=True)
+    return centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-6)

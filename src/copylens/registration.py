@@ -1,0 +1,53 @@
+"""How alike two images are window by window, once one is bent to fit the other: block matching, coarse to fine."""
+
+import itertools
+
+import torch
+from torch.nn import functional
+
+from copylens.filters import box, smooth
+from copylens.warps import warp
+
+SHARPNESS = 20.0  # of the softmax over displacements
+
+
+def match(
+    moving_BC: torch.Tensor, fixed_BC: torch.Tensor, reach: tuple[int, int], windows: tuple[int, int], step: int
+) -> torch.Tensor:
+    """Normalised correlation of windows of `fixed_BC` with the best one near each in `moving_BC`, [B, *every step-th].
+
+    Both are [B, 1, *grid] with local mean 0 (see `filters.local_normalise`). At half the resolution each window of
+    `windows[0]` pixels looks for its like up to `reach[0]` pixels away; the displacements, smoothed, bend the moving
+    image; at full resolution windows of `windows[1]` pixels then look up to `reach[1]` pixels further.
+    """
+    dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
+    pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
+    correlation, steps = _correlations(pool(moving_BC, 2), pool(fixed_BC, 2), reach[0], windows[0])
+    weights = torch.softmax(SHARPNESS * correlation, dim=1)
+    coarse = torch.einsum("bs...,sd->bd...", weights, steps)  # [B, dims, *half grid], half pixels, first axis first
+    mode = ("bilinear", "trilinear")[dims - 2]
+    displacement = functional.interpolate(smooth(coarse, [1.0] * dims), size=sizes, mode=mode)
+    shares = 2 * displacement.flip(1) / torch.tensor(sizes[::-1], dtype=torch.float32).view(1, dims, *[1] * dims)
+    bent = warp(moving_BC, torch.eye(dims).repeat(len(moving_BC), 1, 1), displacement=shares)
+    return _correlations(bent, fixed_BC, reach[1], windows[1], step)[0].amax(dim=1)
+
+
+def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Correlation of each window at each displacement, [B, displacement, *every step-th], and the displacements."""
+    dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
+    padded = functional.pad(moving_BC, [reach] * (2 * dims), mode="replicate")
+    energy = box(padded**2, window)
+    displacements = list(itertools.product(range(-reach, reach + 1), repeat=dims))
+    starts = [[reach + along for along in displacement] for displacement in displacements]
+    shifted = torch.cat([padded[_part(start, sizes, 1)] for start in starts], dim=1)
+    # The windows' centres: those of `box`.
+    energies = torch.cat(
+        [energy[_part([at + step // 2 for at in start], sizes, step, step // 2)] for start in starts], dim=1
+    )
+    norm = torch.sqrt(energies * box(fixed_BC**2, window, step)).clamp(min=1e-4)
+    return box(shifted * fixed_BC, window, step) / norm, torch.tensor(displacements, dtype=torch.float32)
+
+
+def _part(start: list[int], sizes: list[int], step: int, less: int = 0) -> tuple:
+    """The part of a padded image that begins at `start`."""
+    return (..., *(slice(at, at + size - less, step) for at, size in zip(start, sizes, strict=True)))

@@ -1,0 +1,145 @@
+"""What every detector must do, whatever its kind, on drawn patients in 2D and 3D; a new file in `detectors/` is found.
+
+A kind with a training, or with a file of the user's, has tests of its own.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from copylens import transforms
+from copylens.benchmark import METRICS, benchmark_detector
+from copylens.comparison import Comparer, all_of
+from copylens.detection import embed_file, load_embedder, train_detector
+from copylens.files import read_array, read_table, write_array, write_table
+from copylens.images import scale
+from copylens.kinds import kinds, settings_schema
+from copylens.planted import plant_copies
+from copylens.readers import phantom
+from copylens.schema import validate
+
+UNTAUGHT = [
+    kind
+    for kind in kinds("detectors")
+    if not {"training", "file"} & set(settings_schema("detectors", kind)["properties"])
+]
+SETS = {"train": 30, "calibration": 30, "control": 30}
+
+
+def settings_of(kind: str) -> dict:
+    settings = {"kind": kind}
+    validate(settings, "a detector", ("properties", "detectors", "additionalProperties"))
+    return {key: value for key, value in settings.items() if key != "neighbours"}
+
+
+@pytest.fixture(scope="module", params=["xray", "mr"])
+def data(request, tmp_path_factory):
+    """Images of one patient each, and their splits."""
+    folder = tmp_path_factory.mktemp(request.param)
+    anatomy = {"anatomy": request.param, "size": 32 if request.param == "xray" else 16, "noise": 0.02, "seed": 0}
+    settings = anatomy | {"n_patients": sum(SETS.values()), "repeat_share": 0.0}
+    scans = phantom.list_scans(folder, settings)
+    images = [scale(phantom.load(folder, scan, settings).pixels, {"kind": "minmax"}) for scan in scans]
+    write_array(np.stack(images), folder / "images.npy")
+    splits = pd.DataFrame({"scan": [scan.source for scan in scans], "patient": [scan.patient for scan in scans]})
+    write_table(splits.assign(role=np.repeat(list(SETS), list(SETS.values()))), folder / "splits.tsv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def detector(data):
+    """A function that builds a detector of a kind and returns its folder, with the embeddings of all images."""
+
+    def build(kind: str):
+        folder = data / kind
+        train_detector(settings_of(kind), data / "images.npy", data / "splits.tsv", data / "work", folder)
+        embed_file(load_embedder(folder), data / "images.npy", folder / "scans.npy")
+        return SimpleNamespace(folder=folder, scans=folder / "scans.npy")
+
+    return build
+
+
+def rows(role: str) -> slice:
+    start = dict(zip(SETS, np.cumsum([0, *SETS.values()]), strict=False))[role]
+    return slice(start, start + SETS[role])
+
+
+@pytest.mark.parametrize("kind", UNTAUGHT)
+def test_replayed_patients_are_guilty_and_others_are_not(data, detector, kind):
+    built = detector(kind)
+    real = all_of(read_array(data / "images.npy"), read_array(built.scans))
+    comparer = Comparer(built.folder, real[np.arange(30)])
+    nearest = {role: comparer.nearest(real[np.arange(*rows(role).indices(90))], 10) for role in SETS}
+    tau = np.percentile(nearest["calibration"][0][:, 0], 95)
+    similarity, position = nearest["train"]
+    assert (position[:, 0] == np.arange(30)).all(), "the nearest training image of a replay is its source"
+    assert (similarity[:, 0] > tau).mean() >= 0.9
+    assert (nearest["control"][0][:, 0] > tau).mean() <= 0.2
+    for similarity, position in nearest.values():
+        assert np.isfinite(similarity).all() and (np.diff(similarity, axis=1) <= 1e-6).all()
+        assert all(len(set(row)) == len(row) for row in position)
+
+
+@pytest.mark.parametrize("kind", UNTAUGHT)
+def test_comparing_again_gives_the_same_bits(data, detector, kind):
+    built = detector(kind)
+    real = all_of(read_array(data / "images.npy"), read_array(built.scans))
+    first, again = (Comparer(built.folder, real[np.arange(30)]).nearest(real[np.arange(30, 35)], 5) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def planted(data):
+    """A few planted copies: the files of `plant_copies`."""
+    chosen = ["identity", "flip", "rotation_10", "halves", "noise"]
+    settings = {"copies": 20, "transforms": chosen, "round_trip": None, "seed": 0}
+    paths = [data / "planted.npy", data / "sources.tsv", data / "transforms.tsv"]
+    plant_copies(settings, data / "images.npy", data / "splits.tsv", [], *paths)
+    return dict(zip(("planted", "sources", "transforms"), paths, strict=True))
+
+
+def test_planted_copies_are_of_training_patients_among_controls_under_the_same_transform(data, planted):
+    sources, splits = read_table(planted["sources"]), read_table(data / "splits.tsv")
+    assert (splits["role"].to_numpy()[sources["row"]] == sources["role"]).all()
+    assert sources["role"].value_counts().to_dict() == {"train": 20, "control": 20}
+    assert sources["row"].is_unique
+    images = read_array(planted["planted"])
+    np.testing.assert_allclose(images[0], read_array(data / "images.npy")[sources["row"]], atol=1e-5)
+    assert list(read_table(planted["transforms"])["group"]) == ["rigid", "rigid", "rigid", "hard", "rigid"]
+
+
+@pytest.mark.parametrize("kind", ["pixel_correlation", "copylens"])
+def test_the_benchmark_tells_detectors_apart(data, detector, planted, kind):
+    built = detector(kind)
+    files = {name: data / f"{name}.{end}" for name, end in (("images", "npy"), ("splits", "tsv"))}
+    benchmark_detector({**files, **planted, "scans": built.scans}, built.folder, kind, data / "benchmark.csv")
+    table = read_table(data / "benchmark.csv").set_index("transform")
+    assert table.loc["identity", ["auroc", "found", "top1", "recall_at_20"]].tolist() == [1, 1, 1, 1]
+    for metric in METRICS:
+        assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
+    finds_flips = table.loc["flip", "found"] > 0.9
+    assert finds_flips == (kind == "copylens")
+
+
+@pytest.mark.parametrize("grid", [(40, 32), (16, 20, 12)])
+@pytest.mark.parametrize("name", list(transforms.TRANSFORMS))
+def test_a_transform_gives_images_of_the_same_shape_and_repeats(grid, name):
+    if name not in transforms.names(len(grid)):
+        pytest.skip(f"{name} is for 2D")
+    images_BC, partners_BC = (torch.rand(3, 1, *grid, generator=torch.Generator().manual_seed(n)) for n in (0, 1))
+    before = images_BC.clone()
+    first, again = (transforms.apply(name, images_BC, partners_BC, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert first.shape == images_BC.shape and first.dtype == torch.float32
+    assert first.min() >= 0 and first.max() <= 1
+    assert torch.equal(first, again) and torch.equal(images_BC, before)
+    assert torch.allclose(first, images_BC, atol=1e-5) == (name == "identity")
+
+
+def test_the_configuration_knows_every_transform():
+    from copylens.schema import _schema
+
+    assert _schema()["$defs"]["transform"]["enum"] == list(transforms.TRANSFORMS)

@@ -1,0 +1,16 @@
+"""Measure how well one detector finds planted copies."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.benchmark import benchmark_detector
+
+    names = ("images", "splits", "scans", "planted", "sources", "transforms")
+    benchmark_detector(
+        {name: snakemake.input[name] for name in names},
+        Path(snakemake.input.spec).parent,
+        snakemake.wildcards.detector,
+        snakemake.output.benchmark,
+    )

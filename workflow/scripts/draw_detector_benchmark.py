@@ -1,0 +1,14 @@
+"""Draw which planted copies each detector finds."""
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    import pandas as pd
+
+    from copylens.figures import detector_benchmark, save
+    from copylens.files import read_table
+
+    tables = zip(snakemake.params.datasets, snakemake.input.benchmarks, strict=True)
+    benchmark = pd.concat([read_table(path).assign(dataset=dataset) for dataset, path in tables])
+    shown = benchmark[benchmark["detector"].isin(snakemake.params.detectors)]
+    save(detector_benchmark.draw(shown), snakemake.output.figure)
