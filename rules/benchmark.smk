@@ -6,7 +6,7 @@ rule plant_copies:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         weights=round_trip_weights,
-        code=code("planted.py", "transforms.py", "warps.py"),
+        code=code("planted.py", "transforms.py", "warps.py", "filters.py", "sampling.py", "diffusion.py"),
     output:
         planted="results/planted/{dataset}/images.npy",
         sources="results/planted/{dataset}/sources.tsv",
@@ -37,7 +37,7 @@ rule benchmark_detector:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         files=settings_of(spec.detector_files, "detector"),
-        code=code("benchmark.py", "comparison.py", "similarity.py"),
+        code=code("benchmark.py", "comparison.py", "similarity.py", "calibration.py"),
         detector_code=detector_code,
     output:
         benchmark="results/detectors/{dataset}/{detector}/benchmark.csv",

@@ -84,7 +84,8 @@ def autoencoder_weights(wildcards):
 
 
 def round_trip_weights(wildcards):
-    return [f"{folder}/weights.safetensors" for folder in spec.round_trip(config, wildcards.dataset)]
+    weights = "results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors"
+    return [weights.format(**network) for network in spec.round_trip(config, wildcards.dataset)]
 
 
 def dataset_benchmarks(wildcards):

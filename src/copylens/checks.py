@@ -31,6 +31,8 @@ def check(config: dict) -> dict:
             _check_kind(f"{section}.{name}.kind", entry["kind"], section)
     _check_variants(config)
     for name, entry in config["datasets"].items():
+        if "jpeg" in entry["planted"]["transforms"] and len(entry["grid"]) == 3:
+            raise ValueError(f"datasets.{name}.planted.transforms: jpeg is for 2D images; the grid is {entry['grid']}")
         _check_round_trip(config, f"datasets.{name}.planted.round_trip", entry["planted"]["round_trip"])
     for name in config["models"]:
         _check_autoencoder(config, f"models.{name}", config["models"][name])

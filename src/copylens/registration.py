@@ -27,8 +27,9 @@ def match(
     coarse = torch.einsum("bs...,sd->bd...", weights, steps)  # [B, dims, *half grid], half pixels, first axis first
     mode = ("bilinear", "trilinear")[dims - 2]
     displacement = functional.interpolate(smooth(coarse, [1.0] * dims), size=sizes, mode=mode)
-    shares = 2 * displacement.flip(1) / torch.tensor(sizes[::-1], dtype=torch.float32).view(1, dims, *[1] * dims)
-    bent = warp(moving_BC, torch.eye(dims).repeat(len(moving_BC), 1, 1), displacement=shares)
+    extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=displacement.device).view(1, dims, *[1] * dims)
+    shares = 2 * displacement.flip(1) / extent
+    bent = warp(moving_BC, torch.eye(dims, device=moving_BC.device).repeat(len(moving_BC), 1, 1), displacement=shares)
     return _correlations(bent, fixed_BC, reach[1], windows[1], step)[0].amax(dim=1)
 
 
@@ -45,7 +46,9 @@ def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -
         [energy[_part([at + step // 2 for at in start], sizes, step, step // 2)] for start in starts], dim=1
     )
     norm = torch.sqrt(energies * box(fixed_BC**2, window, step)).clamp(min=1e-4)
-    return box(shifted * fixed_BC, window, step) / norm, torch.tensor(displacements, dtype=torch.float32)
+    return box(shifted * fixed_BC, window, step) / norm, torch.tensor(
+        displacements, dtype=torch.float32, device=fixed_BC.device
+    )
 
 
 def _part(start: list[int], sizes: list[int], step: int, less: int = 0) -> tuple:

@@ -44,13 +44,15 @@ def planted_settings(config: dict, dataset: str) -> dict:
     return _sorted(config["datasets"][dataset]["planted"])
 
 
-def round_trip(config: dict, dataset: str) -> list[str]:
-    """Folders in results/ of the autoencoder and the diffusion model that planted copies of `dataset` go through."""
+def round_trip(config: dict, dataset: str) -> list[dict]:
+    """Autoencoder and diffusion model that planted copies of `dataset` go through, as their paths' wildcards."""
     named = config["datasets"][dataset]["planted"]["round_trip"]
     if named is None:
         return []
     networks = [autoencoder_of(config, named["model"], named["variant"]), (named["model"], named["variant"])]
-    return [f"results/models/{dataset}/{model}/{variant}/seed{named['seed']}" for model, variant in networks]
+    return [
+        {"dataset": dataset, "model": model, "variant": variant, "seed": named["seed"]} for model, variant in networks
+    ]
 
 
 def detectors_of(config: dict, dataset: str) -> list[str]:

@@ -59,9 +59,9 @@ def warp(
     batch, sizes = len(images_BC), images_BC.shape[2:]
     dims = len(sizes)
     # affine_grid measures each axis from -1 to 1: turn in pixels, not in these units.
-    extent = torch.tensor(sizes[::-1], dtype=torch.float32)
+    extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=matrix.device)
     matrix = matrix * extent[None, None, :] / extent[None, :, None]
-    shift = torch.zeros(batch, dims) if shift is None else 2 * shift
+    shift = torch.zeros(batch, dims, device=matrix.device) if shift is None else 2 * shift
     theta = torch.cat([matrix, shift[:, :, None]], dim=2).to(images_BC.device)
     grid = functional.affine_grid(theta, list(images_BC.shape), align_corners=False)
     if displacement is not None:

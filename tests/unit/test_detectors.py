@@ -19,6 +19,7 @@ from copylens.images import scale
 from copylens.kinds import kinds, settings_schema
 from copylens.planted import plant_copies
 from copylens.readers import phantom
+from copylens.registration import match
 from copylens.schema import validate
 
 UNTAUGHT = [
@@ -137,6 +138,14 @@ def test_a_transform_gives_images_of_the_same_shape_and_repeats(grid, name):
     assert first.min() >= 0 and first.max() <= 1
     assert torch.equal(first, again) and torch.equal(images_BC, before)
     assert torch.allclose(first, images_BC, atol=1e-5) == (name == "identity")
+
+
+@pytest.mark.parametrize("grid", [(16, 12), (8, 10, 12)])
+def test_a_registration_stays_on_its_device(grid):
+    """On the meta device, which refuses a tensor of another one as a GPU does."""
+    image = torch.empty(2, 1, *grid, device="meta")
+    found = match(image, image, reach=(2, 1), windows=(5, 7), step=2)
+    assert found.device.type == "meta" and found.shape == (2, *(size // 2 for size in grid))
 
 
 def test_the_configuration_knows_every_transform():

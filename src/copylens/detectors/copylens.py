@@ -93,7 +93,8 @@ class Copylens(TrainedModule):
         Of the image's parts the best counts.
         """
         training = [self.parts(pooled_training, scale) for scale in range(N_SCALES)]
-        found = torch.empty(N_SCALES, len(self.poses), len(normalised), len(pooled_training))
+        shape = N_SCALES, len(self.poses), len(normalised), len(pooled_training)
+        found = torch.empty(shape, device=normalised.device)
         for number, pose in enumerate(self.poses):
             posed = self.pool(warp(normalised, pose.expand(len(normalised), -1, -1)))
             for scale in range(N_SCALES):
@@ -130,7 +131,7 @@ class Copylens(TrainedModule):
         fixed = candidates[:, :1].repeat(n_poses, *[1] * (dims + 1))
         found = match(posed[place], fixed, REACH[dims - 2], WINDOWS[dims - 2], step).flatten(1).view(n_poses, k, -1)
         best = found.sort(dim=2, descending=True).values[:, :, : found.shape[2] // 3].mean(dim=2).argmax(dim=0)
-        return found[best, torch.arange(k)]
+        return found[best, torch.arange(k, device=found.device)]
 
     def weights(self):
         return {"null": self.null, "spread": self.spread}

@@ -25,7 +25,7 @@ PANELS = (
     ("found", "Found", "% of copies, matched rule", (0.0, 1.0), "#33658A"),
     ("false_positives", "Accused", "% of innocent, same transform", (EXPECTED_CONTROL / 100, 0.25), "#C8553D"),
 )
-COLUMNS = ("dataset", "detector", "transform", "group", *(metric for metric, *_ in PANELS))
+COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_innocent", *(metric for metric, *_ in PANELS))
 
 # All in inches.
 MARGIN, GAP, CELL, HEADER, FOOTER, GROUP_GAP, MAX_BODY = 0.2, 0.22, 0.145, 0.5, 0.3, 0.08, 10.2
@@ -36,8 +36,8 @@ SLANT = 0.75  # height of the slanted names of detectors
 def draw(benchmark: pd.DataFrame) -> list[Figure]:
     """One page per data set: a row per transform, the mean of each group below it, a column per detector.
 
-    benchmark: dataset, detector, transform, group (rigid, hard or round trip), and auroc, found and false_positives
-        as shares (0 to 1). Rows and columns come in the table's order.
+    benchmark: dataset, detector, transform, group (rigid, hard or round trip), n_copies, n_innocent, and auroc, found
+        and false_positives as shares (0 to 1). Rows and columns come in the table's order.
 
     Raises ValueError where columns are missing or there are no rows.
     """
@@ -77,8 +77,7 @@ def _page(dataset: str, benchmark: pd.DataFrame) -> Figure:
                 values = of_detector.reindex(members).to_numpy()
                 _cell(axes, column, at, float(np.mean(values)), metric, limits, shades, is_mean)
     note = f"{int(benchmark['n_copies'].max())} copies and {int(benchmark['n_innocent'].max())} innocent images of each"
-    if "n_copies" in benchmark:
-        write(figure, MARGIN, HEADER + SLANT + body + 0.18, f"{note} transform.", size=6, color=QUIET)
+    write(figure, MARGIN, HEADER + SLANT + body + 0.18, f"{note} transform.", size=6, color=QUIET)
     return figure
 
 
