@@ -29,7 +29,7 @@ COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_innocent"
 
 # All in inches.
 MARGIN, GAP, CELL, HEADER, FOOTER, GROUP_GAP, MAX_BODY = 0.2, 0.22, 0.145, 0.5, 0.3, 0.08, 10.2
-SLANT = 0.75  # height of the slanted names of detectors
+SLANT, ANGLE = 0.75, 40  # height and degrees of the slanted names of detectors
 
 
 @house_style()
@@ -54,7 +54,9 @@ def _page(dataset: str, benchmark: pd.DataFrame) -> Figure:
         top += CELL + (GROUP_GAP if is_mean and number + 1 < len(rows) else 0)
     cell = min(1.0, MAX_BODY / (top + HEADER + SLANT + FOOTER))
     labels = max(text_width(name, 6.5, "bold") for name, *_ in rows) + 0.1
-    width = (PAGE_WIDTH - 2 * MARGIN - labels - (len(PANELS) - 1) * GAP) / len(PANELS)
+    # The slanted names reach beyond the last panel.
+    overhang = np.cos(np.deg2rad(ANGLE)) * max(text_width(name, 6) for name in detectors)
+    width = (PAGE_WIDTH - MARGIN - max(MARGIN, overhang) - labels - (len(PANELS) - 1) * GAP) / len(PANELS)
     body = cell * top
     figure = blank_page(PAGE_WIDTH, HEADER + SLANT + body + FOOTER)
     heading = f"{dataset.replace('_', ' ')} · planted copies"
@@ -71,7 +73,16 @@ def _page(dataset: str, benchmark: pd.DataFrame) -> Figure:
         axes.spines[:].set_visible(False)
         shades = LinearSegmentedColormap.from_list(metric, ["#FFFFFF", colour])
         for column, detector in enumerate(detectors):
-            axes.text(column + 0.5, -0.05, detector, rotation=40, ha="left", va="bottom", size=6, color=INK)
+            axes.text(
+                column + 0.5,
+                -0.05,
+                detector.replace("_", " "),
+                rotation=ANGLE,
+                ha="left",
+                va="bottom",
+                size=6,
+                color=INK,
+            )
             of_detector = benchmark[benchmark["detector"] == detector].set_index("transform")[metric]
             for (_, members, is_mean), at in zip(rows, tops, strict=True):
                 values = of_detector.reindex(members).to_numpy()

@@ -11,6 +11,7 @@ from copylens.figures import (
     copies_by_model,
     copy_pairs,
     denoising_gap,
+    detector_benchmark,
     exposure_curve,
     memorization_and_quality,
     nearest_correlations,
@@ -37,6 +38,26 @@ def pairs(n, shape, seed=0):
     training = generator.random((n, *shape), dtype=np.float32)
     synthetic = np.clip(training + 0.1 * generator.standard_normal(training.shape), 0, 1).astype(np.float32)
     return table, synthetic, training
+
+
+def planted(datasets, detectors):
+    """Benchmarks of detectors, of three groups of transforms."""
+    groups = {"rigid": ["identity", "flip_rotation_noise"], "hard": ["elastic", LONG], "round trip": ["denoised_40"]}
+    rows = [
+        {
+            "dataset": dataset,
+            "detector": detector,
+            "transform": name,
+            "group": group,
+            "n_copies": 200,
+            "n_innocent": 140,
+        }
+        for dataset, detector in itertools.product(datasets, detectors)
+        for group, names in groups.items()
+        for name in names
+    ]
+    table = pd.DataFrame(rows)
+    return table.assign(auroc=np.linspace(0.4, 1, len(rows)), found=np.linspace(0, 1, len(rows)), false_positives=0.06)
 
 
 def correlations(panels, apart=0.05, centre=0.6):
@@ -185,6 +206,10 @@ FIGURES = {
     "24 pairs": lambda: copy_pairs.draw(*pairs(24, (32, 24)), f"{LONG} · ldm · {LONG} · {LONG} · {LONG}"),
     "one volume": lambda: copy_pairs.draw(*pairs(1, (8, 8, 8)), "knee mr · ldm"),
     "six volumes": lambda: copy_pairs.draw(*pairs(6, (8, 16, 12)), "knee mr · ldm"),
+    "one detector": lambda: detector_benchmark.draw(planted(["chest_xray"], ["copylens"])),
+    "nine detectors on two data sets": lambda: detector_benchmark.draw(
+        planted(["chest_xray", LONG], [*"abcdefgh", "aligned_correlation"])
+    ),
     "one panel": lambda: nearest_correlations.draw(*correlations(["chest xray · ldm"])),
     "thresholds coincide": lambda: nearest_correlations.draw(*correlations(["a", LONG], apart=0.0)),
     "thresholds nearly coincide": lambda: nearest_correlations.draw(*correlations(["a", "b", "c"], apart=1e-4)),
