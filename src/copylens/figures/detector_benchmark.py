@@ -29,7 +29,7 @@ COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_innocent"
 
 # All in inches.
 MARGIN, GAP, CELL, HEADER, FOOTER, GROUP_GAP, MAX_BODY = 0.2, 0.22, 0.145, 0.5, 0.3, 0.08, 10.2
-SLANT, ANGLE = 0.75, 40  # height and degrees of the slanted names of detectors
+NAMES = 1.0  # height of the upright names of detectors
 
 
 @house_style()
@@ -52,43 +52,33 @@ def _page(dataset: str, benchmark: pd.DataFrame) -> Figure:
     for number, (_, _, is_mean) in enumerate(rows):
         tops.append(top)
         top += CELL + (GROUP_GAP if is_mean and number + 1 < len(rows) else 0)
-    cell = min(1.0, MAX_BODY / (top + HEADER + SLANT + FOOTER))
+    cell = min(1.0, MAX_BODY / (top + HEADER + NAMES + FOOTER))
     labels = max(text_width(name, 6.5, "bold") for name, *_ in rows) + 0.1
-    # The slanted names reach beyond the last panel.
-    overhang = np.cos(np.deg2rad(ANGLE)) * max(text_width(name, 6) for name in detectors)
-    width = (PAGE_WIDTH - MARGIN - max(MARGIN, overhang) - labels - (len(PANELS) - 1) * GAP) / len(PANELS)
+    width = (PAGE_WIDTH - 2 * MARGIN - labels - (len(PANELS) - 1) * GAP) / len(PANELS)
     body = cell * top
-    figure = blank_page(PAGE_WIDTH, HEADER + SLANT + body + FOOTER)
+    figure = blank_page(PAGE_WIDTH, HEADER + NAMES + body + FOOTER)
     heading = f"{dataset.replace('_', ' ')} · planted copies"
     write(figure, MARGIN, 0.2, fit(heading, PAGE_WIDTH - 2 * MARGIN, 7.5, "bold"), size=7.5, weight="bold")
     for (name, _, is_mean), at in zip(rows, tops, strict=True):
         weight = "bold" if is_mean else "normal"
-        write(figure, MARGIN, HEADER + SLANT + cell * (at + CELL * 0.72), name, size=6.5, weight=weight)
+        write(figure, MARGIN, HEADER + NAMES + cell * (at + CELL * 0.72), name, size=6.5, weight=weight)
     for number, (metric, title, subtitle, limits, colour) in enumerate(PANELS):
         left = MARGIN + labels + number * (width + GAP)
         write(figure, left, HEADER - 0.08, title, size=7, weight="bold")
         write(figure, left, HEADER + 0.03, fit(subtitle, width, 6), size=6, color=QUIET)
-        axes = place(figure, left, HEADER + SLANT, width, body)
+        axes = place(figure, left, HEADER + NAMES, width, body)
         axes.set(xlim=(0, len(detectors)), ylim=(top, 0), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         shades = LinearSegmentedColormap.from_list(metric, ["#FFFFFF", colour])
         for column, detector in enumerate(detectors):
-            axes.text(
-                column + 0.5,
-                -0.05,
-                detector.replace("_", " "),
-                rotation=ANGLE,
-                ha="left",
-                va="bottom",
-                size=6,
-                color=INK,
-            )
+            name = fit(detector.replace("_", " "), NAMES - 0.1, 6)
+            axes.text(column + 0.5, -0.05, name, rotation=90, ha="center", va="bottom", size=6, color=INK)
             of_detector = benchmark[benchmark["detector"] == detector].set_index("transform")[metric]
             for (_, members, is_mean), at in zip(rows, tops, strict=True):
                 values = of_detector.reindex(members).to_numpy()
                 _cell(axes, column, at, float(np.mean(values)), metric, limits, shades, is_mean)
     note = f"{int(benchmark['n_copies'].max())} copies and {int(benchmark['n_innocent'].max())} innocent images of each"
-    write(figure, MARGIN, HEADER + SLANT + body + 0.18, f"{note} transform.", size=6, color=QUIET)
+    write(figure, MARGIN, HEADER + NAMES + body + 0.18, f"{note} transform.", size=6, color=QUIET)
     return figure
 
 

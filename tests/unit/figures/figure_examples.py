@@ -206,10 +206,10 @@ FIGURES = {
     "24 pairs": lambda: copy_pairs.draw(*pairs(24, (32, 24)), f"{LONG} · ldm · {LONG} · {LONG} · {LONG}"),
     "one volume": lambda: copy_pairs.draw(*pairs(1, (8, 8, 8)), "knee mr · ldm"),
     "six volumes": lambda: copy_pairs.draw(*pairs(6, (8, 16, 12)), "knee mr · ldm"),
-    "one detector": lambda: detector_benchmark.draw(planted(["chest_xray"], ["copylens"])),
+    "one detector": lambda: detector_benchmark.draw(planted(["chest_xray"], ["copylens"]))[0],
     "nine detectors on two data sets": lambda: detector_benchmark.draw(
         planted(["chest_xray", LONG], [*"abcdefgh", "aligned_correlation"])
-    ),
+    )[1],
     "one panel": lambda: nearest_correlations.draw(*correlations(["chest xray · ldm"])),
     "thresholds coincide": lambda: nearest_correlations.draw(*correlations(["a", LONG], apart=0.0)),
     "thresholds nearly coincide": lambda: nearest_correlations.draw(*correlations(["a", "b", "c"], apart=1e-4)),
