@@ -31,45 +31,23 @@ rule draw_samples:
         "../workflow/scripts/draw_samples.py"
 
 
-rule embed_samples:
+# One job embeds and compares: on a cluster most of a short job is its start.
+rule compare_to_training:
     input:
-        images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
-        reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
+        images="results/data/{dataset}/images.npy",
+        scans="results/embeddings/{dataset}/{detector}/scans.npy",
+        splits="results/data/{dataset}/splits.tsv",
+        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
+        samples="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
+        decoded="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         files=settings_of(spec.detector_files, "detector"),
-        code=detector_code,
-    output:
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
-        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
-    log:
-        "results/logs/embed_samples/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
-    conda:
-        "../envs/train.yaml"
-    threads: 1
-    resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=60,
-    script:
-        "../workflow/scripts/embed_samples.py"
-
-
-rule compare_to_training:
-    input:
-        scans="results/embeddings/{dataset}/{detector}/scans.npy",
-        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
-        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
-        images="results/data/{dataset}/images.npy",
-        samples="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
-        decoded="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
-        splits="results/data/{dataset}/splits.tsv",
-        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
-        weights="results/detectors/{dataset}/{detector}/weights.safetensors",
-        spec="results/detectors/{dataset}/{detector}/spec.yaml",
         code=code("comparison.py", "similarity.py", "splits.py"),
         detector_code=detector_code,
     output:
+        synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
+        reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
         nearest="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz",
     log:
         "results/logs/compare_to_training/{dataset}/{detector}/{model}/{variant}/seed{seed}.log",
@@ -77,6 +55,7 @@ rule compare_to_training:
         "../envs/train.yaml"
     threads: 1
     resources:
+        gpu=1,
         mem_mb=8000,
         runtime=120,
     params:

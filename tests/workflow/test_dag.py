@@ -108,7 +108,7 @@ def test_reordered_keys_rerun_nothing(checkout):
     assert jobs(checkout) == set()
 
 
-AFTER_A_DETECTOR = {"train_detector", "embed_samples", "compare_to_training", "score_copies"}
+AFTER_A_DETECTOR = {"train_detector", "compare_to_training", "score_copies"}
 STUDIES = checks.load_config(ROOT / "configs" / "tiny.yaml")["studies"]
 
 

@@ -1,4 +1,5 @@
-"""Find the nearest training images of synthetic, calibration and control images."""
+"""Embed one network's synthetic images, and the held-out images that went through its decoder; find what T has like
+them, and like the held-out images themselves."""
 
 from pathlib import Path
 
@@ -6,11 +7,14 @@ from copylens.job import job
 
 with job(snakemake.log[0], snakemake.threads):
     from copylens.comparison import compare_to_training
+    from copylens.detection import embed_file, load_embedder
 
-    names = ("images", "samples", "decoded", "scans", "synthetic", "reconstructed", "splits", "training_rows")
-    compare_to_training(
-        {name: snakemake.input[name] for name in names},
-        Path(snakemake.input.spec).parent,
-        snakemake.params.neighbours,
-        snakemake.output.nearest,
-    )
+    detector = Path(snakemake.input.spec).parent
+    embed = load_embedder(detector)
+    embed_file(embed, snakemake.input.samples, snakemake.output.synthetic)
+    embed_file(embed, snakemake.input.decoded, snakemake.output.reconstructed)
+
+    names = ("images", "samples", "decoded", "scans", "splits", "training_rows")
+    files = {name: snakemake.input[name] for name in names}
+    files.update({name: snakemake.output[name] for name in ("synthetic", "reconstructed")})
+    compare_to_training(files, detector, snakemake.params.neighbours, snakemake.output.nearest)
