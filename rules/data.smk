@@ -1,4 +1,5 @@
-# Raw images -> one row table, one array, one split by patient.
+# Raw images -> one row table, one array, one split by patient. Before anything else: what trains longest is on the
+# largest data, and can start first only if they are all there.
 
 
 rule list_scans:
@@ -8,6 +9,7 @@ rule list_scans:
         table="results/data/{dataset}/scans.tsv",
     log:
         "results/logs/list_scans/{dataset}.log",
+    priority: 2
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -29,6 +31,7 @@ rule gather_images:
         images="results/data/{dataset}/images.npy",
     log:
         "results/logs/gather_images/{dataset}.log",
+    priority: 2
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -50,6 +53,7 @@ rule split_patients:
         splits="results/data/{dataset}/splits.tsv",
     log:
         "results/logs/split_patients/{dataset}.log",
+    priority: 2
     conda:
         "../envs/figures.yaml"
     threads: 1

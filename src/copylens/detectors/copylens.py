@@ -1,12 +1,14 @@
 """copylens' own detector: candidates by locally normalised images in many poses, then proof window by window.
 
 Local normalisation makes images comparable whatever their brightness, contrast, bias field or display curve. A query in
-every pose (flipped, turned, zoomed) is correlated with all training images, as a whole and by halves, at two scales:
-that finds candidates. Each candidate is then registered with the query, coarse to fine, and compared window by window:
-a half, an occluded or a mixed image still has windows that fit far better than another patient's do. What counts is how
-far a candidate stands out from the query's other candidates, so that noise, blur or a crop, which all of them share,
-makes nobody guilty. Nothing is learnt but what is usual among training images of different patients.
+every pose (flipped, turned, zoomed, shifted) is correlated with all training images, as a whole and by halves, at two
+scales: that finds candidates. Each candidate is then registered with the query, coarse to fine, and compared window by
+window: a half, an occluded or a mixed image still has windows that fit far better than another patient's do. What
+counts is how far a candidate stands out from the query's other candidates, so that noise, blur or a crop, which all of
+them share, makes nobody guilty. Nothing is learnt but what is usual among training images of different patients.
 """
+
+import itertools
 
 import numpy as np
 import torch
@@ -41,7 +43,7 @@ SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
 N_SCALES = 2
 FLOOR = 0.1  # of the local deviation, as a share of the image's range
 CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
-MARGIN = 1 / 16  # of each side, left out of the search for candidates
+MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
 REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
 N_FEATURES = N_SCALES + len(SHARES)
@@ -57,10 +59,15 @@ class Copylens(TrainedModule):
         # Every side is even, because the registration starts at half the resolution.
         self.grid = no_larger(grid, longest, multiple=2)
         degrees = settings["degrees_2d" if dims == 2 else "degrees_3d"]
-        turned = torch.cat([turns(dims, degrees) / share for share in settings["shrinking"]])
-        self.register_buffer("poses", torch.cat([turned @ flip for flip in flips(dims)]))
-        self.margin = [round(MARGIN * size) for size in self.grid]
-        self.pooled = [(size - 2 * margin) // 2 for size, margin in zip(self.grid, self.margin, strict=True)]
+        turned = turns(dims, degrees)
+        posed = torch.cat([turned / share @ flip for share in settings["shrinking"] for flip in flips(dims)])
+        self.register_buffer("poses", posed)
+        # Only the first share's poses are shifted too.
+        self.n_shifted = len(turned) * len(flips(dims))
+        self.margin = [max(1, round(MARGIN * size / 2)) for size in self.grid]
+        self.pooled = [size // 2 - 2 * margin for size, margin in zip(self.grid, self.margin, strict=True)]
+        steps = [(-margin, 0, margin) for margin in self.margin]
+        self.shifts = [shift for shift in itertools.product(*steps) if any(shift)]
         # Mean and deviation of unlike images' correlations, by scale and part of the image.
         self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_SCALES, 1 + 2 * dims, 1))
         # Deviation of how far each feature of an unlike image stands out.
@@ -72,12 +79,14 @@ class Copylens(TrainedModule):
         return torch.cat([local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[len(self.grid) - 2]], dim=1)
 
     def pool(self, normalised: torch.Tensor) -> torch.Tensor:
-        """The central part at half the resolution, [B, scale, *pooled]."""
-        inside = (
-            ...,
-            *(slice(margin, margin + 2 * size) for margin, size in zip(self.margin, self.pooled, strict=True)),
-        )
-        return (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2](normalised[inside], 2)
+        """At half the resolution, [B, scale, *half]."""
+        return (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2](normalised, 2)
+
+    def centre(self, halved: torch.Tensor, shift: tuple[int, ...] | None = None) -> torch.Tensor:
+        """What lies inside of the margin, or so many pixels beside it, [B, scale, *pooled]."""
+        for axis, (size, margin) in enumerate(zip(self.pooled, self.margin, strict=True)):
+            halved = halved.narrow(axis + 2, margin + (shift[axis] if shift else 0), size)
+        return halved
 
     def parts(self, pooled: torch.Tensor, scale: int) -> list[torch.Tensor]:
         """The whole image and its halves along each axis, each standardised, [B, pixel]."""
@@ -97,14 +106,18 @@ class Copylens(TrainedModule):
         found = torch.empty(shape, device=normalised.device)
         for number, pose in enumerate(self.poses):
             posed = self.pool(warp(normalised, pose.expand(len(normalised), -1, -1)))
+            shifts = self.shifts if number < self.n_shifted else []
+            whole = [self.centre(posed, shift) for shift in shifts]
             for scale in range(N_SCALES):
+                queries = self.parts(self.centre(posed), scale)
+                queries[0] = torch.cat([queries[0], *(_standardised(each[:, scale].flatten(1)) for each in whole)])
                 by_part = [
-                    (query @ candidates.T - mean) / deviation
+                    ((query @ candidates.T - mean) / deviation).view(-1, len(normalised), len(pooled_training))
                     for query, candidates, (mean, deviation) in zip(
-                        self.parts(posed, scale), training[scale], self.null[scale], strict=True
+                        queries, training[scale], self.null[scale], strict=True
                     )
                 ]
-                found[scale, number] = torch.stack(by_part).amax(dim=0)
+                found[scale, number] = torch.cat(by_part).amax(dim=0)
         return found
 
     def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
@@ -112,7 +125,7 @@ class Copylens(TrainedModule):
 
         One query [1, scale, *grid] and its candidates [k, scale, *grid], all normalised.
         """
-        similar = self.similarities(normalised, self.pool(candidates))[:, :, 0]  # [scale, pose, k]
+        similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]  # [scale, pose, k]
         windows = self.windows(normalised, candidates, similar)
         best = windows.sort(dim=1, descending=True).values
         local = [best[:, : max(1, round(share * best.shape[1]))].mean(dim=1) for share in SHARES]
@@ -151,7 +164,7 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
     chosen = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
     normalised = module.normalised(images_BC[chosen])
-    pooled = module.pool(normalised)
+    pooled = module.centre(module.pool(normalised))
     unlike = ~torch.eye(len(pooled), dtype=torch.bool)
     for scale in range(N_SCALES):
         for number, part in enumerate(module.parts(pooled, scale)):
@@ -170,7 +183,8 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
 def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
     """Embeddings [B, d], on the CPU."""
     chunks = images_BC.split(module.settings["batch_size"])
-    return torch.cat([module.pool(module.normalised(chunk.to(module.device))).flatten(1).cpu() for chunk in chunks])
+    pooled = [module.centre(module.pool(module.normalised(chunk.to(module.device)))) for chunk in chunks]
+    return torch.cat([chunk.flatten(1).cpu() for chunk in pooled])
 
 
 @torch.no_grad()

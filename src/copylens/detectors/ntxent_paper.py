@@ -5,14 +5,11 @@ the loss is NT-Xent (Chen et al. 2020, arXiv 2002.05709, equation 1). Two images
 of their embeddings.
 """
 
-import math
-
-import torch
 from monai.losses import ContrastiveLoss
-from monai.networks.nets import Regressor, ResNet
 
-from copylens.augment import flip_and_rotate
-from copylens.networks import TrainedModule, derive_seed
+from copylens.embedding_networks import EmbeddingNetwork, embed
+
+__all__ = ["build", "embed"]
 
 SETTINGS = """
 required: [training]
@@ -32,87 +29,18 @@ properties:
   training: {$ref: "#/$defs/training"}
 """
 
-SMALLEST_3D = 4  # the 3D encoder halves each axis for as long as it keeps so many voxels: to 4x4x4 from a power of two
 
-
-class NTXentPaper(TrainedModule):
-    """A ResNet in 2D, in 3D a strided encoder down to 4x4x4. Images are [B, 1, *grid] in [0, 1]."""
+class NTXentPaper(EmbeddingNetwork):
+    """A clean image and its view are a pair, whatever else is in the batch is not."""
 
     def __init__(self, settings: dict, grid: list[int]):
-        super().__init__(settings)
-        self.network = _resnet(settings) if len(grid) == 2 else _encoder(settings, grid)
+        super().__init__(settings, grid)
         self.loss = ContrastiveLoss(temperature=settings["temperature"])
 
-    def configure_optimizers(self):
-        return self.adamw(self.network.parameters())
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Embeddings [B, d]."""
-        return self.network(image)
-
-    def training_step(self, batch, step, descend):
-        loss = self._pair_loss(batch[0], None)
-        descend(loss)
-        return {"loss": loss}
-
-    def validation_step(self, batch, batch_index):
-        # The same copies at every validation, so that losses differ by the network alone.
-        generator = torch.Generator().manual_seed(derive_seed(self.settings["seed"], "validation", batch_index))
-        return self._pair_loss(batch[0], generator)
-
-    def _pair_loss(self, image, generator):
-        settings = self.settings
-        copy = flip_and_rotate(
-            image,
-            settings["flip_probability"],
-            settings["rotation_probability"],
-            settings["rotation_degrees"],
-            generator,
-        )
-        return self.loss(self(image), self(copy))
-
-    def weights(self):
-        return self.network.state_dict()
-
-    def load_weights(self, weights):
-        self.network.load_state_dict(weights)
+    def pair_loss(self, image, generator):
+        return self.loss(self(image), self(self.view(image, generator)))
 
 
 def build(settings: dict, grid: list[int]) -> NTXentPaper:
     """An untrained detector for images of shape `grid`."""
     return NTXentPaper(settings, grid)
-
-
-@torch.no_grad()
-def embed(module: NTXentPaper, images_BC: torch.Tensor) -> torch.Tensor:
-    """Embeddings [B, d], on the CPU."""
-    size = module.settings["training"]["batch_size"]
-    return torch.cat([module(chunk.to(module.device)).cpu() for chunk in images_BC.split(size)])
-
-
-def _resnet(settings: dict) -> ResNet:
-    return ResNet(
-        "basic",
-        settings["blocks_2d"],
-        settings["channels_2d"],
-        spatial_dims=2,
-        n_input_channels=1,
-        conv1_t_stride=2,
-        num_classes=settings["embedding_2d"],
-    )
-
-
-def _encoder(settings: dict, grid: list[int]) -> Regressor:
-    """Each level halves the axes that are still long enough; the last width is that of all further levels."""
-    widths = settings["channels_3d"]
-    halvings = [max(0, int(math.log2(size / SMALLEST_3D))) for size in grid]
-    levels = max(1, *halvings)
-    strides = [tuple(1 + (level < times) for times in halvings) for level in range(levels)]
-    return Regressor(
-        in_shape=(1, *grid),
-        out_shape=(settings["embedding_3d"],),
-        channels=[widths[min(level, len(widths) - 1)] for level in range(levels)],
-        strides=strides,
-        num_res_units=1,
-        norm="BATCH",
-    )
