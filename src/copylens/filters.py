@@ -32,12 +32,18 @@ def box(images_BC: torch.Tensor, width: int, step: int = 1) -> torch.Tensor:
     for axis in range(2, images_BC.ndim):
         size = images_BC.shape[axis]
         centre = torch.arange(step // 2, size, step, device=images_BC.device)
-        low, high = (centre - width // 2).clamp(min=0), (centre + width // 2 + 1).clamp(max=size)
-        sums = images_BC.cumsum(dim=axis)
+        counts = (centre + width // 2 + 1).clamp(max=size) - (centre - width // 2).clamp(min=0)
         first = images_BC.narrow(axis, 0, 1)
-        # The sum before `low`, which is nothing at the border.
-        below = sums.index_select(axis, (low - 1).clamp(min=0)) * _along(low > 0, axis, first)
-        images_BC = (sums.index_select(axis, high - 1) - below) / _along(high - low, axis, first)
+        sums = images_BC.cumsum(dim=axis)
+        repeats = [1] * images_BC.ndim
+        # Nothing is summed before the border, and everything behind the other one.
+        repeats[axis] = width // 2
+        after = sums.narrow(axis, size - 1, 1).repeat(repeats)
+        repeats[axis] += 1
+        sums = torch.cat([torch.zeros_like(first).repeat(repeats), sums, after], dim=axis)
+        every = (slice(None),) * axis
+        high, low = (sums[(*every, slice(step // 2 + start, start + size, step))] for start in (width, 0))
+        images_BC = (high - low) / _along(counts, axis, first)
     return images_BC
 
 

@@ -43,6 +43,7 @@ SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
 N_SCALES = 2
 FLOOR = 0.1  # of the local deviation, as a share of the image's range
 CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
+POSED = 128  # images in their poses that are compared at a time
 MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
 REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
@@ -102,23 +103,28 @@ class Copylens(TrainedModule):
         Of the image's parts the best counts.
         """
         training = [self.parts(pooled_training, scale) for scale in range(N_SCALES)]
-        shape = N_SCALES, len(self.poses), len(normalised), len(pooled_training)
-        found = torch.empty(shape, device=normalised.device)
-        for number, pose in enumerate(self.poses):
-            posed = self.pool(warp(normalised, pose.expand(len(normalised), -1, -1)))
-            shifts = self.shifts if number < self.n_shifted else []
-            whole = [self.centre(posed, shift) for shift in shifts]
-            for scale in range(N_SCALES):
-                queries = self.parts(self.centre(posed), scale)
-                queries[0] = torch.cat([queries[0], *(_standardised(each[:, scale].flatten(1)) for each in whole)])
-                by_part = [
-                    ((query @ candidates.T - mean) / deviation).view(-1, len(normalised), len(pooled_training))
-                    for query, candidates, (mean, deviation) in zip(
-                        queries, training[scale], self.null[scale], strict=True
+        batch, n_training = len(normalised), len(pooled_training)
+        found = []
+        for poses, shifts in ((self.poses[: self.n_shifted], self.shifts), (self.poses[self.n_shifted :], [])):
+            for some in poses.split(max(1, POSED // batch)):
+                images = normalised.repeat(len(some), *[1] * (normalised.ndim - 1))
+                posed = self.pool(warp(images, some.repeat_interleave(batch, dim=0)))
+                shifted = [self.centre(posed, shift) for shift in shifts]
+                by_scale = []
+                for scale in range(N_SCALES):
+                    queries = self.parts(self.centre(posed), scale)
+                    queries[0] = torch.cat(
+                        [queries[0], *(_standardised(each[:, scale].flatten(1)) for each in shifted)]
                     )
-                ]
-                found[scale, number] = torch.cat(by_part).amax(dim=0)
-        return found
+                    by_part = [
+                        ((query @ candidates.T - mean) / deviation).view(-1, len(some), batch, n_training)
+                        for query, candidates, (mean, deviation) in zip(
+                            queries, training[scale], self.null[scale], strict=True
+                        )
+                    ]
+                    by_scale.append(torch.cat(by_part).amax(dim=0))
+                found.append(torch.stack(by_scale))
+        return torch.cat(found, dim=1)
 
     def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
         """How far each candidate stands out from the middle one, [k, feature].
