@@ -37,18 +37,17 @@ def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -
     """Correlation of each window at each displacement, [B, displacement, *every step-th], and the displacements."""
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     padded = functional.pad(moving_BC, [reach] * (2 * dims), mode="replicate")
-    energy = box(padded**2, window)
+    energy, fixed_energy = box(padded**2, window), box(fixed_BC**2, window, step)
     displacements = list(itertools.product(range(-reach, reach + 1), repeat=dims))
-    starts = [[reach + along for along in displacement] for displacement in displacements]
-    shifted = torch.cat([padded[_part(start, sizes, 1)] for start in starts], dim=1)
-    # The windows' centres: those of `box`.
-    energies = torch.cat(
-        [energy[_part([at + step // 2 for at in start], sizes, step, step // 2)] for start in starts], dim=1
-    )
-    norm = torch.sqrt(energies * box(fixed_BC**2, window, step)).clamp(min=1e-4)
-    return box(shifted * fixed_BC, window, step) / norm, torch.tensor(
-        displacements, dtype=torch.float32, device=fixed_BC.device
-    )
+    found = []
+    # One displacement at a time: what is in hand then fits a processor's cache.
+    for displacement in displacements:
+        start = [reach + along for along in displacement]
+        # The windows' centres: those of `box`.
+        moving_energy = energy[_part([at + step // 2 for at in start], sizes, step, step // 2)]
+        norm = torch.sqrt(moving_energy * fixed_energy).clamp(min=1e-4)
+        found.append(box(padded[_part(start, sizes, 1)] * fixed_BC, window, step) / norm)
+    return torch.cat(found, dim=1), torch.tensor(displacements, dtype=torch.float32, device=fixed_BC.device)
 
 
 def _part(start: list[int], sizes: list[int], step: int, less: int = 0) -> tuple:

@@ -105,10 +105,11 @@ class Copylens(TrainedModule):
         training = [self.parts(pooled_training, scale) for scale in range(N_SCALES)]
         batch, n_training = len(normalised), len(pooled_training)
         found = []
+        halved = self.pool(normalised)
         for poses, shifts in ((self.poses[: self.n_shifted], self.shifts), (self.poses[self.n_shifted :], [])):
             for some in poses.split(max(1, POSED // batch)):
-                images = normalised.repeat(len(some), *[1] * (normalised.ndim - 1))
-                posed = self.pool(warp(images, some.repeat_interleave(batch, dim=0)))
+                images = halved.repeat(len(some), *[1] * (normalised.ndim - 1))
+                posed = warp(images, some.repeat_interleave(batch, dim=0))
                 shifted = [self.centre(posed, shift) for shift in shifts]
                 by_scale = []
                 for scale in range(N_SCALES):
