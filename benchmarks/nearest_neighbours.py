@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.similarity import nearest, standardise
+from copylens.similarity import nearest
 
 SIZES, WIDTH, K = (1000, 4000), 128, 10
 
 
 def by_blocks(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    return nearest(standardise(queries), standardise(candidates), K)[1]
+    return nearest(queries, candidates, K)[1]
 
 
 def by_full_matrix(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:

@@ -60,6 +60,7 @@ rule compare_to_training:
         runtime=120,
     params:
         neighbours=neighbours,
+        search=settings_of(spec.search_settings, "detector"),
     script:
         "../workflow/scripts/compare_to_training.py"
 

@@ -10,11 +10,12 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from copylens.files import read_array, read_table, read_yaml, write_arrays
 from copylens.job import timed
 from copylens.neighbours import Neighbours
-from copylens.similarity import nearest, standardise
+from copylens.similarity import EXACT, Rows, nearest
 from copylens.splits import rows_of
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded")
@@ -23,17 +24,22 @@ QUERIES = 64  # compared at a time by their images
 
 @dataclass(frozen=True)
 class Images:
-    """Some rows of an array of images, and their embeddings. Images are read when they are asked for."""
+    """Some rows of an array of images, and of their embeddings. Both are read when they are asked for."""
 
     array: np.ndarray  # [row, *grid]
-    embeddings: np.ndarray  # [image, d]
-    rows: np.ndarray  # [image], of `array`
+    embedded: np.ndarray  # [row, d]
+    rows: np.ndarray  # [image], of both
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, chosen) -> "Images":
-        return Images(self.array, self.embeddings[chosen], self.rows[chosen])
+        return Images(self.array, self.embedded, self.rows[chosen])
+
+    @property
+    def embeddings(self) -> Rows:
+        """[image, d]"""
+        return Rows(self.embedded, self.rows)
 
     def pixels(self, chosen):
         """Images [B, 1, *grid] as a network takes them."""
@@ -42,20 +48,20 @@ class Images:
         return as_batch(self.array[self.rows[chosen]])
 
 
-def all_of(array: np.ndarray, embeddings: np.ndarray) -> Images:
+def all_of(array: np.ndarray, embedded: np.ndarray) -> Images:
     """Every row of an array."""
-    return Images(array, embeddings, np.arange(len(array)))
+    return Images(array, embedded, np.arange(len(array)))
 
 
 class Comparer:
     """One detector and the training images that it looks for. The network is loaded only where its kind needs it."""
 
-    def __init__(self, folder: Path, training: Images):
-        self.folder, self.training = folder, training
+    def __init__(self, folder: Path, training: Images, search: dict = EXACT):
+        self.folder, self.training, self.search = folder, training, search
         self.spec = read_yaml(folder / "spec.yaml")
         self.settings = self.spec["settings"]
         self._module = None
-        self._standardised = None if self.spec["compare"] else standardise(training.embeddings)
+        self._embeddings = training.embeddings[:] if self.spec["compare"] else training.embeddings
 
     @property
     def module(self):
@@ -74,11 +80,11 @@ class Comparer:
     def candidates(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The `k` training images whose embeddings are most similar: similarity and position [query, rank]."""
         if not self.spec["compare"]:
-            return nearest(standardise(queries.embeddings), self._standardised, k)
+            return nearest(queries.embeddings, self._embeddings, k, self.search)
         blocks = []
         for start in range(0, len(queries), QUERIES):
             images_BC = queries.pixels(slice(start, start + QUERIES))
-            blocks.append(best_of(self.kind.compare(self.module, images_BC, self.training.embeddings), k))
+            blocks.append(best_of(self.kind.compare(self.module, images_BC, self._embeddings), k))
         return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
 
     def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,17 +111,19 @@ def best_of(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(similarity, order, axis=1), order
 
 
-def compare_to_training(files: dict[str, Path], detector: Path, k: int, nearest_path: Path) -> None:
+def compare_to_training(files: dict[str, Path], detector: Path, k: int, search: dict, nearest_path: Path) -> None:
     """Write nearest.npz: for each set of `SETS` `<set>_to_train_similarity` and `<set>_to_train_index` [query, k].
 
     Of the samples' every state there is one: [state, query, k]. Sets after the decoder have no rows where the network
     has none. Indices are rows of images.npy.
 
+    `search` says how embeddings are searched (`copylens.similarity.nearest`).
+
     files: images, samples, decoded (images [.., *grid]); scans, synthetic, reconstructed (their embeddings); splits and
     training_rows.
     """
     sets, rows = image_sets(files)
-    comparer = Comparer(detector, sets["train"])
+    comparer = Comparer(detector, sets["train"], search)
     arrays = {}
     with timed("comparison"):
         for name in SETS:
@@ -134,6 +142,7 @@ def image_sets(files: dict[str, Path]) -> tuple[dict[str, Images | list[Images]]
     splits = read_table(files["splits"])
     real = all_of(read_array(files["images"]), read_array(files["scans"]))
     rows = read_table(files["training_rows"])["row"].to_numpy()
+    _check_held_out(splits, rows, files["splits"])
     held_out = {name: rows_of(splits, name) for name in ("calibration", "control")}
     sets = {"train": real[rows], **{name: real[numbers] for name, numbers in held_out.items()}}
     samples, synthetic = read_array(files["samples"]), read_array(files["synthetic"])
@@ -142,6 +151,20 @@ def image_sets(files: dict[str, Path]) -> tuple[dict[str, Images | list[Images]]
     n_calibration = len(held_out["calibration"])
     sets["calibration_decoded"], sets["control_decoded"] = decoded[:n_calibration], decoded[n_calibration:]
     return sets, rows
+
+
+def _check_held_out(splits: pd.DataFrame, rows: np.ndarray, path: Path) -> None:
+    """Calibration and control are worth nothing with patients that the generator saw, or with nobody."""
+    trained = set(splits["patient"].iloc[rows])
+    for name in ("calibration", "control"):
+        patients = set(splits["patient"][splits["role"] == name])
+        if not patients:
+            raise ValueError(f"{path}: has no {name} images; a threshold needs patients that weren't trained on")
+        shared = len(trained & patients)
+        if shared:
+            raise ValueError(
+                f"{path}: {shared} of {len(patients)} {name} patients are also trained on; split by patient"
+            )
 
 
 def neighbours_of(arrays: dict[str, np.ndarray], rows: np.ndarray, state: int) -> dict[str, Neighbours]:

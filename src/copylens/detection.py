@@ -84,12 +84,19 @@ def load_embedder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
 def embed_file(embed: Callable[[np.ndarray], np.ndarray], images_path: Path, embeddings_path: Path) -> None:
     """Write the embeddings of every image in a file, float32 [..., d] for images [..., *grid].
 
-    Raises ValueError if one isn't finite, because such an image would pass for innocent.
+    Raises ValueError if one isn't finite or doesn't vary, because such an image would pass for innocent.
     """
     with timed("embedding"):
         embeddings = embed(read_array(images_path))
     if not np.isfinite(embeddings).all():
         raise ValueError(f"{embeddings_path}: the detector gives values that are not finite; lower its learning_rate")
+    rows = embeddings.reshape(-1, embeddings.shape[-1])
+    constant = np.flatnonzero(rows.max(axis=1) == rows.min(axis=1)) if len(rows) else []
+    if len(constant):
+        raise ValueError(
+            f"{images_path}: the detector sees nothing in image {constant[0]} (its embedding is one constant, "
+            f"as those of {len(constant)} images are); leave blank images out, or choose another detector"
+        )
     write_array(embeddings, embeddings_path)
 
 

@@ -48,8 +48,11 @@ def write_array(array: np.ndarray, path: Path | str) -> None:
 
 
 def read_array(path: Path | str) -> np.ndarray:
-    """A .npy file, memory-mapped."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    """A .npy file, memory-mapped; raises ValueError with its name for one that is cut short or no array."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: not a whole .npy file, perhaps cut short ({error}); make it again") from error
 
 
 def write_arrays(arrays: dict[str, np.ndarray], path: Path | str) -> None:

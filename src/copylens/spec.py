@@ -15,7 +15,7 @@ IMAGE_KEYS = ("grid", "fit", "scaling")
 SPLIT_KEYS = ("split",)
 PLANTED_KEYS = ("planted",)
 # Keys that say how a trained network is used; changing one must not train again.
-USAGE_KEYS = ("sampling", "neighbours")
+USAGE_KEYS = ("sampling", "neighbours", "search")
 
 
 def data_root() -> Path:
@@ -83,6 +83,11 @@ def detector_settings(config: dict, detector: str) -> dict:
     """The part of a detector's entry that its weights depend on."""
     entry = config["detectors"][detector]
     return _sorted({key: entry[key] for key in entry if key not in USAGE_KEYS})
+
+
+def search_settings(config: dict, detector: str) -> dict:
+    """How a detector's embeddings are searched; one that compares images has nothing to say."""
+    return _sorted(config["detectors"][detector].get("search", {"kind": "exact"}))
 
 
 def detector_files(config: dict, detector: str) -> list[str]:

@@ -17,9 +17,52 @@ def test_nearest_neighbours_are_those_of_the_full_correlation_matrix():
     np.testing.assert_allclose(correlation, np.take_along_axis(full, order, axis=1), atol=1e-5)
 
 
-def test_k_is_cut_to_the_number_of_candidates():
-    rows = similarity.standardise(np.random.default_rng(1).normal(size=(3, 8)))
-    assert similarity.nearest(rows, rows, k=10)[0].shape == (3, 3)
+def test_blocks_and_shards_change_nothing(tmp_path, monkeypatch):
+    generator = np.random.default_rng(3)
+    queries, candidates = generator.normal(size=(50, 8)), generator.normal(size=(90, 8)).astype(np.float32)
+    candidates[70] = candidates[3]  # of equals the first comes first
+    whole = similarity.nearest(queries, candidates, k=5)
+    paths = [tmp_path / f"{number}.npy" for number in range(3)]
+    for path, part in zip(paths, np.split(candidates, [20, 21]), strict=True):
+        write_array(part, path)
+    monkeypatch.setattr(similarity, "QUERIES", 7)
+    monkeypatch.setattr(similarity, "CANDIDATES", 25)
+    for cut in (candidates, similarity.Shards(paths), similarity.Rows(candidates, np.arange(90))):
+        correlation, rows = similarity.nearest(queries, cut, k=5)
+        np.testing.assert_array_equal(rows, whole[1])
+        np.testing.assert_allclose(correlation, whole[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_an_approximate_search_says_how_much_it_found(kind, capsys):
+    generator = np.random.default_rng(4)
+    queries, candidates = generator.normal(size=(40, 8)), generator.normal(size=(2000, 8))
+    search = {"kind": kind, "above": 2000, "lists": 20, "probes": 20, "links": 16, "effort": 200}
+    exact = similarity.nearest(queries, candidates, k=5)
+    found = similarity.nearest(queries, candidates, k=5, search=search)
+    share = np.mean([len(set(one) & set(other)) / 5 for one, other in zip(exact[1], found[1], strict=True)])
+    assert share > 0.95
+    assert f"{kind} search found {share:.2%} of the 5 exact neighbours of 40 queries" in capsys.readouterr().out
+    similarity.nearest(queries, candidates[1:], k=5, search=search)
+    assert capsys.readouterr().out == "", "below the stated size the search is exact"
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path):
+    rows = np.random.default_rng(1).normal(size=(3, 8))
+    with pytest.raises(ValueError, match="10 neighbours were asked for, but there are 3 candidates"):
+        similarity.nearest(rows, rows, k=10)
+    with pytest.raises(ValueError, match="queries' embeddings have 8 values, the candidates' 7"):
+        similarity.nearest(rows, rows[:, :7], k=1)
+    paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    write_array(rows, paths[0])
+    with pytest.raises(FileNotFoundError, match=r"b\.npy"):
+        similarity.Shards(paths)
+    write_array(rows[:, :7], paths[1])
+    with pytest.raises(ValueError, match=r"b.npy: holds rows of shape \[7\], but .*a.npy rows of \[8\]"):
+        similarity.Shards(paths)
+    paths[1].write_bytes(paths[0].read_bytes()[:-4])
+    with pytest.raises(ValueError, match=r"b\.npy: not a whole \.npy file"):
+        similarity.Shards(paths)
 
 
 @pytest.fixture

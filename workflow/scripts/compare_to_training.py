@@ -17,4 +17,5 @@ with job(snakemake.log[0], snakemake.threads):
     names = ("images", "samples", "decoded", "scans", "splits", "training_rows")
     files = {name: snakemake.input[name] for name in names}
     files.update({name: snakemake.output[name] for name in ("synthetic", "reconstructed")})
-    compare_to_training(files, detector, snakemake.params.neighbours, snakemake.output.nearest)
+    params = snakemake.params
+    compare_to_training(files, detector, params.neighbours, params.search, snakemake.output.nearest)

@@ -30,6 +30,7 @@ properties:
   # With how many others of its batch each image is compared.
   others: {$ref: "#/$defs/count", default: 4}
   neighbours: {$ref: "#/$defs/count", default: 50}
+  search: {$ref: "#/$defs/search", default: {}}
   training: {$ref: "#/$defs/training"}
 """
 

@@ -26,6 +26,7 @@ properties:
   rotation_probability: {$ref: "#/$defs/share", default: 0.5}
   rotation_degrees: {type: number, minimum: 0, maximum: 180, default: 5.0}
   neighbours: {$ref: "#/$defs/count", default: 50}
+  search: {$ref: "#/$defs/search", default: {}}
   training: {$ref: "#/$defs/training"}
 """
 

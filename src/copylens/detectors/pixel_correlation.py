@@ -10,6 +10,7 @@ properties:
   # Images are compared at a resolution whose longest side has at most so many pixels.
   size: {type: integer, minimum: 8, default: 64}
   neighbours: {$ref: "#/$defs/count", default: 50}
+  search: {$ref: "#/$defs/search", default: {}}
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 

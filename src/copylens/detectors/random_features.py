@@ -14,6 +14,7 @@ properties:
   channels: {$ref: "#/$defs/widths", minItems: 4, maxItems: 4, default: [16, 32, 64, 128]}
   features: {$ref: "#/$defs/count", default: 64}
   neighbours: {$ref: "#/$defs/count", default: 50}
+  search: {$ref: "#/$defs/search", default: {}}
   # How many images are embedded at a time.
   batch_size: {$ref: "#/$defs/count", default: 64}
 """

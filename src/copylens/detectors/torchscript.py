@@ -23,6 +23,7 @@ properties:
   black: {type: number, default: -1.0}
   white: {type: number, default: 1.0}
   neighbours: {$ref: "#/$defs/count", default: 50}
+  search: {$ref: "#/$defs/search", default: {}}
   # How many images are embedded at a time.
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
