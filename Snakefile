@@ -6,12 +6,14 @@
 #                                                     training_rows.tsv
 #   samples/{dataset}/{model}/{variant}/seed{seed}/   images.npy  reconstructed.npy  denoising.csv
 #   detectors/{dataset}/{detector}/                   weights.safetensors  spec.yaml  losses.csv  benchmark.csv
+#                                                     planted.npz
 #   detectors/{dataset}/benchmark.csv
 #   planted/{dataset}/                                images.npy  sources.tsv  transforms.tsv
 #   embeddings/{dataset}/{detector}/                  scans.npy
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
 #   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  (matrix.npy asked for by name)
-#   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv
+#   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   agreement/{study}.csv   consensus/{study}.csv
+#   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
 #   logs/<rule>/<the same wildcards>.log
 # work/                                               unfinished trainings; may be deleted
@@ -32,7 +34,11 @@ include: "rules/common.smk"
 localrules:
     all,
     split_patients,
+    collect_benchmarks,
+    correct_rates,
+    compare_detectors,
     draw_copy_pairs,
+    draw_review_sheet,
     draw_nearest_correlations,
     draw_copies_by_dataset,
     draw_training_curves,
@@ -41,7 +47,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        study_files(),
+        spec.study_files(config),
 
 
 include: "rules/data.smk"

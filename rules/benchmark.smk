@@ -41,6 +41,7 @@ rule benchmark_detector:
         detector_code=detector_code,
     output:
         benchmark="results/detectors/{dataset}/{detector}/benchmark.csv",
+        planted="results/detectors/{dataset}/{detector}/planted.npz",
     log:
         "results/logs/benchmark_detector/{dataset}/{detector}.log",
     conda:
@@ -56,7 +57,7 @@ rule benchmark_detector:
 
 rule collect_benchmarks:
     input:
-        benchmarks=dataset_benchmarks,
+        benchmarks=settings_of(spec.benchmark_files, "dataset"),
     output:
         benchmark="results/detectors/{dataset}/benchmark.csv",
     log:
@@ -69,6 +70,87 @@ rule collect_benchmarks:
         runtime=10,
     script:
         "../workflow/scripts/collect_benchmarks.py"
+
+
+# How many copies there are, given what the detectors find of planted ones, and people see.
+rule correct_rates:
+    input:
+        scores="results/scores/{study}.csv",
+        planted=of_runs(
+            "results/detectors/{dataset}/{detector}/planted.npz", settings_of(spec.compared_detectors, "study")
+        ),
+        review=settings_of(spec.review_files, "study"),
+        code=code("correction.py", "prevalence.py", "review.py"),
+    output:
+        corrected="results/corrected/{study}.csv",
+    log:
+        "results/logs/correct_rates/{study}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        detectors=settings_of(spec.compared_detectors, "study"),
+        settings=settings_of(spec.correction_settings, "study"),
+    script:
+        "../workflow/scripts/correct_rates.py"
+
+
+rule compare_detectors:
+    input:
+        nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
+        scores="results/scores/{study}.csv",
+        code=code("agreement.py"),
+    output:
+        agreement="results/agreement/{study}.csv",
+        consensus="results/consensus/{study}.csv",
+    log:
+        "results/logs/compare_detectors/{study}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        runs=study_runs,
+    script:
+        "../workflow/scripts/compare_detectors.py"
+
+
+rule draw_review_sheet:
+    input:
+        scores="results/scores/{study}.csv",
+        nearest=of_runs(
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
+        ),
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
+        images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
+        code=code("review.py", "figures/review_sheet.py", "figures/__init__.py", "figures/house.mplstyle"),
+    output:
+        figure=report(
+            "results/figures/{study}/review_sheet.pdf",
+            caption="../workflow/report/review_sheet.rst",
+            category="{study}",
+            labels={"figure": "pairs for people to judge"},
+        ),
+        key="results/review/{study}/key.csv",
+        answers="results/review/{study}/answers.csv",
+    log:
+        "results/logs/draw_review_sheet/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        runs=first_seed_runs,
+        settings=settings_of(spec.review_settings, "study"),
+    script:
+        "../workflow/scripts/draw_review_sheet.py"
 
 
 rule draw_detector_benchmark:

@@ -60,6 +60,11 @@ def detector_code(wildcards):
     return code_of("detectors", config["detectors"][wildcards.detector]["kind"])
 
 
+def duplicates_code(wildcards):
+    detector = config["datasets"][wildcards.dataset]["duplicates"]["detector"]
+    return code_of("detectors", config["detectors"][detector]["kind"])
+
+
 def detector_training_code(wildcards):
     entry = config["detectors"][wildcards.detector]
     return code_of("detectors", entry["kind"], *(["training"] if "training" in entry else []))
@@ -86,11 +91,6 @@ def autoencoder_weights(wildcards):
 def round_trip_weights(wildcards):
     weights = "results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors"
     return [weights.format(**network) for network in spec.round_trip(config, wildcards.dataset)]
-
-
-def dataset_benchmarks(wildcards):
-    names = spec.detectors_of(config, wildcards.dataset)
-    return [f"results/detectors/{wildcards.dataset}/{name}/benchmark.csv" for name in names]
 
 
 def study_names(section):
@@ -130,17 +130,3 @@ def quality_files(wildcards):
 
 def study_losses(wildcards):
     return [f"{network['folder']}/losses.csv" for network in spec.trained_networks(config, wildcards.study)]
-
-
-def study_files():
-    """What `snakemake` without a target makes: every study's scores and figures."""
-    quality = [f"results/quality/{study}.csv" for study, entry in config["studies"].items() if entry["quality"]]
-    return (
-        [f"results/scores/{study}.csv" for study in config["studies"]]
-        + quality
-        + [
-            f"results/figures/{study}/{figure}.pdf"
-            for study, entry in config["studies"].items()
-            for figure in entry["figures"]
-        ]
-    )

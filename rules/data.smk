@@ -45,9 +45,34 @@ rule gather_images:
         "../workflow/scripts/gather_images.py"
 
 
+rule find_duplicates:
+    input:
+        table="results/data/{dataset}/scans.tsv",
+        images="results/data/{dataset}/images.npy",
+        code=code("duplicates.py", "comparison.py", "similarity.py"),
+        detector_code=duplicates_code,
+    output:
+        duplicates="results/data/{dataset}/duplicates.csv",
+    log:
+        "results/logs/find_duplicates/{dataset}.log",
+    priority: 2
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=240,
+    params:
+        detector=settings_of(spec.duplicates_detector, "dataset"),
+    script:
+        "../workflow/scripts/find_duplicates.py"
+
+
 rule split_patients:
     input:
         table="results/data/{dataset}/scans.tsv",
+        duplicates=settings_of(spec.duplicates_files, "dataset"),
         code=code("splits.py"),
     output:
         splits="results/data/{dataset}/splits.tsv",

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from copylens.calibration import PERCENTILE
 from copylens.comparison import Comparer, all_of
 from copylens.detection import load_embedder
-from copylens.files import read_array, read_table, write_table
+from copylens.files import read_array, read_table, write_arrays, write_table
 from copylens.splits import rows_of
 
 CANDIDATES = 20  # among which the right source should be
@@ -33,13 +33,18 @@ METRICS = (
 )
 
 
-def benchmark_detector(files: dict[str, Path], folder: Path, name: str, benchmark_path: Path) -> None:
+def benchmark_detector(
+    files: dict[str, Path], folder: Path, name: str, benchmark_path: Path, planted_path: Path
+) -> None:
     """Write the table: detector, transform, group, n_copies, n_innocent, each of `METRICS` with _low and _high, tau.
 
     found and false_positives: the share of copies and of control images above tau, the matched rule's threshold, which
     is set on calibration images as they are. f1 is the best one of any threshold. top1: the nearest training image is
     the copy's source, or another of the same patient; recall_at_20: that is among the candidates. Intervals are 95 %
     percentile intervals from resampling patients.
+
+    And the file of what each planted image looked like to the detector, for `copylens.correction`: similarity
+    [transform, source] to the nearest training image, transform and group, is_copy and patient (numbered) by source.
 
     files: images, splits, scans (embeddings of images), planted, sources, transforms.
     """
@@ -53,13 +58,15 @@ def benchmark_detector(files: dict[str, Path], folder: Path, name: str, benchmar
     tau = np.percentile(calibration, PERCENTILE)
     is_copy = (sources["role"] == "train").to_numpy()
     weights = _weights(sources)
-    planted, table, seconds = read_array(files["planted"]), [], 0.0
-    for number, transform in read_table(files["transforms"]).iterrows():
+    planted, transforms = read_array(files["planted"]), read_table(files["transforms"])
+    table, nearest, seconds = [], [], 0.0
+    for number, transform in transforms.iterrows():
         start = time.perf_counter()
         queries = all_of(planted[number], embed(planted[number]))
         similarity, position = comparer.nearest(queries, CANDIDATES)
         seconds += time.perf_counter() - start
         same = patient[rows[position]] == sources["patient"].to_numpy()[:, None]
+        nearest.append(similarity[:, 0])
         measured = _measure(similarity[:, 0], is_copy, same, tau, weights)
         table.append(
             {
@@ -72,6 +79,13 @@ def benchmark_detector(files: dict[str, Path], folder: Path, name: str, benchmar
             }
         )
     write_table(pd.DataFrame(table), benchmark_path)
+    arrays = {
+        "similarity": np.stack(nearest),
+        "is_copy": is_copy,
+        "patient": np.unique(sources["patient"], return_inverse=True)[1],
+    }
+    names = {name: transforms[name].to_numpy(str) for name in ("transform", "group")}
+    write_arrays({**arrays, **names}, planted_path)
     # In the log, because a table repeats bit for bit.
     pairs, memory = len(table) * len(sources) * len(rows) / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{seconds / pairs:.3g} s per million pairs, at most {memory / 1024:.0f} MiB")

@@ -33,12 +33,20 @@ def check(config: dict) -> dict:
     for name, entry in config["datasets"].items():
         if "jpeg" in entry["planted"]["transforms"] and len(entry["grid"]) == 3:
             raise ValueError(f"datasets.{name}.planted.transforms: jpeg is for 2D images; the grid is {entry['grid']}")
+        if entry["duplicates"] is not None:
+            _check_duplicates(config, f"datasets.{name}.duplicates.detector", entry["duplicates"]["detector"])
         _check_round_trip(config, f"datasets.{name}.planted.round_trip", entry["planted"]["round_trip"])
     for name in config["models"]:
         _check_autoencoder(config, f"models.{name}", config["models"][name])
     for name, study in config["studies"].items():
         _check_study(config, f"studies.{name}", study)
     return config
+
+
+def _check_duplicates(config: dict, key: str, name: str) -> None:
+    _check_reference(key, name, config["detectors"])
+    if "training" in config["detectors"][name]:
+        raise ValueError(f"{key}: '{name}' is trained on training images, which aren't chosen yet; use one that isn't")
 
 
 def _check_kind(key: str, kind: str, folder: str) -> None:

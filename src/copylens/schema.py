@@ -95,4 +95,6 @@ def _explain(error: jsonschema.ValidationError, key: str) -> str:
         low, high = error.schema.get("minItems", 0), error.schema.get("maxItems")
         wanted = f"{low}" if low == high else f"{low} to {high}" if high else f"at least {low}"
         return f"{key}: needs {wanted} entries, not {len(error.instance)}"
+    if error.validator == "minimum" and key.endswith("split.calibration"):
+        return f"{key}: {error.instance} patients are too few for a threshold at their 95th percentile; at least 20"
     return f"{key}: {error.message}"

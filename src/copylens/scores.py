@@ -9,10 +9,20 @@ import pandas as pd
 from copylens.calibration import RATES, Patients, score
 from copylens.comparison import neighbours_of
 from copylens.files import read_arrays, read_table, read_yaml, write_table
+from copylens.prevalence import highest_false_positive_rate
 from copylens.splits import rows_of
 
 RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed", "epoch", "detector")
-COUNT_COLUMNS = ("n_train", "n_patients", "n_calibration", "n_synthetic", "n_released")
+COUNT_COLUMNS = (
+    "n_train",
+    "n_patients",
+    "n_calibration",
+    "n_calibration_patients",
+    "n_control",
+    "n_synthetic",
+    "n_released",
+)
+WARN_ABOVE = 0.15  # of the false positive rate that V's size leaves possible
 
 
 def score_copies(
@@ -49,6 +59,13 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[d
     patients = Patients(
         **{name: np.unique(patient_of[of_set], return_inverse=True)[1] for name, of_set in rows.items()}
     )
+    possible = highest_false_positive_rate(int(patients.calibration.max()) + 1)
+    if possible > WARN_ABOVE:
+        print(
+            f"warning: with {patients.calibration.max() + 1} calibration patients the threshold may call up to "
+            f"{possible:.0%} of innocent images copies; more of them make it sure",
+            flush=True,
+        )
     for state in range(len(arrays["synthetic_to_train_index"])):
         found = neighbours_of(arrays, training_rows, state)
         rules, curve = score(found, patients, draws, seed)
@@ -57,6 +74,8 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[d
             "n_train": len(training_rows),
             "n_patients": int(patients.train.max()) + 1,
             "n_calibration": n_calibration,
+            "n_calibration_patients": int(patients.calibration.max()) + 1,
+            "n_control": int(patients.control.max()) + 1,
             "n_synthetic": n_synthetic,
             # As many samples as the matched rule's memorized images refer to.
             "n_released": min(n_calibration, n_synthetic),

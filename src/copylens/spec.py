@@ -12,7 +12,7 @@ from copylens.schema import validate
 
 # Which part of a data set's entry belongs to which stage; what is in neither list tells the reader where to look.
 IMAGE_KEYS = ("grid", "fit", "scaling")
-SPLIT_KEYS = ("split",)
+SPLIT_KEYS = ("split", "duplicates")
 PLANTED_KEYS = ("planted",)
 # Keys that say how a trained network is used; changing one must not train again.
 USAGE_KEYS = ("sampling", "neighbours", "search")
@@ -36,7 +36,21 @@ def image_settings(config: dict, dataset: str) -> dict:
 
 def split_settings(config: dict, dataset: str) -> dict:
     """How many patients of `dataset` are for training, calibration and control."""
-    return _sorted(config["datasets"][dataset]["split"])
+    duplicates = config["datasets"][dataset]["duplicates"]
+    return _sorted(
+        {**config["datasets"][dataset]["split"], "duplicates": duplicates["action"] if duplicates else "list"}
+    )
+
+
+def duplicates_files(config: dict, dataset: str) -> list[str]:
+    """The table of near-duplicates, if the configuration asks for one."""
+    return [f"results/data/{dataset}/duplicates.csv"] if config["datasets"][dataset]["duplicates"] else []
+
+
+def duplicates_detector(config: dict, dataset: str) -> dict:
+    """The detector that near-duplicates of `dataset` are looked for with: its settings, and neighbours."""
+    name = config["datasets"][dataset]["duplicates"]["detector"]
+    return _sorted({"settings": detector_settings(config, name), "neighbours": config["detectors"][name]["neighbours"]})
 
 
 def planted_settings(config: dict, dataset: str) -> dict:
@@ -55,10 +69,11 @@ def round_trip(config: dict, dataset: str) -> list[dict]:
     ]
 
 
-def detectors_of(config: dict, dataset: str) -> list[str]:
-    """Every detector that a study of `dataset` uses, in the order of the configuration."""
+def benchmark_files(config: dict, dataset: str) -> list[str]:
+    """The benchmark of every detector that a study of `dataset` uses, in the order of the configuration."""
     studies = [study for study in config["studies"].values() if dataset in study["datasets"]]
-    return [name for name in config["detectors"] if any(name in study["detectors"] for study in studies)]
+    used = [name for name in config["detectors"] if any(name in study["detectors"] for study in studies)]
+    return [f"results/detectors/{dataset}/{name}/benchmark.csv" for name in used]
 
 
 def resolve(config: dict, model: str, variant: str) -> dict:
@@ -132,6 +147,41 @@ def runs(config: dict, study: str) -> list[dict]:
 def interval_settings(config: dict, study: str) -> dict:
     """How a study's intervals are resampled."""
     return _sorted(config["studies"][study]["intervals"])
+
+
+def compared_detectors(config: dict, study: str) -> list[dict]:
+    """Every data set of a study with each of its detectors: dataset, detector."""
+    entry = config["studies"][study]
+    return [{"dataset": dataset, "detector": name} for dataset in entry["datasets"] for name in entry["detectors"]]
+
+
+def study_files(config: dict) -> list[str]:
+    """What `snakemake` without a target makes: every study's tables and figures."""
+    files = []
+    for study, entry in config["studies"].items():
+        tables = ["scores"]
+        tables += ["quality"] if entry["quality"] else []
+        tables += ["agreement"] if len(entry["detectors"]) > 1 else []
+        tables += ["corrected"] if entry["correction"] is not None else []
+        files += [f"results/{table}/{study}.csv" for table in tables]
+        files += [f"results/figures/{study}/{figure}.pdf" for figure in entry["figures"]]
+    return files
+
+
+def review_files(config: dict, study: str) -> list[str]:
+    """People's answers and what they are about, if the configuration names a file of them."""
+    answers = config["studies"][study]["correction"]["answers"]
+    return [answers, f"results/review/{study}/key.csv"] if answers else []
+
+
+def correction_settings(config: dict, study: str) -> dict:
+    """By which planted copies a study's rates are corrected."""
+    return _sorted({"transforms": config["studies"][study]["correction"]["transforms"]})
+
+
+def review_settings(config: dict, study: str) -> dict:
+    """How many pairs people are shown."""
+    return _sorted(config["studies"][study]["review"])
 
 
 def trained_networks(config: dict, study: str) -> list[dict]:

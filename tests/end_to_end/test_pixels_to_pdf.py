@@ -66,7 +66,19 @@ def test_detectors_are_tried_on_planted_copies(results):
     assert list(benchmark["transform"].unique()) == ["identity", "halves", "autoencoder", "denoised_50"]
     identity = benchmark[benchmark["transform"] == "identity"].set_index("detector")
     assert identity.loc["windows", "top1"] == 1
-    assert (results[0] / "figures" / "volumes" / "detector_benchmark.pdf").read_bytes().startswith(b"%PDF")
+    for figure in ("detector_benchmark", "review_sheet"):
+        assert (results[0] / "figures" / "volumes" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_detectors_are_compared_and_their_rates_corrected(results):
+    agreement = pd.read_csv(results[0] / "agreement" / "volumes.csv")
+    assert (agreement["detector"] + agreement["other"] == "ntxentwindows").all() and len(agreement) == 2
+    consensus = pd.read_csv(results[0] / "consensus" / "volumes.csv").set_index(["epoch", "at_least"])["copies"]
+    corrected = pd.read_csv(results[0] / "corrected" / "volumes.csv").set_index(["epoch", "detector"])
+    for epoch in agreement["epoch"]:
+        assert consensus[epoch, 1] >= corrected.loc[epoch, "copies"].max() >= consensus[epoch, 2]
+    key, answers = (pd.read_csv(results[0] / "review" / "volumes" / f"{name}.csv") for name in ("key", "answers"))
+    assert list(answers.columns) == ["pair", "answer"] and (answers["pair"] == key["pair"]).all()
 
 
 def test_the_controls_come_out_guilty_and_the_quality_table_likes_the_guilty_one(results):

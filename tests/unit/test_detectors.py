@@ -14,6 +14,7 @@ from copylens import transforms
 from copylens.benchmark import METRICS, benchmark_detector
 from copylens.comparison import Comparer, all_of
 from copylens.detection import embed_file, load_embedder, train_detector
+from copylens.duplicates import find_duplicates
 from copylens.files import read_array, read_table, write_array, write_table
 from copylens.images import scale
 from copylens.kinds import kinds, settings_schema
@@ -117,13 +118,31 @@ def test_planted_copies_are_of_training_patients_among_controls_under_the_same_t
 def test_the_benchmark_tells_detectors_apart(data, detector, planted, kind):
     built = detector(kind)
     files = {name: data / f"{name}.{end}" for name, end in (("images", "npy"), ("splits", "tsv"))}
-    benchmark_detector({**files, **planted, "scans": built.scans}, built.folder, kind, data / "benchmark.csv")
+    paths = data / "benchmark.csv", data / "planted.npz"
+    benchmark_detector({**files, **planted, "scans": built.scans}, built.folder, kind, *paths)
     table = read_table(data / "benchmark.csv").set_index("transform")
     assert table.loc["identity", ["auroc", "found", "top1", "recall_at_20"]].tolist() == [1, 1, 1, 1]
     for metric in METRICS:
         assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
     finds_flips = table.loc["flip", "found"] > 0.9
     assert finds_flips == (kind == "copylens")
+
+
+@pytest.mark.parametrize("kind", ["pixel_correlation", "copylens"])
+def test_near_duplicates_are_found_and_nobody_else(data, tmp_path, kind):
+    images = read_array(data / "images.npy")
+    noise = 0.02 * np.random.default_rng(0).standard_normal(images[:2].shape)
+    again = np.concatenate([images[:2], images[5:7] + noise, images[9:10]])
+    write_array(np.concatenate([images, np.clip(again, 0, 1)]), tmp_path / "images.npy")
+    names = [*range(len(images)), 1000, 1001, 1002, 1003, 9]  # the last one is patient 9 once more
+    table = pd.DataFrame({"scan": [f"scan_{n}" for n in range(len(names))], "patient": [f"p{n}" for n in names]})
+    write_table(table, tmp_path / "scans.tsv")
+    find_duplicates(settings_of(kind), 5, tmp_path / "images.npy", tmp_path / "scans.tsv", tmp_path / "duplicates.csv")
+    pairs = read_table(tmp_path / "duplicates.csv")
+    found = set(zip(pairs["patient"], pairs["other_patient"], strict=True))
+    exact, noisy = {("p0", "p1000"), ("p1", "p1001"), ("p9", "p9")}, {("p5", "p1002"), ("p6", "p1003")}
+    assert exact <= found <= exact | noisy and found & noisy
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.parametrize("grid", [(40, 32), (16, 20, 12)])

@@ -10,6 +10,7 @@ from copylens import figure_tables
 from copylens.comparison import compare_to_training
 from copylens.files import read_arrays, read_table, write_array, write_table, write_yaml
 from copylens.scores import score_copies
+from copylens.similarity import EXACT
 
 ROLES = ("train", "calibration", "control", "unused")
 N_PATIENTS, WIDTH = 160, 32
@@ -50,7 +51,7 @@ def files(tmp_path) -> dict[str, Path]:
     # No kind without these stages looks at the images.
     for name, embedded in (("images", "scans"), ("samples", "synthetic"), ("decoded", "reconstructed")):
         paths[name] = paths[embedded]
-    compare_to_training(paths, detector, 50, paths["nearest"])
+    compare_to_training(paths, detector, 50, EXACT, paths["nearest"])
     return paths
 
 

@@ -97,7 +97,7 @@ def test_a_wrong_key_is_named_with_what_would_be_right(path, value, message):
 
 def test_a_patient_expression_without_a_group_is_refused(tiny):
     chest = {"reader": "image_folder", "root": "x", "patient": r"\d+", "grid": [16, 16]}
-    chest["split"] = {"train": 1, "calibration": 1, "control": 1}
+    chest["split"] = {"train": 1, "calibration": 20, "control": 1}
     tiny["datasets"]["chest"] = chest
     with pytest.raises(ValueError, match=r"datasets\.chest\.patient: needs a group"):
         checks.check(tiny)

@@ -19,7 +19,8 @@ def table(tmp_path) -> Path:
 
 
 def split(table, **changes):
-    settings = {"train": 20, "calibration": 20, "control": 15, "scans_per_patient": None, "seed": 0} | changes
+    settings = {"train": 20, "calibration": 20, "control": 15, "scans_per_patient": None, "duplicates": "list"}
+    settings |= {"seed": 0} | changes
     split_patients(settings, table, table.with_name("splits.tsv"))
     return read_table(table.with_name("splits.tsv"))
 
@@ -54,3 +55,38 @@ def test_smaller_training_sets_lie_in_larger_ones(table):
     assert len(small) == 8 and set(small) < set(large) < set(rows_of(splits, "train"))
     with pytest.raises(ValueError, match="n_train: asks for 99"):
         training_rows(splits, 99)
+
+
+def test_near_duplicates_share_a_role_or_are_left_out(table):
+    before = split(table).set_index("scan")
+    first = before.groupby("patient").head(1)
+    by_role = {role: first[first["role"] == role] for role in ("train", "calibration", "control")}
+    # A chain over two roles, and two scans of one patient.
+    names = [by_role["train"].index[0], by_role["calibration"].index[0], by_role["calibration"].index[1]]
+    twice = before.groupby("patient").filter(lambda scans: len(scans) == 2).index[:2].tolist()
+    pairs = pd.DataFrame([names[:2], names[1:], twice], columns=["scan", "other_scan"])
+    pairs["patient"], pairs["other_patient"] = (before["patient"][pairs[name]].to_numpy() for name in pairs)
+    pairs.to_csv(table.with_name("duplicates.csv"), index=False)
+
+    def again(action):
+        settings = {"train": 20, "calibration": 20, "control": 15, "scans_per_patient": None, "seed": 0}
+        paths = table, table.with_name("splits.tsv"), table.with_name("duplicates.csv")
+        split_patients(settings | {"duplicates": action}, *paths)
+        return read_table(paths[1]).set_index("scan")
+
+    assert again("list").equals(before)
+    grouped = again("group")
+    assert grouped["role"][names].nunique() == 1
+    assert grouped.groupby("role")["patient"].nunique().to_dict() == {
+        "train": 20,
+        "calibration": 20,
+        "control": 15,
+        "unused": 5,
+    }
+    dropped = again("drop")
+    assert (dropped["role"][[names[1], names[2], twice[1]]] == "unused").all()
+    assert dropped[dropped["role"] != "unused"].groupby("role")["patient"].nunique().to_dict() == {
+        "train": 20,
+        "calibration": 20,
+        "control": 15,
+    }

@@ -21,7 +21,7 @@ def config() -> dict:
         "root": "raw",
         "patient": r"p(\d+)",
         "grid": [16, 16],
-        "split": {"train": 2, "calibration": 2, "control": 2},
+        "split": {"train": 2, "calibration": 20, "control": 2},
     }
     return config
 
@@ -86,7 +86,7 @@ def test_too_few_patients_is_one_error(tmp_path, raw, config):
     done = run(tmp_path, config, "results/data/chest/splits.tsv")
     assert done.returncode != 0 and files(tmp_path) == ["scans.tsv"]
     assert said(done) == [
-        "copylens: split: asks for 5 train + 2 calibration + 2 control = 9 patients, but the data set has 6"
+        "copylens: split: asks for 5 train + 20 calibration + 2 control = 27 patients, but the data set has 6"
     ]
 
 

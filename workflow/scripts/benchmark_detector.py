@@ -13,4 +13,5 @@ with job(snakemake.log[0], snakemake.threads):
         Path(snakemake.input.spec).parent,
         snakemake.wildcards.detector,
         snakemake.output.benchmark,
+        snakemake.output.planted,
     )

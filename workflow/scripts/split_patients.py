@@ -5,4 +5,5 @@ from copylens.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.splits import split_patients
 
-    split_patients(snakemake.params.settings, snakemake.input.table, snakemake.output.splits)
+    duplicates = next(iter(snakemake.input.get("duplicates", [])), None)
+    split_patients(snakemake.params.settings, snakemake.input.table, snakemake.output.splits, duplicates)

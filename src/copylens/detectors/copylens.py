@@ -106,7 +106,8 @@ class Copylens(TrainedModule):
         batch, n_training = len(normalised), len(pooled_training)
         found = []
         halved = self.pool(normalised)
-        for poses, shifts in ((self.poses[: self.n_shifted], self.shifts), (self.poses[self.n_shifted :], [])):
+        first, rest = self.poses[: self.n_shifted], self.poses[self.n_shifted :]
+        for poses, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
             for some in poses.split(max(1, POSED // batch)):
                 images = halved.repeat(len(some), *[1] * (normalised.ndim - 1))
                 posed = warp(images, some.repeat_interleave(batch, dim=0))

@@ -19,6 +19,7 @@ properties:
   scaling: {$ref: "#/$defs/scaling", default: {}}
   split: {$ref: "#/$defs/split"}
   planted: {$ref: "#/$defs/planted", default: {}}
+  duplicates: {$ref: "#/$defs/duplicates", default: null}
 """
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)

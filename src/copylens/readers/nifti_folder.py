@@ -30,6 +30,7 @@ properties:
   scaling: {$ref: "#/$defs/scaling", default: {}}
   split: {$ref: "#/$defs/split"}
   planted: {$ref: "#/$defs/planted", default: {}}
+  duplicates: {$ref: "#/$defs/duplicates", default: null}
 """
 
 

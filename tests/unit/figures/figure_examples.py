@@ -16,6 +16,7 @@ from copylens.figures import (
     memorization_and_quality,
     nearest_correlations,
     over_training,
+    review_sheet,
     sample_sheet,
     training_curves,
     variant_effects,
@@ -206,6 +207,8 @@ FIGURES = {
     "24 pairs": lambda: copy_pairs.draw(*pairs(24, (32, 24)), f"{LONG} · ldm · {LONG} · {LONG} · {LONG}"),
     "one volume": lambda: copy_pairs.draw(*pairs(1, (8, 8, 8)), "knee mr · ldm"),
     "six volumes": lambda: copy_pairs.draw(*pairs(6, (8, 16, 12)), "knee mr · ldm"),
+    "pairs to judge": lambda: review_sheet.draw(list(range(3, 40)), *pairs(37, (24, 32))[1:])[-1],
+    "volumes to judge": lambda: review_sheet.draw([1, 2, 3], *pairs(3, (8, 16, 12))[1:])[0],
     "one detector": lambda: detector_benchmark.draw(planted(["chest_xray"], ["copylens"]))[0],
     "nine detectors on two data sets": lambda: detector_benchmark.draw(
         planted(["chest_xray", LONG], [*"abcdefgh", "aligned_correlation"])

@@ -35,6 +35,7 @@ from copylens.figures import (
     memorization_and_quality,
     nearest_correlations,
     over_training,
+    review_sheet,
     sample_sheet,
     save,
     training_curves,
@@ -176,6 +177,8 @@ def test_mismatched_inputs_are_refused():
         nearest_correlations.draw(values.assign(group="other"), rules)
     with pytest.raises(ValueError, match="rule must be one of"):
         copies_by_dataset.draw(scores(["a"], ["ldm"]).assign(rule="other"))
+    with pytest.raises(ValueError, match="2 pairs need images"):
+        review_sheet.draw([1, 2], synthetic, training)
     with pytest.raises(ValueError, match="there are none"):
         sample_sheet.draw([])
     with pytest.raises(ValueError, match="'ldm' needs images"):

@@ -1,0 +1,15 @@
+"""Correct a study's copies for what its detectors miss and whom they accuse."""
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.correction import correct_rates
+
+    detectors = [(each["dataset"], each["detector"]) for each in snakemake.params.detectors]
+    correct_rates(
+        snakemake.input.scores,
+        dict(zip(detectors, snakemake.input.planted, strict=True)),
+        snakemake.params.settings["transforms"],
+        snakemake.input.get("review", []),
+        snakemake.output.corrected,
+    )

@@ -1,0 +1,16 @@
+"""List the images of a data set that are too alike for two images."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.duplicates import find_duplicates
+
+    find_duplicates(
+        snakemake.params.detector["settings"],
+        snakemake.params.detector["neighbours"],
+        snakemake.input.images,
+        snakemake.input.table,
+        Path(snakemake.output.duplicates),
+    )
