@@ -39,6 +39,7 @@ lint: setup
 # Ratios against what a user would otherwise run, written to benchmarks/results.tsv.
 bench: setup
 	$(BIN)/python benchmarks/nearest_neighbours.py
+	$(BIN)/python benchmarks/search_at_scale.py 100000 1000000
 
 # Two passes: what torch's CUDA build brings along is found in the first and left out of the second.
 LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --python-version 3.11
