@@ -11,7 +11,7 @@
 #   planted/{dataset}/                                images.npy  sources.tsv  transforms.tsv
 #   embeddings/{dataset}/{detector}/                  scans.npy
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
-#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  (matrix.npy asked for by name)
+#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  regions.npz  (matrix.npy asked for by name)
 #   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   agreement/{study}.csv   consensus/{study}.csv
 #   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
@@ -37,6 +37,7 @@ localrules:
     collect_benchmarks,
     correct_rates,
     compare_detectors,
+    draw_copied_regions,
     draw_copy_pairs,
     draw_review_sheet,
     draw_nearest_correlations,
@@ -54,5 +55,6 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/compare.smk"
 include: "rules/benchmark.smk"
+include: "rules/evidence.smk"
 include: "rules/quality.smk"
 include: "rules/figures.smk"

@@ -112,6 +112,12 @@ def first_seed_runs(wildcards):
     return [run for run in study_runs(wildcards) if run["seed"] == first]
 
 
+def locating_runs(wildcards):
+    """Those of them whose detector says which parts are repeated."""
+    able = spec.detectors_that(config, config["studies"][wildcards.study], "where")
+    return [run for run in first_seed_runs(wildcards) if run["detector"] in able]
+
+
 def of_runs(pattern, runs=study_runs):
     """An input function: `pattern` filled for each comparison of a study."""
     return lambda wildcards: [pattern.format(**run) for run in runs(wildcards)]

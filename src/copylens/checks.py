@@ -134,6 +134,10 @@ def _check_study(config: dict, key: str, study: dict) -> None:
         _check_reference(f"{key}.quality", study["quality"], config["detectors"])
     for position, name in enumerate(study["figures"]):
         _check_kind(f"{key}.figures[{position}]", name, "figures")
+    if "copied_regions" in study["figures"] and not spec.detectors_that(config, study, "where"):
+        raise ValueError(
+            f"{key}.figures: copied_regions needs a detector that says where, such as one of kind copylens"
+        )
     for position, model in enumerate(study["models"]):
         if "sampling" not in config["models"][model]:
             raise ValueError(f"{key}.models[{position}]: '{model}' can't be sampled, so it can't be studied by itself")

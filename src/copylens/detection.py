@@ -65,10 +65,14 @@ def load_detector(folder: Path) -> TrainedModule:
     return module.to(device()).eval()
 
 
+def family_of_detector(folder: Path):
+    """The file of the kind of the detector in `folder`."""
+    return _family(read_yaml(folder / "spec.yaml")["settings"]["kind"])
+
+
 def load_embedder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A function that embeds images [..., *grid] by the detector in `folder`, float32 [..., d]."""
-    spec, module = read_yaml(folder / "spec.yaml"), load_detector(folder)
-    family = _family(spec["settings"]["kind"])
+    spec, module, family = read_yaml(folder / "spec.yaml"), load_detector(folder), family_of_detector(folder)
     size = spec["settings"].get("training", spec["settings"])["batch_size"]
     n_axes = len(spec["grid"])
 

@@ -58,6 +58,18 @@ def copy_pairs(
     return pairs, np.array(read_array(samples)[-1][chosen]), np.array(real[row[chosen]])
 
 
+def copied_regions(
+    run: dict, scores: pd.DataFrame, regions: Path, samples: Path, images: Path
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """(pairs, synthetic, training, regions): see `figures.copied_regions.draw`."""
+    arrays = read_arrays(regions)
+    tau = _of_run(scores, run).query("rule == 'matched'")["tau"].item()
+    pairs = pd.DataFrame({name: arrays[name] for name in ("rank", "similarity")})
+    pairs["called"] = np.where(pairs["similarity"] > tau, "copy", "no copy")
+    synthetic = np.array(read_array(samples)[-1][arrays["sample"]])
+    return pairs, synthetic, np.array(read_array(images)[arrays["row"]]), arrays["regions"]
+
+
 def nearest_correlations(
     runs: list[dict], scores: pd.DataFrame, nearest: list[Path]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -28,6 +28,12 @@ def settings_schema(folder: str, kind: str) -> dict:
     raise ValueError(f"{path}: needs SETTINGS, the JSON Schema of its settings, as a literal text")
 
 
+def can(folder: str, kind: str, function: str) -> bool:
+    """Whether a kind's file has a function of that name."""
+    tree = ast.parse((PACKAGE / folder / f"{kind}.py").read_text())
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
+
+
 def code_of(folder: str, kind: str, *more: str) -> list[Path]:
     """The library files whose maths `kind` (and the modules `more`) use: its own file and what that imports, sorted."""
     waiting = [PACKAGE / folder / f"{kind}.py", *(PACKAGE / f"{name}.py" for name in more)]

@@ -8,6 +8,7 @@ import copy
 import os
 from pathlib import Path
 
+from copylens.kinds import can
 from copylens.schema import validate
 
 # Which part of a data set's entry belongs to which stage; what is in neither list tells the reader where to look.
@@ -142,6 +143,11 @@ def runs(config: dict, study: str) -> list[dict]:
         for network in networks(config, study)
         for detector in config["studies"][study]["detectors"]
     ]
+
+
+def detectors_that(config: dict, study: dict, function: str) -> list[str]:
+    """The detectors of a study whose kind has a function of that name."""
+    return [name for name in study["detectors"] if can("detectors", config["detectors"][name]["kind"], function)]
 
 
 def interval_settings(config: dict, study: str) -> dict:

@@ -66,7 +66,7 @@ def test_detectors_are_tried_on_planted_copies(results):
     assert list(benchmark["transform"].unique()) == ["identity", "halves", "autoencoder", "denoised_50"]
     identity = benchmark[benchmark["transform"] == "identity"].set_index("detector")
     assert identity.loc["windows", "top1"] == 1
-    for figure in ("detector_benchmark", "review_sheet"):
+    for figure in ("detector_benchmark", "review_sheet", "copied_regions"):
         assert (results[0] / "figures" / "volumes" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
 
 

@@ -13,9 +13,10 @@ import torch
 from copylens import transforms
 from copylens.benchmark import METRICS, benchmark_detector
 from copylens.comparison import Comparer, all_of
-from copylens.detection import embed_file, load_embedder, train_detector
+from copylens.detection import embed_file, family_of_detector, load_detector, load_embedder, train_detector
 from copylens.duplicates import find_duplicates
 from copylens.files import read_array, read_table, write_array, write_table
+from copylens.generators import as_batch
 from copylens.images import scale
 from copylens.kinds import kinds, settings_schema
 from copylens.planted import plant_copies
@@ -157,6 +158,18 @@ def test_a_transform_gives_images_of_the_same_shape_and_repeats(grid, name):
     assert first.min() >= 0 and first.max() <= 1
     assert torch.equal(first, again) and torch.equal(images_BC, before)
     assert torch.allclose(first, images_BC, atol=1e-5) == (name == "identity")
+
+
+def test_a_copied_half_is_shown_where_it_is(data, detector):
+    built, images = detector("copylens"), read_array(data / "images.npy")
+    module, kind = load_detector(built.folder), family_of_detector(built.folder)
+    half = images.shape[-1] // 2
+    for number in range(5):
+        source, other = (as_batch(images[row : row + 1]) for row in (number, 60 + number))
+        query = torch.cat([source[..., :half], other[..., half:]], dim=-1)
+        (found,) = kind.where(module, query[0], source)
+        assert found.shape == images.shape[1:]
+        assert found[..., :half].mean() > 0.05 + found[..., half:].mean()
 
 
 @pytest.mark.parametrize("grid", [(16, 12), (8, 10, 12)])

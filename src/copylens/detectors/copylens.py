@@ -134,7 +134,7 @@ class Copylens(TrainedModule):
         One query [1, scale, *grid] and its candidates [k, scale, *grid], all normalised.
         """
         similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]  # [scale, pose, k]
-        windows = self.windows(normalised, candidates, similar)
+        windows = self.windows(normalised, candidates, similar).flatten(1)
         best = windows.sort(dim=1, descending=True).values
         local = [best[:, : max(1, round(share * best.shape[1]))].mean(dim=1) for share in SHARES]
         features = [*similar.amax(dim=1), *(torch.atanh(each.clamp(-0.999, 0.999)) for each in local)]
@@ -142,7 +142,7 @@ class Copylens(TrainedModule):
         return features - features.median(dim=0).values
 
     def windows(self, normalised: torch.Tensor, candidates: torch.Tensor, similar: torch.Tensor) -> torch.Tensor:
-        """Correlation of each window of the candidates with its like in the query, in the best pose, [k, window]."""
+        """Correlation of each window of the candidates with its like in the query, in the best pose, [k, *windows]."""
         dims, k = len(self.grid), len(candidates)
         n_poses = min(self.settings["registered"], len(self.poses))
         chosen = similar[0].topk(n_poses, dim=0).indices.flatten()  # [pose x k]
@@ -150,8 +150,9 @@ class Copylens(TrainedModule):
         posed = warp(normalised[:, :1].expand(len(needed), -1, *self.grid), self.poses[needed])
         step = WINDOWS[dims - 2][1] // 3
         fixed = candidates[:, :1].repeat(n_poses, *[1] * (dims + 1))
-        found = match(posed[place], fixed, REACH[dims - 2], WINDOWS[dims - 2], step).flatten(1).view(n_poses, k, -1)
-        best = found.sort(dim=2, descending=True).values[:, :, : found.shape[2] // 3].mean(dim=2).argmax(dim=0)
+        found = match(posed[place], fixed, REACH[dims - 2], WINDOWS[dims - 2], step).unflatten(0, (n_poses, k))
+        values = found.flatten(2).sort(dim=2, descending=True).values
+        best = values[:, :, : values.shape[2] // 3].mean(dim=2).argmax(dim=0)
         return found[best, torch.arange(k, device=found.device)]
 
     def weights(self):
@@ -208,6 +209,16 @@ def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor)
     """How far each candidate [k, 1, *grid] stands out as the source of an image [1, *grid], [k]."""
     normalised = [module.normalised(images_BC.to(module.device)) for images_BC in (image_C[None], candidates_BC)]
     return (module.features(*normalised) / module.spread).sum(dim=1).cpu().numpy()
+
+
+@torch.no_grad()
+def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
+    """Correlation of each place of the candidates [k, 1, *grid] with its like in an image [1, *grid], [k, *grid]."""
+    image, candidates = (module.normalised(each.to(module.device)) for each in (image_C[None], candidates_BC))
+    similar = module.similarities(image, module.centre(module.pool(candidates)))[:, :, 0]
+    windows = module.windows(image, candidates, similar)[:, None]
+    mode = ("bilinear", "trilinear")[candidates.ndim - 4]
+    return functional.interpolate(windows, candidates_BC.shape[2:], mode=mode)[:, 0].cpu().numpy()
 
 
 def _standardised(rows: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.text import Text
 
 from copylens.figures import (
+    copied_regions,
     copies_by_dataset,
     copies_by_model,
     copy_pairs,
@@ -39,6 +40,12 @@ def pairs(n, shape, seed=0):
     training = generator.random((n, *shape), dtype=np.float32)
     synthetic = np.clip(training + 0.1 * generator.standard_normal(training.shape), 0, 1).astype(np.float32)
     return table, synthetic, training
+
+
+def regions(n, shape):
+    table, synthetic, training = pairs(n, shape)
+    maps = np.linspace(-0.2, 1, training.size).reshape(training.shape)
+    return table.assign(similarity=table["correlation"]), synthetic, training, maps
 
 
 def planted(datasets, detectors):
@@ -207,6 +214,8 @@ FIGURES = {
     "24 pairs": lambda: copy_pairs.draw(*pairs(24, (32, 24)), f"{LONG} · ldm · {LONG} · {LONG} · {LONG}"),
     "one volume": lambda: copy_pairs.draw(*pairs(1, (8, 8, 8)), "knee mr · ldm"),
     "six volumes": lambda: copy_pairs.draw(*pairs(6, (8, 16, 12)), "knee mr · ldm"),
+    "repeated parts": lambda: copied_regions.draw(*regions(7, (24, 20)), "chest xray · ldm"),
+    "repeated parts of a volume": lambda: copied_regions.draw(*regions(1, (6, 16, 12)), f"{LONG} · {LONG} · {LONG}"),
     "pairs to judge": lambda: review_sheet.draw(list(range(3, 40)), *pairs(37, (24, 32))[1:])[-1],
     "volumes to judge": lambda: review_sheet.draw([1, 2, 3], *pairs(3, (8, 16, 12))[1:])[0],
     "one detector": lambda: detector_benchmark.draw(planted(["chest_xray"], ["copylens"]))[0],

@@ -1,0 +1,11 @@
+"""Find which parts of training images one network's samples repeat."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.regions import locate_copies
+
+    paths = [snakemake.input[name] for name in ("nearest", "samples", "images")]
+    locate_copies(*paths, Path(snakemake.input.spec).parent, snakemake.output.regions)
