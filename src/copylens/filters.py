@@ -38,6 +38,23 @@ def box(images_BC: torch.Tensor, width: int, step: int = 1) -> torch.Tensor:
     return images_BC
 
 
+def shifted_boxes(padded_BC: torch.Tensor, reach: int, width: int, step: int = 1) -> dict[tuple, torch.Tensor]:
+    """`box` of every part of an image that was padded by `reach`, by the part's displacement from the middle.
+
+    What displacements share along the later axes is computed once.
+    """
+    found = {(): padded_BC}
+    for axis in reversed(range(2, padded_BC.ndim)):
+        matrix = _window(padded_BC.shape[axis] - 2 * reach, width, step)
+        by_step = {along: functional.pad(matrix, [reach + along, reach - along]) for along in range(-reach, reach + 1)}
+        found = {
+            (along, *later): _filter(filtered, axis, by_step[along])
+            for along in by_step
+            for later, filtered in found.items()
+        }
+    return found
+
+
 def _filter(images_BC: torch.Tensor, axis: int, matrix: torch.Tensor) -> torch.Tensor:
     """Each line along one axis times a matrix [new size, size]."""
     matrix = matrix.to(images_BC.device)

@@ -1,11 +1,9 @@
 """How alike two images are window by window, once one is bent to fit the other: block matching, coarse to fine."""
 
-import itertools
-
 import torch
 from torch.nn import functional
 
-from copylens.filters import box, smooth
+from copylens.filters import box, shifted_boxes, smooth
 from copylens.warps import warp
 
 SHARPNESS = 20.0  # of the softmax over displacements
@@ -37,19 +35,12 @@ def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -
     """Correlation of each window at each displacement, [B, displacement, *every step-th], and the displacements."""
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     padded = functional.pad(moving_BC, [reach] * (2 * dims), mode="replicate")
-    energy, fixed_energy = box(padded**2, window), box(fixed_BC**2, window, step)
-    displacements = list(itertools.product(range(-reach, reach + 1), repeat=dims))
+    fixed_energy = box(fixed_BC**2, window, step)
+    energies = shifted_boxes(padded**2, reach, window, step)
     found = []
     # One displacement at a time: what is in hand then fits a processor's cache.
-    for displacement in displacements:
-        start = [reach + along for along in displacement]
-        # The windows' centres: those of `box`.
-        moving_energy = energy[_part([at + step // 2 for at in start], sizes, step, step // 2)]
-        norm = torch.sqrt(moving_energy * fixed_energy).clamp(min=1e-4)
-        found.append(box(padded[_part(start, sizes, 1)] * fixed_BC, window, step) / norm)
-    return torch.cat(found, dim=1), torch.tensor(displacements, dtype=torch.float32, device=fixed_BC.device)
-
-
-def _part(start: list[int], sizes: list[int], step: int, less: int = 0) -> tuple:
-    """The part of a padded image that begins at `start`."""
-    return (..., *(slice(at, at + size - less, step) for at, size in zip(start, sizes, strict=True)))
+    for displacement, energy in energies.items():
+        part = (slice(reach + along, reach + along + size) for along, size in zip(displacement, sizes, strict=True))
+        norm = torch.sqrt(energy * fixed_energy).clamp(min=1e-4)
+        found.append(box(padded[(..., *part)] * fixed_BC, window, step) / norm)
+    return torch.cat(found, dim=1), torch.tensor(list(energies), dtype=torch.float32, device=fixed_BC.device)

@@ -24,7 +24,7 @@ from copylens.figures import (
 )
 
 COLUMNS = ("rank", "similarity", "called")
-FAINTEST, STRONGEST = 0.5, 1.0  # correlations between which the colour comes in
+FAINTEST, STRONGEST = 0.85, 1.0  # correlations between which the colour comes in: half of an unlike image reaches 0.8
 SHADE = LinearSegmentedColormap.from_list("repeated", ["#9A9A9A", ROLES["synthetic"]])
 
 # All in inches.
