@@ -1,0 +1,83 @@
+"""`--sdm conda`: each rule's environment has what its script imports, in the versions of the lock file."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+PACKAGES = {
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "faiss": "faiss-cpu",
+}
+LIBRARY = ROOT / "src" / "copylens"
+RULES = [
+    (name, environment)
+    for path in sorted((ROOT / "rules").glob("*.smk"))
+    for name, environment in re.findall(r"^rule (\w+):.*?envs/(\w+)\.yaml", path.read_text(), re.MULTILINE | re.DOTALL)
+]
+
+
+def pinned(environment: str) -> dict[str, str]:
+    """What an environment installs by pip: package and version, or '' where it is free."""
+    (pip,) = (
+        entry["pip"]
+        for entry in yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text())["dependencies"]
+        if isinstance(entry, dict)
+    )
+    return {re.split(r"[=>]=", line)[0]: [*line.split("=="), ""][1] for line in pip}
+
+
+def imported(path: Path) -> tuple[set[str], set[Path]]:
+    """Packages and files of the library that a file imports, also inside its functions."""
+    packages, files = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            package, *parts = name.split(".")
+            if package == "copylens":
+                module = LIBRARY.joinpath(*parts)
+                files |= {file for file in (module.with_suffix(".py"), module / "__init__.py") if file.exists()}
+            elif package not in sys.stdlib_module_names:
+                packages.add(PACKAGES.get(package, package))
+    return packages, files
+
+
+def test_every_rule_names_an_environment():
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert len(RULES) == len(re.findall(r"^rule ", text, re.MULTILINE)) > 20
+
+
+@pytest.mark.parametrize(("rule", "environment"), RULES)
+def test_a_rules_environment_has_what_its_script_imports(rule, environment):
+    waiting, seen, packages = [ROOT / "workflow" / "scripts" / f"{rule}.py"], set(), set()
+    while waiting:
+        path = waiting.pop()
+        found, files = imported(path)
+        packages |= found
+        waiting += files - seen
+        seen |= files
+    assert packages <= set(pinned(environment)), f"{rule} needs more than envs/{environment}.yaml has"
+
+
+def test_kinds_find_what_they_import():
+    files = [
+        path for folder in ("readers", "models", "detectors", "phantoms") for path in (LIBRARY / folder).glob("*.py")
+    ]
+    assert set().union(*(imported(path)[0] for path in files)) <= set(pinned("train"))
+
+
+@pytest.mark.parametrize("environment", ["train", "figures"])
+def test_versions_are_those_of_the_lock_file(environment):
+    locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    for package, version in pinned(environment).items():
+        if version and package != "torch":
+            assert locked[package] == version, package
