@@ -1,9 +1,10 @@
 """copylens' own detector: candidates by locally normalised images in many poses, then proof window by window.
 
 Local normalisation makes images comparable whatever their brightness, contrast, bias field or display curve. A query in
-every pose (flipped, turned, zoomed, shifted) is correlated with all training images, as a whole and by halves, at two
-scales: that finds candidates. Each candidate is then registered with the query, coarse to fine, and compared window by
-window: a half, an occluded or a mixed image still has windows that fit far better than another patient's do. What
+every pose (flipped, turned, zoomed, shifted) is correlated with all training images, as a whole and by halves, locally
+normalised at two scales and merely smoothed: that finds candidates. Each candidate is then registered with the query,
+coarse to fine, and compared window by window: a half, an occluded or a mixed image still has windows that fit far
+better than another patient's do. Pixels as they lie count too, which what a generator repeats from memory keeps. What
 counts is how far a candidate stands out from the query's other candidates, so that noise, blur or a crop, which all of
 them share, makes nobody guilty. Nothing is learnt but what is usual among training images of different patients.
 """
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from copylens.filters import local_normalise, no_larger, resize
+from copylens.filters import local_normalise, no_larger, resize, smooth
 from copylens.networks import TrainedModule, derive_seed
 from copylens.registration import match
 from copylens.warps import flips, turns, warp
@@ -38,16 +39,19 @@ properties:
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
-# Pixels, in 2D and 3D: smoothing, and the neighbourhood of local normalisation.
+# Pixels, in 2D and 3D: smoothing, and the neighbourhood of local normalisation; the last channel is only smoothed.
 SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
-N_SCALES = 2
+SMOOTHED = (1.0, 0.7)
+N_CHANNELS = 3
 FLOOR = 0.1  # of the local deviation, as a share of the image's range
 CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
 POSED = 128  # images in their poses that are compared at a time
 MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
 REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
-N_FEATURES = N_SCALES + len(SHARES)
+N_FEATURES = N_CHANNELS + 2 + len(SHARES)
+# What was done to a copy spares some features and spoils others: so many of the strongest count.
+BEST = 4
 
 
 class Copylens(TrainedModule):
@@ -63,6 +67,7 @@ class Copylens(TrainedModule):
         turned = turns(dims, degrees)
         posed = torch.cat([turned / share @ flip for share in settings["shrinking"] for flip in flips(dims)])
         self.register_buffer("poses", posed)
+        self.unmoved = int((posed - torch.eye(dims)).abs().sum(dim=(1, 2)).argmin())
         # Only the first share's poses are shifted too.
         self.n_shifted = len(turned) * len(flips(dims))
         self.margin = [max(1, round(MARGIN * size / 2)) for size in self.grid]
@@ -70,14 +75,16 @@ class Copylens(TrainedModule):
         steps = [(-margin, 0, margin) for margin in self.margin]
         self.shifts = [shift for shift in itertools.product(*steps) if any(shift)]
         # Mean and deviation of unlike images' correlations, by scale and part of the image.
-        self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_SCALES, 1 + 2 * dims, 1))
+        self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_CHANNELS, 1 + 2 * dims, 1))
         # Deviation of how far each feature of an unlike image stands out.
         self.register_buffer("spread", torch.ones(N_FEATURES))
 
     def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """[B, scale, *grid] at the detector's own resolution."""
+        """[B, channel, *grid] at the detector's own resolution: locally normalised at two scales, and smoothed."""
         images_BC = resize(images_BC, self.grid)
-        return torch.cat([local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[len(self.grid) - 2]], dim=1)
+        dims = len(self.grid)
+        channels = [local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[dims - 2]]
+        return torch.cat([*channels, smooth(images_BC, [SMOOTHED[dims - 2]] * dims)], dim=1)
 
     def pool(self, normalised: torch.Tensor) -> torch.Tensor:
         """At half the resolution, [B, scale, *half]."""
@@ -102,7 +109,7 @@ class Copylens(TrainedModule):
 
         Of the image's parts the best counts.
         """
-        training = [self.parts(pooled_training, scale) for scale in range(N_SCALES)]
+        training = [self.parts(pooled_training, scale) for scale in range(N_CHANNELS)]
         batch, n_training = len(normalised), len(pooled_training)
         found = []
         halved = self.pool(normalised)
@@ -113,13 +120,15 @@ class Copylens(TrainedModule):
                 posed = warp(images, some.repeat_interleave(batch, dim=0))
                 shifted = [self.centre(posed, shift) for shift in shifts]
                 by_scale = []
-                for scale in range(N_SCALES):
+                for scale in range(N_CHANNELS):
                     queries = self.parts(self.centre(posed), scale)
                     queries[0] = torch.cat(
                         [queries[0], *(_standardised(each[:, scale].flatten(1)) for each in shifted)]
                     )
                     by_part = [
-                        ((query @ candidates.T - mean) / deviation).view(-1, len(some), batch, n_training)
+                        ((_alike(query @ candidates.T, scale) - mean) / deviation).view(
+                            -1, len(some), batch, n_training
+                        )
                         for query, candidates, (mean, deviation) in zip(
                             queries, training[scale], self.null[scale], strict=True
                         )
@@ -137,7 +146,9 @@ class Copylens(TrainedModule):
         windows = self.windows(normalised, candidates, similar).flatten(1)
         best = windows.sort(dim=1, descending=True).values
         local = [best[:, : max(1, round(share * best.shape[1]))].mean(dim=1) for share in SHARES]
-        features = [*similar.amax(dim=1), *(torch.atanh(each.clamp(-0.999, 0.999)) for each in local)]
+        apart = (candidates[:, -1] - normalised[:, -1]).flatten(1).square().mean(dim=1)
+        local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in local]
+        features = [*similar.amax(dim=1), similar[-1, self.unmoved], -torch.log(apart + 1e-5), *local]
         features = torch.stack(features, dim=1)
         return features - features.median(dim=0).values
 
@@ -175,9 +186,9 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     normalised = module.normalised(images_BC[chosen])
     pooled = module.centre(module.pool(normalised))
     unlike = ~torch.eye(len(pooled), dtype=torch.bool)
-    for scale in range(N_SCALES):
+    for scale in range(N_CHANNELS):
         for number, part in enumerate(module.parts(pooled, scale)):
-            values = (part @ part.T)[unlike]
+            values = _alike(part @ part.T, scale)[unlike]
             module.null[scale, number] = torch.stack([values.mean(), values.std().clamp(min=1e-3)])
     features = []
     for number in range(len(pooled)):
@@ -199,7 +210,7 @@ def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
     """Similarity [B, T] of images to training images, given by their embeddings [T, d]."""
-    pooled = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_SCALES, *module.pooled))
+    pooled = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_CHANNELS, *module.pooled))
     normalised = module.normalised(images_BC.to(module.device))
     return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
 
@@ -208,7 +219,8 @@ def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -
 def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
     """How far each candidate [k, 1, *grid] stands out as the source of an image [1, *grid], [k]."""
     normalised = [module.normalised(images_BC.to(module.device)) for images_BC in (image_C[None], candidates_BC)]
-    return (module.features(*normalised) / module.spread).sum(dim=1).cpu().numpy()
+    apart = module.features(*normalised) / module.spread
+    return apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy()
 
 
 @torch.no_grad()
@@ -219,6 +231,11 @@ def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) 
     windows = module.windows(image, candidates, similar)[:, None]
     mode = ("bilinear", "trilinear")[candidates.ndim - 4]
     return functional.interpolate(windows, candidates_BC.shape[2:], mode=mode)[:, 0].cpu().numpy()
+
+
+def _alike(correlation: torch.Tensor, channel: int) -> torch.Tensor:
+    """A measure of likeness that tells copies of smooth images apart: their correlations are all near 1."""
+    return -0.5 * torch.log(1.001 - correlation) if channel == N_CHANNELS - 1 else correlation
 
 
 def _standardised(rows: torch.Tensor) -> torch.Tensor:
