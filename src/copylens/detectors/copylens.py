@@ -55,7 +55,7 @@ BEST = 4
 
 
 class Copylens(TrainedModule):
-    """Images are [B, 1, *grid] in [0, 1]. An embedding is the pooled, locally normalised image at each scale."""
+    """Images are [B, 1, *grid] in [0, 1]. An embedding is each channel of the image, pooled."""
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
@@ -74,7 +74,7 @@ class Copylens(TrainedModule):
         self.pooled = [size // 2 - 2 * margin for size, margin in zip(self.grid, self.margin, strict=True)]
         steps = [(-margin, 0, margin) for margin in self.margin]
         self.shifts = [shift for shift in itertools.product(*steps) if any(shift)]
-        # Mean and deviation of unlike images' correlations, by scale and part of the image.
+        # Mean and deviation of unlike images' likeness, by channel and part of the image.
         self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_CHANNELS, 1 + 2 * dims, 1))
         # Deviation of how far each feature of an unlike image stands out.
         self.register_buffer("spread", torch.ones(N_FEATURES))
@@ -87,67 +87,66 @@ class Copylens(TrainedModule):
         return torch.cat([*channels, smooth(images_BC, [SMOOTHED[dims - 2]] * dims)], dim=1)
 
     def pool(self, normalised: torch.Tensor) -> torch.Tensor:
-        """At half the resolution, [B, scale, *half]."""
+        """At half the resolution, [B, channel, *half]."""
         return (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2](normalised, 2)
 
     def centre(self, halved: torch.Tensor, shift: tuple[int, ...] | None = None) -> torch.Tensor:
-        """What lies inside of the margin, or so many pixels beside it, [B, scale, *pooled]."""
+        """What lies inside of the margin, or so many pixels beside it, [B, channel, *pooled]."""
         for axis, (size, margin) in enumerate(zip(self.pooled, self.margin, strict=True)):
             halved = halved.narrow(axis + 2, margin + (shift[axis] if shift else 0), size)
         return halved
 
-    def parts(self, pooled: torch.Tensor, scale: int) -> list[torch.Tensor]:
+    def parts(self, pooled: torch.Tensor, channel: int) -> list[torch.Tensor]:
         """The whole image and its halves along each axis, each standardised, [B, pixel]."""
-        image = pooled[:, scale]
+        image = pooled[:, channel]
         parts = [image]
         for axis, size in enumerate(self.pooled, start=1):
             parts += [image.narrow(axis, 0, size // 2), image.narrow(axis, size - size // 2, size // 2)]
         return [_standardised(part.flatten(1)) for part in parts]
 
     def similarities(self, normalised: torch.Tensor, pooled_training: torch.Tensor) -> torch.Tensor:
-        """How far each pose's correlation is above that of unlike images, in deviations, [scale, pose, B, T].
+        """How far each pose's likeness is above that of unlike images, in deviations, [channel, pose, B, T].
 
-        Of the image's parts the best counts.
+        Of an image's parts and shifts the best counts.
         """
-        training = [self.parts(pooled_training, scale) for scale in range(N_CHANNELS)]
-        batch, n_training = len(normalised), len(pooled_training)
-        found = []
-        halved = self.pool(normalised)
+        training = [self.parts(pooled_training, channel) for channel in range(N_CHANNELS)]
+        halved, batch = self.pool(normalised), len(normalised)
         first, rest = self.poses[: self.n_shifted], self.poses[self.n_shifted :]
+        found = []
         for poses, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
             for some in poses.split(max(1, POSED // batch)):
                 images = halved.repeat(len(some), *[1] * (normalised.ndim - 1))
                 posed = warp(images, some.repeat_interleave(batch, dim=0))
-                shifted = [self.centre(posed, shift) for shift in shifts]
-                by_scale = []
-                for scale in range(N_CHANNELS):
-                    queries = self.parts(self.centre(posed), scale)
-                    queries[0] = torch.cat(
-                        [queries[0], *(_standardised(each[:, scale].flatten(1)) for each in shifted)]
-                    )
-                    by_part = [
-                        ((_alike(query @ candidates.T, scale) - mean) / deviation).view(
-                            -1, len(some), batch, n_training
-                        )
-                        for query, candidates, (mean, deviation) in zip(
-                            queries, training[scale], self.null[scale], strict=True
-                        )
-                    ]
-                    by_scale.append(torch.cat(by_part).amax(dim=0))
-                found.append(torch.stack(by_scale))
+                likeness = self.likeness(posed, shifts, training)
+                found.append(likeness.view(N_CHANNELS, len(some), batch, -1))
         return torch.cat(found, dim=1)
+
+    def likeness(self, posed: torch.Tensor, shifts: list, training: list[list[torch.Tensor]]) -> torch.Tensor:
+        """The same for images in one pose each, at half the resolution, [channel, B, T]."""
+        shifted = [self.centre(posed, shift) for shift in shifts]
+        found = []
+        for channel in range(N_CHANNELS):
+            queries = self.parts(self.centre(posed), channel)
+            queries[0] = torch.cat([queries[0], *(_standardised(each[:, channel].flatten(1)) for each in shifted)])
+            by_part = [
+                (_alike(query @ candidates.T, channel) - mean) / deviation
+                for query, candidates, (mean, deviation) in zip(
+                    queries, training[channel], self.null[channel], strict=True
+                )
+            ]
+            found.append(torch.cat(by_part).unflatten(0, (-1, len(posed))).amax(dim=0))
+        return torch.stack(found)
 
     def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
         """How far each candidate stands out from the middle one, [k, feature].
 
-        One query [1, scale, *grid] and its candidates [k, scale, *grid], all normalised.
+        One query [1, channel, *grid] and its candidates [k, channel, *grid], all normalised.
         """
-        similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]  # [scale, pose, k]
-        windows = self.windows(normalised, candidates, similar).flatten(1)
-        best = windows.sort(dim=1, descending=True).values
-        local = [best[:, : max(1, round(share * best.shape[1]))].mean(dim=1) for share in SHARES]
+        similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]  # [channel, pose, k]
+        windows = self.windows(normalised, candidates, similar).flatten(1).sort(dim=1, descending=True).values
+        best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
+        local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in best]
         apart = (candidates[:, -1] - normalised[:, -1]).flatten(1).square().mean(dim=1)
-        local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in local]
         features = [*similar.amax(dim=1), similar[-1, self.unmoved], -torch.log(apart + 1e-5), *local]
         features = torch.stack(features, dim=1)
         return features - features.median(dim=0).values
@@ -186,10 +185,10 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     normalised = module.normalised(images_BC[chosen])
     pooled = module.centre(module.pool(normalised))
     unlike = ~torch.eye(len(pooled), dtype=torch.bool)
-    for scale in range(N_CHANNELS):
-        for number, part in enumerate(module.parts(pooled, scale)):
-            values = _alike(part @ part.T, scale)[unlike]
-            module.null[scale, number] = torch.stack([values.mean(), values.std().clamp(min=1e-3)])
+    for channel in range(N_CHANNELS):
+        for number, part in enumerate(module.parts(pooled, channel)):
+            values = _alike(part @ part.T, channel)[unlike]
+            module.null[channel, number] = torch.stack([values.mean(), values.std().clamp(min=1e-3)])
     features = []
     for number in range(len(pooled)):
         query, others = normalised[number : number + 1], unlike[number].nonzero()[:, 0]
