@@ -28,10 +28,10 @@ def config() -> dict:
 
 @pytest.fixture
 def raw(tmp_path) -> Path:
-    """Six readable PNG files of six patients."""
+    """Readable PNG files of 24 patients, one each."""
     folder = tmp_path / "raw"
     folder.mkdir()
-    for number in range(6):
+    for number in range(24):
         pixels = np.random.default_rng(number).integers(0, 255, (16, 16)).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"p{number}.png")
     return folder
@@ -86,7 +86,7 @@ def test_too_few_patients_is_one_error(tmp_path, raw, config):
     done = run(tmp_path, config, "results/data/chest/splits.tsv")
     assert done.returncode != 0 and files(tmp_path) == ["scans.tsv"]
     assert said(done) == [
-        "copylens: split: asks for 5 train + 20 calibration + 2 control = 27 patients, but the data set has 6"
+        "copylens: split: asks for 5 train + 20 calibration + 2 control = 27 patients, but the data set has 24"
     ]
 
 
