@@ -97,8 +97,9 @@ def _cell(axes, column: int, top: float, value: float, metric: str, limits, shad
         return
     share = float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0, 1))
     axes.fill_between([column + 0.03, column + 0.97], top, top + CELL, color=shades(share), lw=0)
-    text = f"{value:.3f}".lstrip("0") if metric == "auroc" else f"{100 * value:.0f}"
-    text = "1" if text == "1.000" else text
+    # Rounded down, so that only what is 1 is shown as 1.
+    text = f"{np.floor(100 * value + 1e-9) / 100:.2f}".lstrip("0") if metric == "auroc" else f"{100 * value:.0f}"
+    text = "1" if text == "1.00" else text
     ink = "white" if share > 0.55 else INK
     style = {"size": 5.5, "color": ink, "weight": "bold" if is_mean else "normal"}
     axes.text(column + 0.5, top + CELL / 2, text, ha="center", va="center_baseline", **style)
