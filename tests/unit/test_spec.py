@@ -63,7 +63,7 @@ def test_every_shipped_configuration_is_valid():
         (
             "studies.tiny.figures",
             ["pie"],
-            "studies.tiny.figures[0]: unknown figure 'pie'; there are copies_by",
+            "studies.tiny.figures[0]: unknown figure 'pie'; there are copied_regions",
         ),
         ("studies.tiny.more_variants", {"lmd": ["base"]}, "studies.tiny.more_variants: no entry 'lmd'; there are ldm"),
         ("studies.tiny.more_variants", {"ldm": ["big"]}, "studies.tiny.more_variants.ldm[0]: no entry 'big'"),

@@ -108,7 +108,7 @@ def test_reordered_keys_rerun_nothing(checkout):
     assert jobs(checkout) == set()
 
 
-AFTER_A_DETECTOR = {"train_detector", "compare_to_training", "score_copies"}
+AFTER_A_DETECTOR = {"train_detector", "compare_to_training", "score_copies", "compare_detectors"}
 STUDIES = checks.load_config(ROOT / "configs" / "tiny.yaml")["studies"]
 
 
@@ -128,7 +128,7 @@ def test_a_detectors_setting_reruns_what_follows_from_that_detector_alone(checko
 def test_a_detectors_file_reruns_what_follows_from_its_detectors(checkout):
     with (checkout / "src/copylens/detectors/ntxent_paper.py").open("a") as file:
         file.write("# changed\n")
-    benchmark = {"benchmark_detector", "collect_benchmarks"}
+    benchmark = {"benchmark_detector", "collect_benchmarks", "correct_rates"}
     assert {rule for rule, _ in jobs(checkout)} == AFTER_A_DETECTOR | benchmark | figures(*STUDIES)
 
 
