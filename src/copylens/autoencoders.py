@@ -1,10 +1,9 @@
 """What autoencoders have in common: the loss, with or without a discriminator and a perceptual network."""
 
 import torch
-from monai.losses import PatchAdversarialLoss
-from monai.networks.nets import PatchDiscriminator
 from torch.nn import functional
 
+from copylens.lean_monai import losses, nets
 from copylens.networks import TrainedModule
 
 
@@ -21,10 +20,10 @@ class Autoencoder(TrainedModule):
         # In a tuple, because this network is neither trained nor saved with the autoencoder.
         self._perceptual = ()
         if settings["adversarial_weight"] > 0:
-            self.discriminator = PatchDiscriminator(
+            self.discriminator = nets.PatchDiscriminator(
                 len(grid), channels=settings["discriminator_channels"], in_channels=1, num_layers_d=2
             )
-            self.adversarial = PatchAdversarialLoss(criterion="least_squares")
+            self.adversarial = losses.PatchAdversarialLoss(criterion="least_squares")
         self.n_axes = len(grid)
 
     def reconstruct(self, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, tuple[float, torch.Tensor]]]:
@@ -82,11 +81,9 @@ class Autoencoder(TrainedModule):
 
 def _perceptual_loss(spatial_dims: int):
     """MONAI's perceptual loss. Its pretrained network is downloaded on first use, so the term is off by default."""
-    from monai.losses import PerceptualLoss
-
     try:
         if spatial_dims == 2:
-            return PerceptualLoss(spatial_dims=2, network_type="radimagenet_resnet50")
-        return PerceptualLoss(spatial_dims=3, network_type="medicalnet_resnet10_23datasets", is_fake_3d=False)
+            return losses.PerceptualLoss(spatial_dims=2, network_type="radimagenet_resnet50")
+        return losses.PerceptualLoss(spatial_dims=3, network_type="medicalnet_resnet10_23datasets", is_fake_3d=False)
     except Exception as error:
         raise ValueError(f"perceptual_weight: the pretrained network can't be loaded ({error}); set it to 0") from error

@@ -3,9 +3,9 @@
 import math
 
 import torch
-from monai.networks.nets import Regressor, ResNet
 
 from copylens.augment import flip_and_rotate
+from copylens.lean_monai import nets
 from copylens.networks import TrainedModule, derive_seed
 
 SMALLEST_3D = 4  # the 3D encoder halves each axis for as long as it keeps so many voxels: to 4x4x4 from a power of two
@@ -67,8 +67,8 @@ def embed(module: EmbeddingNetwork, images_BC: torch.Tensor) -> torch.Tensor:
     return torch.cat([module(chunk.to(module.device)).cpu() for chunk in images_BC.split(size)])
 
 
-def _resnet(settings: dict) -> ResNet:
-    return ResNet(
+def _resnet(settings: dict) -> nets.ResNet:
+    return nets.ResNet(
         "basic",
         settings["blocks_2d"],
         settings["channels_2d"],
@@ -79,13 +79,13 @@ def _resnet(settings: dict) -> ResNet:
     )
 
 
-def _encoder(settings: dict, grid: list[int]) -> Regressor:
+def _encoder(settings: dict, grid: list[int]) -> nets.Regressor:
     """Each level halves the axes that are still long enough; the last width is that of all further levels."""
     widths = settings["channels_3d"]
     halvings = [max(0, int(math.log2(size / SMALLEST_3D))) for size in grid]
     levels = max(1, *halvings)
     strides = [tuple(1 + (level < times) for times in halvings) for level in range(levels)]
-    return Regressor(
+    return nets.Regressor(
         in_shape=(1, *grid),
         out_shape=(settings["embedding_3d"],),
         channels=[widths[min(level, len(widths) - 1)] for level in range(levels)],

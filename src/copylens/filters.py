@@ -7,8 +7,9 @@ convolutions and running sums, and leave a step's pixels out at no cost.
 import functools
 
 import torch
-from monai.networks.layers import gaussian_1d
 from torch.nn import functional
+
+from copylens.lean_monai import layers
 
 
 def smooth(images_BC: torch.Tensor, widths: list[float]) -> torch.Tensor:
@@ -67,7 +68,7 @@ def _filter(images_BC: torch.Tensor, axis: int, matrix: torch.Tensor) -> torch.T
 @functools.cache
 def _gaussian(size: int, width: float) -> torch.Tensor:
     """Row i: the weights of pixel i's neighbourhood; a weight that falls outside is the border's. [size, size]."""
-    kernel = gaussian_1d(torch.tensor(width), truncated=3.0, normalize=True)
+    kernel = layers.gaussian_1d(torch.tensor(width), truncated=3.0, normalize=True)
     reach = len(kernel) // 2
     pixel = torch.arange(size)
     neighbour = (pixel[:, None] + torch.arange(-reach, reach + 1)).clamp(0, size - 1)

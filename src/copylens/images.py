@@ -57,9 +57,10 @@ def _resampler(grid: tuple[int, ...], fit: str):
     The grid's cells are cubes to them: what was 1 x 1 x 4 mm a pixel is four times as long in the third axis.
     """
     import torch
-    from monai.transforms import CenterSpatialCrop, Resize, SpatialPad
 
-    resize = Resize(grid, mode="trilinear" if len(grid) == 3 else "bilinear", anti_aliasing=True)
+    from copylens.lean_monai import transforms
+
+    resize = transforms.Resize(grid, mode="trilinear" if len(grid) == 3 else "bilinear", anti_aliasing=True)
 
     def resample(image: Image) -> np.ndarray:
         channel_first = torch.from_numpy(np.ascontiguousarray(image.pixels))[None]
@@ -68,10 +69,10 @@ def _resampler(grid: tuple[int, ...], fit: str):
         cells = [size * spacing / target for size, spacing, target in axes]
         if fit == "pad":
             shape = [max(size, round(max(cells) * target / spacing)) for size, spacing, target in axes]
-            channel_first = SpatialPad(shape, value=float(image.pixels.min()))(channel_first)
+            channel_first = transforms.SpatialPad(shape, value=float(image.pixels.min()))(channel_first)
         elif fit == "crop":
             shape = [min(size, max(1, round(min(cells) * target / spacing))) for size, spacing, target in axes]
-            channel_first = CenterSpatialCrop(shape)(channel_first)
+            channel_first = transforms.CenterSpatialCrop(shape)(channel_first)
         return np.asarray(resize(channel_first)[0], dtype=np.float32)
 
     return resample

@@ -6,9 +6,9 @@ embeddings are compared everywhere else.
 """
 
 import torch
-from monai.metrics import SSIMMetric
 
 from copylens.embedding_networks import EmbeddingNetwork, embed
+from copylens.lean_monai import metrics
 
 __all__ = ["build", "embed"]
 
@@ -43,7 +43,7 @@ class DeepSSIM(EmbeddingNetwork):
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings, grid)
         window = min(WINDOW, *grid)
-        self.ssim = SSIMMetric(len(grid), win_size=window - (window + 1) % 2, kernel_sigma=1.5)
+        self.ssim = metrics.SSIMMetric(len(grid), win_size=window - (window + 1) % 2, kernel_sigma=1.5)
 
     def pair_loss(self, image, generator):
         one, other = (self._standardised(self.varied(image, generator)) for _ in range(2))

@@ -5,9 +5,8 @@ the loss is NT-Xent (Chen et al. 2020, arXiv 2002.05709, equation 1). Two images
 of their embeddings.
 """
 
-from monai.losses import ContrastiveLoss
-
 from copylens.embedding_networks import EmbeddingNetwork, embed
+from copylens.lean_monai import losses
 
 __all__ = ["build", "embed"]
 
@@ -36,7 +35,7 @@ class NTXentPaper(EmbeddingNetwork):
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings, grid)
-        self.loss = ContrastiveLoss(temperature=settings["temperature"])
+        self.loss = losses.ContrastiveLoss(temperature=settings["temperature"])
 
     def pair_loss(self, image, generator):
         return self.loss(self(image), self(self.view(image, generator)))

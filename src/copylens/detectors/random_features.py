@@ -4,8 +4,8 @@ As a detector it shows what an untrained one finds; as a feature space for image
 """
 
 import torch
-from monai.networks.nets import ResNet
 
+from copylens.lean_monai import nets
 from copylens.networks import TrainedModule, derive_seed
 
 SETTINGS = """
@@ -27,7 +27,7 @@ class RandomFeatures(TrainedModule):
         super().__init__(settings)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(settings["seed"], "initial weights"))
-            self.network = ResNet(
+            self.network = nets.ResNet(
                 "basic",
                 [1, 1, 1, 1],
                 settings["channels"],

@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from monai.metrics import SSIMMetric
 
 from copylens.detectors.pixel_correlation import Pixels, build, embed
 from copylens.filters import resize
+from copylens.lean_monai import metrics
 
 __all__ = ["build", "embed", "verify"]
 
@@ -27,5 +27,5 @@ def verify(module: Pixels, image_C: torch.Tensor, candidates_BC: torch.Tensor) -
     candidates_BC = resize(candidates_BC, module.grid)
     image_BC = resize(image_C[None], module.grid).expand_as(candidates_BC)
     window = min(module.settings["window"], *module.grid)
-    metric = SSIMMetric(len(module.grid), win_size=window, kernel_sigma=1.5)
+    metric = metrics.SSIMMetric(len(module.grid), win_size=window, kernel_sigma=1.5)
     return metric(image_BC, candidates_BC)[:, 0].cpu().numpy()
