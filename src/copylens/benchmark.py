@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from copylens.calibration import PERCENTILE
 from copylens.comparison import Comparer, all_of
-from copylens.detection import load_embedder
+from copylens.detection import Embedder
 from copylens.files import read_array, read_table, write_arrays, write_table
 from copylens.splits import rows_of
 
@@ -52,7 +52,7 @@ def benchmark_detector(
     real = all_of(read_array(files["images"]), read_array(files["scans"]))
     rows = rows_of(splits, "train")
     comparer = Comparer(folder, real[rows])
-    embed = load_embedder(folder)
+    embed = Embedder(folder)
     patient = splits["patient"].to_numpy()
     calibration = comparer.nearest(real[rows_of(splits, "calibration")], CANDIDATES)[0][:, 0]
     tau = np.percentile(calibration, PERCENTILE)

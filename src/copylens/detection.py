@@ -1,8 +1,6 @@
 """Train one copy detector and embed images with it. Knows no detector by name."""
 
 import hashlib
-import shutil
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -17,13 +15,20 @@ from copylens.job import timed
 from copylens.kinds import code_of
 from copylens.networks import TrainedModule, derive_seed, device
 from copylens.splits import rows_of
+from copylens.work import Chunks, claim, discard, exclusive
+
+BATCHES = 16  # embedded between two notes of how far it is
+FILES = ("weights.safetensors", "spec.yaml", "losses.csv")
 
 
-def train_detector(settings: dict, images_path: Path, splits_path: Path, work: Path, folder: Path) -> None:
+def train_detector(
+    settings: dict, images_path: Path, splits_path: Path, work: Path, folder: Path, deadline: float | None = None
+) -> None:
     """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, its weights the best on V.
 
     A kind without training is fitted to T, if it knows how, or written as it is built. spec.yaml: settings, grid, and
-    which stages of a comparison the kind has (compare, verify; see `copylens.comparison`).
+    which stages of a comparison the kind has (compare, verify; see `copylens.comparison`). Unfinished state lies in
+    `work`; see `copylens.training.fit` for the `deadline`.
     """
     splits = read_table(splits_path)
     images = read_array(images_path)
@@ -31,30 +36,32 @@ def train_detector(settings: dict, images_path: Path, splits_path: Path, work: P
     train_BC = as_batch(images[rows_of(splits, "train")])
     validation_BC = as_batch(images[rows_of(splits, "calibration")])
     family = _family(settings["kind"])
-    # A kind without training seeds what it draws by itself.
-    torch.manual_seed(derive_seed(settings.get("seed", 0), "initial weights"))
-    module = family.build(settings, grid)
-    if "training" in settings:
-        # Here, because Lightning takes seconds to import and only training needs it.
-        from copylens import training
-
-        identity = {
-            "settings": settings,
-            "data": [hashlib.sha256(images_BC.numpy()).hexdigest() for images_BC in (train_BC, validation_BC)],
-            "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training")],
-        }
-        with timed("training"):
-            losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC)
-    else:
+    identity = {
+        "settings": settings,
+        "data": [hashlib.sha256(images_BC.numpy()).hexdigest() for images_BC in (train_BC, validation_BC)],
+        "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training")],
+    }
+    with exclusive(work, identity) as waited:
+        if waited and all((folder / name).exists() for name in FILES):
+            return
+        # A kind without training seeds what it draws by itself.
+        torch.manual_seed(derive_seed(settings.get("seed", 0), "initial weights"))
+        module = family.build(settings, grid)
         losses = pd.DataFrame(columns=["step", "name", "value"])
-        if hasattr(family, "fit"):
+        if "training" in settings:
+            # Here, because Lightning takes seconds to import and only training needs it.
+            from copylens import training
+
+            with timed("training"):
+                losses = training.fit(module, train_BC, settings["seed"], work, identity, validation_BC, deadline)
+        elif hasattr(family, "fit"):
             with timed("training"):
                 family.fit(module, train_BC)
-    save_module(module, folder / "weights.safetensors")
-    stages = {stage: hasattr(family, stage) for stage in ("compare", "verify")}
-    write_yaml({"settings": settings, "grid": grid, **stages}, folder / "spec.yaml")
-    write_table(losses, folder / "losses.csv")
-    shutil.rmtree(work, ignore_errors=True)
+        save_module(module, folder / "weights.safetensors")
+        stages = {stage: hasattr(family, stage) for stage in ("compare", "verify")}
+        write_yaml({"settings": settings, "grid": grid, **stages}, folder / "spec.yaml")
+        write_table(losses, folder / "losses.csv")
+        discard(work)
 
 
 def load_detector(folder: Path) -> TrainedModule:
@@ -70,38 +77,59 @@ def family_of_detector(folder: Path):
     return _family(read_yaml(folder / "spec.yaml")["settings"]["kind"])
 
 
-def load_embedder(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that embeds images [..., *grid] by the detector in `folder`, float32 [..., d]."""
-    spec, module, family = read_yaml(folder / "spec.yaml"), load_detector(folder), family_of_detector(folder)
-    size = spec["settings"].get("training", spec["settings"])["batch_size"]
-    n_axes = len(spec["grid"])
+class Embedder:
+    """Embeds images [..., *grid] by the detector in a folder, float32 [..., d]."""
 
-    def embed(images: np.ndarray) -> np.ndarray:
-        rows = images.reshape(-1, *images.shape[-n_axes:])
-        blocks = [family.embed(module, as_batch(rows[start : start + size])) for start in range(0, len(rows), size)]
+    def __init__(self, folder: Path):
+        spec = read_yaml(folder / "spec.yaml")
+        self.weights, self.n_axes = folder / "weights.safetensors", len(spec["grid"])
+        self.module, self.family = load_detector(folder), _family(spec["settings"]["kind"])
+        self.batch_size = spec["settings"].get("training", spec["settings"])["batch_size"]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        rows, size = images.reshape(-1, *images.shape[-self.n_axes :]), self.batch_size
+        blocks = [
+            self.family.embed(self.module, as_batch(rows[start : start + size])) for start in range(0, len(rows), size)
+        ]
         embeddings = torch.cat(blocks).numpy() if blocks else np.empty((0, 1), np.float32)
-        return embeddings.reshape(*images.shape[:-n_axes], embeddings.shape[1])
-
-    return embed
+        return embeddings.reshape(*images.shape[: -self.n_axes], embeddings.shape[1])
 
 
-def embed_file(embed: Callable[[np.ndarray], np.ndarray], images_path: Path, embeddings_path: Path) -> None:
+def embed_file(embed: Embedder, images_path: Path, embeddings_path: Path, work: Path) -> None:
     """Write the embeddings of every image in a file, float32 [..., d] for images [..., *grid].
 
-    Raises ValueError if one isn't finite or doesn't vary, because such an image would pass for innocent.
+    What is embedded lies in `work` until all is there, and is not embedded again after an interruption. Raises
+    ValueError if an embedding isn't finite or doesn't vary, because such an image would pass for innocent.
     """
-    with timed("embedding"):
-        embeddings = embed(read_array(images_path))
-    if not np.isfinite(embeddings).all():
-        raise ValueError(f"{embeddings_path}: the detector gives values that are not finite; lower its learning_rate")
-    rows = embeddings.reshape(-1, embeddings.shape[-1])
-    constant = np.flatnonzero(rows.max(axis=1) == rows.min(axis=1)) if len(rows) else []
+    images = read_array(images_path)
+    rows = images.reshape(-1, *images.shape[-embed.n_axes :])
+    identity = {"weights": file_checksum(embed.weights), "images": file_checksum(Path(images_path))}
+    with exclusive(work, identity) as waited:
+        if waited and Path(embeddings_path).exists():
+            return
+        if not len(rows):
+            return write_array(embed(images), embeddings_path)
+        claim(work, identity)
+        embedded = Chunks(work, images.shape[: -embed.n_axes])
+        with timed("embedding"):
+            for start in range(embedded.done, len(rows), BATCHES * embed.batch_size):
+                embedded.add(embed(rows[start : start + BATCHES * embed.batch_size]))
+        _refuse_blind(embedded.rows, images_path, work)
+        embedded.move_to(embeddings_path)
+        discard(work)
+
+
+def _refuse_blind(rows: np.ndarray, images_path: Path, work: Path) -> None:
+    constant, finite = np.flatnonzero(rows.max(axis=1) == rows.min(axis=1)), np.isfinite(rows).all()
+    if len(constant) or not finite:
+        discard(work)
+    if not finite:
+        raise ValueError(f"{images_path}: the detector gives values that are not finite; lower its learning_rate")
     if len(constant):
         raise ValueError(
             f"{images_path}: the detector sees nothing in image {constant[0]} (its embedding is one constant, "
             f"as those of {len(constant)} images are); leave blank images out, or choose another detector"
         )
-    write_array(embeddings, embeddings_path)
 
 
 def _family(kind: str):

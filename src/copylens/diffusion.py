@@ -1,8 +1,10 @@
 """What is common to networks that denoise latents: the noise schedule, the sampler, the moving average."""
 
-import torch
-from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from collections.abc import Iterator
 
+import torch
+
+from copylens.lean_monai import schedulers
 from copylens.networks import TrainedModule, derive_seed
 
 
@@ -21,17 +23,20 @@ def scheduler_of(family, settings: dict):
     )
 
 
-def sample_with(predict, module: TrainedModule, n: int, seed: int, sampling: dict) -> torch.Tensor:
+def sample_with(
+    predict, module: TrainedModule, n: int, seed: int, sampling: dict, first: int
+) -> Iterator[torch.Tensor]:
     """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`.
 
     `module` has settings (timesteps, schedule, prediction), scale_factor and autoencoder.
     """
-    scheduler = scheduler_of({"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampling["sampler"]], module.settings)
+    scheduler = scheduler_of(
+        {"ddim": schedulers.DDIMScheduler, "ddpm": schedulers.DDPMScheduler}[sampling["sampler"]], module.settings
+    )
     # DDPM visits every timestep; DDIM as many as it is asked for (Song et al. 2021, arXiv 2010.02502).
     is_ddpm = sampling["sampler"] == "ddpm"
     scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
-    images = []
-    for start in range(0, n, sampling["batch_size"]):
+    for start in range(first, n, sampling["batch_size"]):
         generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
         shape = (min(sampling["batch_size"], n - start), *module.autoencoder.latent_shape)
         # The chain lives on the CPU, where its noise is drawn: the same on every device.
@@ -43,8 +48,7 @@ def sample_with(predict, module: TrainedModule, n: int, seed: int, sampling: dic
                 latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
             else:
                 latent, _ = scheduler.step(prediction, timestep, latent)
-        images.append(module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu())
-    return torch.cat(images)
+        yield module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu()
 
 
 def denoise_partly(
@@ -55,7 +59,7 @@ def denoise_partly(
     predict, module: as in `sample_with`. What comes back is the network's idea of the same image (Meng et al. 2022,
     arXiv 2108.01073).
     """
-    scheduler = scheduler_of(DDIMScheduler, module.settings)
+    scheduler = scheduler_of(schedulers.DDIMScheduler, module.settings)
     scheduler.set_timesteps(min(steps, module.settings["timesteps"]))
     begin = max(1, round(strength * module.settings["timesteps"])) - 1
     generator = torch.Generator().manual_seed(derive_seed(seed, "round trip"))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from copylens.comparison import Comparer, all_of
-from copylens.detection import embed_file, load_embedder, train_detector
+from copylens.detection import Embedder, embed_file, train_detector
 from copylens.files import read_array, read_table, write_table
 
 CHANCE = 0.05  # that one pair or more of a data set without duplicates is listed
@@ -29,7 +29,7 @@ def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path,
         folder, splits = Path(work) / "detector", Path(work) / "splits.tsv"
         write_table(everything, splits)
         train_detector(settings, images_path, splits, Path(work) / "training", folder)
-        embed_file(load_embedder(folder), images_path, folder / "scans.npy")
+        embed_file(Embedder(folder), images_path, folder / "scans.npy", Path(work) / "embedding")
         images = all_of(np.array(read_array(images_path)), np.array(read_array(folder / "scans.npy")))
         # One more than asked for: the nearest is the image itself.
         similarity, position = Comparer(folder, images).nearest(images, k + 1)

@@ -1,7 +1,6 @@
 """Train one generative network and load it again. Knows no network by name."""
 
 import hashlib
-import shutil
 from importlib import import_module
 from pathlib import Path
 
@@ -16,8 +15,10 @@ from copylens.job import timed
 from copylens.kinds import code_of
 from copylens.networks import TrainedModule, derive_seed, device
 from copylens.splits import training_rows
+from copylens.work import discard, exclusive
 
 SNAPSHOTS = "snapshots.safetensors"
+FILES = ("weights.safetensors", SNAPSHOTS, "spec.yaml", "losses.csv", "training_rows.tsv")
 
 
 def train_model(
@@ -28,13 +29,15 @@ def train_model(
     upstream: Path | None,
     work: Path,
     folder: Path,
+    deadline: float | None = None,
 ) -> None:
     """Train the network that `settings` describe on T and write its five files into `folder`.
 
     weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
     spec.yaml (settings, seed, grid, epochs: how many passes over T each kept state has seen, the last state last);
     losses.csv (step, epoch, name, value); training_rows.tsv (scan, patient, row in images.npy), exactly what the
-    network saw. `upstream` is the folder of the autoencoder whose latents it works on.
+    network saw. `upstream` is the folder of the autoencoder whose latents it works on. Unfinished state lies in `work`;
+    see `copylens.training.fit` for the `deadline`.
     """
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
@@ -43,42 +46,42 @@ def train_model(
     # A control may keep other images than T, which it is compared with all the same.
     images_BC = as_batch(images[family.rows(splits) if hasattr(family, "rows") else rows])
     grid = list(images.shape[1:])
-    below = load_model(upstream) if upstream else None
-    torch.manual_seed(derive_seed(seed, "initial weights"))
-    module = family.build(settings, grid, below)
-    if "training" in settings:
-        # Here, because Lightning takes seconds to import and only training needs it.
-        from copylens import training
+    identity = {
+        "settings": settings,
+        "seed": seed,
+        "data": hashlib.sha256(images_BC.numpy()).hexdigest(),
+        "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
+        "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training")],
+    }
+    with exclusive(work, identity) as waited:
+        if waited and all((folder / name).exists() for name in FILES):
+            return
+        below = load_model(upstream) if upstream else None
+        torch.manual_seed(derive_seed(seed, "initial weights"))
+        module = family.build(settings, grid, below)
+        if "training" in settings:
+            # Here, because Lightning takes seconds to import and only training needs it.
+            from copylens import training
 
-        identity = {
-            "settings": settings,
-            "seed": seed,
-            "data": hashlib.sha256(images_BC.numpy()).hexdigest(),
-            "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
-            "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training")],
-        }
-        with timed("training"):
-            losses = training.fit(module, images_BC, seed, work, identity)
-        losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
-    else:
-        module.to(device()).prepare(images_BC)
-        losses = pd.DataFrame(columns=["step", "epoch", "name", "value"])
-    last = int(losses["epoch"].max()) if len(losses) else 0
-    save_module(module, folder / "weights.safetensors")
-    kept = {}
-    if "training" in settings:
+            with timed("training"):
+                losses = training.fit(module, images_BC, seed, work, identity, deadline=deadline)
+            losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
+        else:
+            module.to(device()).prepare(images_BC)
+            losses = pd.DataFrame(columns=["step", "epoch", "name", "value"])
+        last = int(losses["epoch"].max()) if len(losses) else 0
         kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
-    kept.pop(last, None)  # the last state itself
-    save_tensors(
-        {f"{epoch}/{name}": kept[epoch][name] for epoch in sorted(kept) for name in kept[epoch]}, folder / SNAPSHOTS
-    )
-    write_yaml(
-        {"settings": settings, "seed": seed, "grid": grid, "epochs": [*sorted(kept), last]}, folder / "spec.yaml"
-    )
-    write_table(losses, folder / "losses.csv")
-    table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
-    write_table(table, folder / "training_rows.tsv")
-    shutil.rmtree(work, ignore_errors=True)
+        kept.pop(last, None)  # the last state itself
+        save_module(module, folder / "weights.safetensors")
+        save_tensors(
+            {f"{epoch}/{name}": kept[epoch][name] for epoch in sorted(kept) for name in kept[epoch]}, folder / SNAPSHOTS
+        )
+        epochs = [*sorted(kept), last]
+        write_yaml({"settings": settings, "seed": seed, "grid": grid, "epochs": epochs}, folder / "spec.yaml")
+        write_table(losses, folder / "losses.csv")
+        table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
+        write_table(table, folder / "training_rows.tsv")
+        discard(work)
 
 
 def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = None) -> TrainedModule:

@@ -9,7 +9,23 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+# What batch systems call a job's number.
+BATCH_VARIABLES = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "JOB_ID")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class OutOfTime(Exception):
+    """A job stops before its time limit; submitted again, it goes on."""
+
+
+def deadline(runtime: float) -> float | None:
+    """When this job must have ended, in seconds of `time.time`: Slurm's word, or `runtime` minutes from now in a job of
+    another batch system. None elsewhere: nobody stops a job that isn't in one."""
+    if "SLURM_JOB_END_TIME" in os.environ:
+        return float(os.environ["SLURM_JOB_END_TIME"])
+    if any(name in os.environ for name in BATCH_VARIABLES):
+        return time.time() + 60 * runtime
+    return None
 
 
 @contextlib.contextmanager
@@ -25,7 +41,8 @@ def job(log: str, threads: int) -> Iterator[None]:
     """Run the body with `threads` threads and its output in the file `log`.
 
     Import numeric libraries inside the body: they read the number of threads when they are imported.
-    A ValueError, which is a user's mistake, ends the process with one line on stderr; the log has every traceback.
+    A ValueError (a user's mistake), an OSError (a disk's or a system's) and the end of its time end the process with
+    one line on stderr; the log has every traceback.
     """
     gc.set_threshold(100_000, 50, 50)  # what is imported stays to the end: looking for garbage there takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
@@ -36,7 +53,7 @@ def job(log: str, threads: int) -> Iterator[None]:
                 yield
         except Exception as error:
             traceback.print_exc(file=file)
-            if not isinstance(error, ValueError):
+            if not isinstance(error, ValueError | OSError | OutOfTime):
                 raise
             print(f"copylens: {error}", file=sys.stderr)
             raise SystemExit(1) from None

@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 import prdc
 import torch
-from monai.metrics import MultiScaleSSIMMetric
-from monai.metrics.fid import get_fid_score
 from scipy.stats import mannwhitneyu
 from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from copylens.detection import load_embedder
+from copylens.detection import Embedder
 from copylens.files import read_array, read_table, read_yaml, write_table
 from copylens.job import timed
+from copylens.lean_monai import metrics
 from copylens.splits import rows_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
@@ -51,7 +50,7 @@ def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str,
 
 def frechet_distance(samples: np.ndarray, reference: np.ndarray) -> float:
     """Frechet distance of two sets of features [n, d] as Gaussians (Heusel et al. 2017, arXiv 1706.08500)."""
-    return float(get_fid_score(torch.from_numpy(samples), torch.from_numpy(reference)))
+    return float(metrics.fid.get_fid_score(torch.from_numpy(samples), torch.from_numpy(reference)))
 
 
 def kernel_distance(samples: np.ndarray, reference: np.ndarray) -> float:
@@ -110,7 +109,7 @@ def self_similarity(images: np.ndarray, seed: int) -> float:
     second = (first + generator.integers(1, len(images), size=PAIRS)) % len(images)
     n_scales = max(1, min(len(SCALE_WEIGHTS), int(np.log2(min(images.shape[1:]) / WINDOW)) + 1))
     weights = np.array(SCALE_WEIGHTS[:n_scales]) / sum(SCALE_WEIGHTS[:n_scales])
-    metric = MultiScaleSSIMMetric(images.ndim - 1, kernel_size=WINDOW, weights=weights.tolist())
+    metric = metrics.MultiScaleSSIMMetric(images.ndim - 1, kernel_size=WINDOW, weights=weights.tolist())
     left, right = (torch.from_numpy(np.array(images[rows]))[:, None] for rows in (first, second))
     return float(metric(left, right).mean())
 
@@ -175,4 +174,4 @@ def _metrics(features: np.ndarray, training: np.ndarray) -> dict[str, float]:
 
 @functools.cache
 def _embedder(detector: Path):
-    return load_embedder(detector)
+    return Embedder(detector)

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.lib.format import open_memmap
 
-from copylens.files import read_array, read_table, read_yaml, whole, write_array, write_table
+from copylens.files import file_checksum, read_array, read_table, read_yaml, write_array, write_table
 from copylens.generators import as_batch, family_of, load_model
 from copylens.job import timed
+from copylens.kinds import code_of
 from copylens.networks import TrainedModule
 from copylens.splits import rows_of
+from copylens.work import Chunks, claim, discard, exclusive
 
 NOISE_LEVELS = 10  # at which the denoising loss is measured
 
@@ -25,43 +26,65 @@ def draw_samples(
     samples_path: Path,
     reconstructed_path: Path,
     denoising_path: Path,
+    work: Path,
 ) -> None:
     """Draw S from every kept state of the network in `folder`, and say how well each denoises.
 
     samples: float32 [state, n_samples, *grid], in the order of the network's `epochs`. reconstructed: decode(encode(x))
     for x in V and H, float32 [V then H, *grid]; no rows for a network without an autoencoder. denoising: the losses of
     T and V by noise level, columns epoch, role, timestep, loss (mean), error (its standard error); no rows for a
-    network that doesn't learn to denoise. ValueError if a sample holds NaN or infinity.
+    network that doesn't learn to denoise. What is drawn lies in `work` until all is there, and is not drawn again after
+    an interruption. ValueError if a sample holds NaN or infinity.
     """
     spec = read_yaml(folder / "spec.yaml")
-    epochs, seed = spec["epochs"], spec["seed"]
+    kind, paths = spec["settings"]["kind"], [samples_path, reconstructed_path, denoising_path]
+    weights = [folder / "weights.safetensors", *([upstream / "weights.safetensors"] if upstream else [])]
+    identity = {
+        "settings": sampling,
+        "weights": [file_checksum(path) for path in weights],
+        "code": [file_checksum(path) for path in code_of("models", kind, "sampling")],
+        "versions": str(torch.__version__),
+    }
+    with exclusive(work, identity) as waited:
+        if waited and all(Path(path).exists() for path in paths):
+            return
+        claim(work, identity)
+        images, splits = read_array(images_path), read_table(splits_path)
+        reconstructed = np.empty((0, *spec["grid"]), np.float32)
+        if upstream:
+            held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
+            with timed("reconstruction"):
+                reconstructed = reconstruct(load_model(upstream), as_batch(images[held_out]))[:, 0].numpy()
+        sets = {"train": images[read_table(folder / "training_rows.tsv")["row"]]}
+        sets["calibration"] = images[rows_of(splits, "calibration")]
+        drawn = Chunks(work, (len(spec["epochs"]), sampling["n_samples"]))
+        losses = []
+        for state in range(len(spec["epochs"])):
+            losses.append(_draw_state(folder, upstream, spec, sampling, sets, state, drawn, work))
+        write_array(reconstructed, reconstructed_path)
+        write_table(pd.concat(losses, ignore_index=True), denoising_path)
+        drawn.move_to(samples_path)
+        discard(work)
+
+
+def _draw_state(folder, upstream, spec: dict, sampling: dict, sets: dict, state: int, drawn: Chunks, work: Path):
+    """Draw what isn't drawn yet of one kept state of a network; its denoising losses."""
+    epochs, seed, n = spec["epochs"], spec["seed"], sampling["n_samples"]
     family = family_of(spec["settings"]["kind"])
-    images, splits = read_array(images_path), read_table(splits_path)
-    losses = [pd.DataFrame(columns=["epoch", "role", "timestep", "loss", "error"])]
-    with whole(samples_path) as temporary:
-        # One state at a time: all of them together may not fit into memory.
-        shape = (len(epochs), sampling["n_samples"], *spec["grid"])
-        states = open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        for state, epoch in enumerate(epochs):
-            module = load_model(folder, upstream, None if epoch == epochs[-1] else epoch)
+    first, losses_path = drawn.done - state * n, work / f"denoising_{state}.csv"
+    if first < n or not losses_path.exists():
+        module = load_model(folder, upstream, None if epochs[state] == epochs[-1] else epochs[state])
+        if first < n:
             with timed("sampling"):
-                samples = family.sample(module, sampling["n_samples"], seed, sampling)
-            _refuse_broken(samples, samples_path)
-            states[state] = samples[:, 0].numpy()
-            if hasattr(family, "losses_by_noise"):
-                train, calibration = read_table(folder / "training_rows.tsv")["row"], rows_of(splits, "calibration")
-                sets = {"train": images[train], "calibration": images[calibration]}
-                with timed("denoising"):
-                    losses.append(denoising_losses(family, module, sets, seed).assign(epoch=epoch))
-        states.flush()
-        del states
-    reconstructed = np.empty((0, *spec["grid"]), np.float32)
-    if upstream:
-        held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
-        with timed("reconstruction"):
-            reconstructed = reconstruct(load_model(upstream), as_batch(images[held_out]))[:, 0].numpy()
-    write_array(reconstructed, reconstructed_path)
-    write_table(pd.concat(losses[1:] or losses, ignore_index=True), denoising_path)
+                for batch in family.sample(module, n, seed, sampling, first):
+                    drawn.add(batch[:, 0].numpy())
+        losses = pd.DataFrame(columns=["role", "timestep", "loss", "error"])
+        if hasattr(family, "losses_by_noise"):
+            with timed("denoising"):
+                losses = denoising_losses(family, module, sets, seed)
+        write_table(losses.assign(epoch=epochs[state]), losses_path)
+    _refuse_broken(drawn.rows[state * n : (state + 1) * n], work)
+    return read_table(losses_path)
 
 
 def denoising_losses(family, module: TrainedModule, sets: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
@@ -91,10 +114,11 @@ def reconstruct(autoencoder: TrainedModule, images_BC: torch.Tensor) -> torch.Te
     )
 
 
-def _refuse_broken(samples: torch.Tensor, path: Path) -> None:
-    broken = int((~torch.isfinite(samples)).flatten(1).any(dim=1).sum())
+def _refuse_broken(samples: np.ndarray, work: Path) -> None:
+    broken = sum(not np.isfinite(sample).all() for sample in samples)
     if broken:
+        discard(work)
         raise ValueError(
-            f"{path}: {broken} of {len(samples)} samples hold values that are not finite, so the training went astray; "
+            f"{work}: {broken} of {len(samples)} samples hold values that are not finite, so the training went astray; "
             "lower the model's training.learning_rate"
         )

@@ -6,7 +6,6 @@ every random draw inside one depends on (seed, chunk) alone, so that an interrup
 
 import logging
 import math
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,14 +14,16 @@ from pathlib import Path
 import lightning
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
-from copylens.files import read_yaml, whole, write_yaml
+from copylens.files import whole
 from copylens.networks import TrainedModule, derive_seed, device
+from copylens.state import Best, Saver, newest
+from copylens.work import claim
 
 
 class Trainee(lightning.LightningModule):
@@ -105,40 +106,36 @@ def fit(
     work: Path,
     identity: dict,
     validation_BC: torch.Tensor | None = None,
+    deadline: float | None = None,
 ) -> pd.DataFrame:
     """Train `module` in place and return its losses: columns step, name, value (means over a chunk).
 
     An unfinished training in `work` is taken up again if its `identity` (settings, data, code) is the same. With
     validation images, which go through the module's `validation_step`, the weights of its lowest loss are kept.
-    `work` stays: whoever called removes it when the results are on disk.
+    `work` stays: whoever called removes it when the results are on disk. Raises `copylens.job.OutOfTime` where the
+    `deadline` (see `copylens.job.deadline`) comes before the end; the same call goes on.
     """
-    # Lightning's: the directory is `work`, which holds identity.yaml; its own use of a deprecated function; most
-    # trainings have no validation images.
+    # Lightning's own use of a deprecated function; most trainings have no validation images.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements on the terminal
-    unwanted = r"Checkpoint directory .* exists|`isinstance\(treespec|You defined a `validation_step`"
+    unwanted = r"`isinstance\(treespec|You defined a `validation_step`"
     warnings.filterwarnings("ignore", unwanted, module="lightning")
     settings = module.settings["training"]
-    last = _open_work(work, identity)
+    versions = {"torch": str(torch.__version__), "lightning": str(lightning.__version__)}
+    claim(work, identity | {"versions": versions})
+    resume_from = newest(work)
     n_chunks = math.ceil(settings["steps"] / settings["checkpoint_every"])
     chunk_steps = math.ceil(settings["steps"] / n_chunks)
     tensors = module.to(device()).prepare(images_BC)
     trainee = Trainee(module, str(work), chunk_steps)
     batches = Batches(len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"], seed)
     history = History(chunk_steps, settings["steps"])
-    saver = ModelCheckpoint(work, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+    best = Best()
     callbacks = [Reseed(seed), history]
     if settings["snapshots"]:
         callbacks.append(Snapshots(work / "snapshots", _snapshot_steps(settings, len(tensors[0])), chunk_steps))
     if validation_BC is not None:
-        best = ModelCheckpoint(
-            work,
-            filename="best",
-            monitor="validation_loss",
-            enable_version_counter=False,
-            save_weights_only=True,
-        )
         callbacks.append(best)
-    callbacks.append(saver)  # after `best`, whose state it keeps
+    callbacks.append(Saver(work, deadline))  # after `best`, whose state it keeps
     on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty()
     if on_terminal:
         callbacks.append(TerminalBar())
@@ -163,13 +160,11 @@ def fit(
         validation_loader = DataLoader(
             TensorDataset(validation_BC), batch_size=size, drop_last=True, generator=torch.Generator()
         )
-    resume_from = last if last.exists() else None
     if resume_from:
-        print(f"taking up the training in {work}")
+        print(f"going on from {resume_from}", flush=True)
     trainer.fit(trainee, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
-    if validation_BC is not None:
-        checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-        trainee.load_state_dict(checkpoint["state_dict"])
+    if best.tensors:
+        module.load_state_dict(best.tensors)
     return pd.DataFrame(history.rows, columns=["step", "name", "value"])
 
 
@@ -229,15 +224,6 @@ class History(Callback):
 
     def load_state_dict(self, state: dict) -> None:
         self.rows = [list(row) for row in state["rows"]]
-
-
-def _open_work(work: Path, identity: dict) -> Path:
-    """The path of the last checkpoint in `work`, which is emptied first if it belongs to another training."""
-    record = work / "identity.yaml"
-    if work.exists() and not (record.exists() and read_yaml(record) == identity):
-        shutil.rmtree(work)
-    write_yaml(identity, record)
-    return work / "last.ckpt"
 
 
 def _snapshot_steps(settings: dict, n_images: int) -> dict[int, int]:

@@ -13,7 +13,7 @@ import torch
 from copylens import transforms
 from copylens.benchmark import METRICS, benchmark_detector
 from copylens.comparison import Comparer, all_of
-from copylens.detection import embed_file, family_of_detector, load_detector, load_embedder, train_detector
+from copylens.detection import Embedder, embed_file, family_of_detector, load_detector, train_detector
 from copylens.duplicates import find_duplicates
 from copylens.files import read_array, read_table, write_array, write_table
 from copylens.generators import as_batch
@@ -59,7 +59,7 @@ def detector(data):
     def build(kind: str):
         folder = data / kind
         train_detector(settings_of(kind), data / "images.npy", data / "splits.tsv", data / "work", folder)
-        embed_file(load_embedder(folder), data / "images.npy", folder / "scans.npy")
+        embed_file(Embedder(folder), data / "images.npy", folder / "scans.npy", data / "work_embedding")
         return SimpleNamespace(folder=folder, scans=folder / "scans.npy")
 
     return build

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from copylens.detection import load_embedder, train_detector
+from copylens.detection import Embedder, train_detector
 from copylens.files import read_array
 from copylens.kinds import settings_schema
 
@@ -25,7 +25,7 @@ def settings(tmp_path, monkeypatch) -> dict:
 def embedded(settings: dict, data) -> np.ndarray:
     paths = data / "images.npy", data / "splits.tsv"
     train_detector(settings, *paths, data / "work", data / "detector")
-    return load_embedder(data / "detector")(read_array(paths[0]))
+    return Embedder(data / "detector")(read_array(paths[0]))
 
 
 @pytest.mark.parametrize("data", [[16, 16]], indirect=True)

@@ -43,7 +43,7 @@ def train_into(settings: dict, data: Path, folder: Path, upstream: Path | None) 
 def draw_into(drawn: Path, data: Path, folder: Path, upstream: Path | None, sampling: dict) -> list[Path]:
     """The three files of samples of the network in `folder`: images, reconstructed, denoising."""
     paths = [drawn / name for name in ("images.npy", "reconstructed.npy", "denoising.csv")]
-    draw_samples(folder, upstream, sampling, data / "images.npy", data / "splits.tsv", *paths)
+    draw_samples(folder, upstream, sampling, data / "images.npy", data / "splits.tsv", *paths, drawn / "work")
     return paths
 
 

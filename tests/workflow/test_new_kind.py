@@ -29,10 +29,10 @@ def build(settings, grid, upstream=None):
     return KeptImages(settings)
 
 
-def sample(module, n, seed, sampling):
+def sample(module, n, seed, sampling, first):
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
-    first, second = (module.images[torch.randint(len(module.images), (n,), generator=generator)] for _ in range(2))
-    return torch.lerp(second, first, module.settings["share"])
+    one, two = (module.images[torch.randint(len(module.images), (n,), generator=generator)] for _ in range(2))
+    yield from torch.lerp(two, one, module.settings["share"])[first:].split(sampling["batch_size"])
 '''
 
 

@@ -7,15 +7,14 @@ from copylens.job import job
 
 with job(snakemake.log[0], snakemake.threads):
     from copylens.comparison import compare_to_training
-    from copylens.detection import embed_file, load_embedder
+    from copylens.detection import Embedder, embed_file
 
-    detector = Path(snakemake.input.spec).parent
-    embed = load_embedder(detector)
-    embed_file(embed, snakemake.input.samples, snakemake.output.synthetic)
-    embed_file(embed, snakemake.input.decoded, snakemake.output.reconstructed)
+    detector, output, params = Path(snakemake.input.spec).parent, snakemake.output, snakemake.params
+    work, embed = Path("work", *Path(output.nearest).parts[1:-1]), Embedder(detector)
+    embed_file(embed, snakemake.input.samples, output.synthetic, work / "synthetic")
+    embed_file(embed, snakemake.input.decoded, output.reconstructed, work / "reconstructed")
 
     names = ("images", "samples", "decoded", "scans", "splits", "training_rows")
     files = {name: snakemake.input[name] for name in names}
-    files.update({name: snakemake.output[name] for name in ("synthetic", "reconstructed")})
-    params = snakemake.params
-    compare_to_training(files, detector, params.neighbours, params.search, snakemake.output.nearest)
+    files.update({name: output[name] for name in ("synthetic", "reconstructed")})
+    compare_to_training(files, detector, params.neighbours, params.search, output.nearest)

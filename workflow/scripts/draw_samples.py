@@ -16,4 +16,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.output.images,
         snakemake.output.reconstructed,
         snakemake.output.denoising,
+        Path("work", *Path(snakemake.output.images).parts[1:-1]),
     )

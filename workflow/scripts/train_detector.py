@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.job import deadline, job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.detection import embed_file, load_embedder, train_detector
+    from copylens.detection import Embedder, embed_file, train_detector
 
     folder = Path(snakemake.output.weights).parent
+    work = Path("work", *folder.parts[1:])
     train_detector(
         snakemake.params.settings,
         snakemake.input.images,
         snakemake.input.splits,
-        Path("work/detectors", *folder.parts[-2:]),
+        work / "training",
         folder,
+        deadline(snakemake.resources.runtime),
     )
-    embed_file(load_embedder(folder), snakemake.input.images, snakemake.output.scans)
+    embed_file(Embedder(folder), snakemake.input.images, snakemake.output.scans, work / "embedding")

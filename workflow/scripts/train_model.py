@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.job import deadline, job
 
 with job(snakemake.log[0], snakemake.threads):
     from copylens.generators import train_model
@@ -14,6 +14,7 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.input.images,
         snakemake.input.splits,
         next((Path(weights).parent for weights in snakemake.input.autoencoder), None),
-        Path("work", *folder.parts[-4:]),
+        Path("work", *folder.parts[1:]),
         folder,
+        deadline(snakemake.resources.runtime),
     )

@@ -7,7 +7,8 @@ Each module has
 
 It may have
 
-- ``sample(module, n, seed, sampling)`` -> [n, 1, *grid] in [0, 1], on the CPU, if images are drawn from it;
+- ``sample(module, n, seed, sampling, first)``, if images are drawn from it: yields batches [B, 1, *grid] in [0, 1], on
+  the CPU, of the images from number `first` (a multiple of sampling.batch_size) to `n`, whatever was drawn before;
 - ``rows(splits)``, which rows of images.npy it is shown in the place of T;
 - ``losses_by_noise(module, images, timesteps, seed)`` -> [image, timestep], if it learns to denoise.
 """

@@ -1,9 +1,9 @@
 """Autoencoder with a KL-regularised latent space, 2D and 3D (Rombach et al. 2022, arXiv 2112.10752, section 3.1)."""
 
 import torch
-from monai.networks.nets import AutoencoderKL as Network
 
 from copylens.autoencoders import Autoencoder
+from copylens.lean_monai import nets
 from copylens.networks import TrainedModule
 from copylens.spec import halve
 
@@ -34,7 +34,7 @@ class AutoencoderKL(Autoencoder):
         channels = settings["channels"]
         self.latent_shape = [settings["latent_channels"], *halve(grid, len(channels) - 1, "grid")]
         attention = settings["attention_levels"] or [False] * len(channels)
-        self.network = Network(
+        self.network = nets.AutoencoderKL(
             spatial_dims=len(grid),
             channels=channels,
             num_res_blocks=settings["res_blocks"],

@@ -5,9 +5,9 @@ With `latent_diffusion` on it, this is the second family of the paper (Khader et
 """
 
 import torch
-from monai.networks.nets import VQVAE
 
 from copylens.autoencoders import Autoencoder
+from copylens.lean_monai import nets
 from copylens.networks import TrainedModule
 from copylens.spec import halve
 
@@ -39,7 +39,7 @@ class AutoencoderVQ(Autoencoder):
         super().__init__(settings, grid)
         channels = settings["channels"]
         self.latent_shape = [settings["latent_channels"], *halve(grid, len(channels) - 1, "grid")]
-        self.network = VQVAE(
+        self.network = nets.VQVAE(
             spatial_dims=len(grid),
             in_channels=1,
             out_channels=1,

@@ -1,6 +1,7 @@
 """The guilty control: replays training images. A detector that doesn't find it guilty is of no use."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 
@@ -37,8 +38,8 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None
 
 
 @torch.no_grad()
-def sample(module: Copycat, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` training images [n, 1, *grid], each again only after all others; flipped and turned if settings say so."""
+def sample(module: Copycat, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
+    """Training images, each again only after all others; flipped and turned if the settings say so."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
     n_passes = math.ceil(n / len(module.images))
     order = torch.cat([torch.randperm(len(module.images), generator=generator) for _ in range(n_passes)])
@@ -46,7 +47,7 @@ def sample(module: Copycat, n: int, seed: int, sampling: dict) -> torch.Tensor:
     chances = module.settings["transform"]
     if chances:
         drawn = flip_and_rotate(drawn, chances["flip"], chances["rotation"], chances["degrees"], generator)
-    if module.autoencoder is None:
-        return drawn.cpu()
-    chunks = drawn.split(sampling["batch_size"])
-    return torch.cat([module.autoencoder.decode(module.autoencoder.encode(chunk)[0]).cpu() for chunk in chunks])
+    for chunk in drawn[first:].split(sampling["batch_size"]):
+        if module.autoencoder is not None:
+            chunk = module.autoencoder.decode(module.autoencoder.encode(chunk)[0])
+        yield chunk.cpu()

@@ -5,10 +5,12 @@ weighted by softmax(-|x - a z|^2 / (2 s^2)) (Karras et al. 2022, arXiv 2206.0036
 latent diffusion model approaches it as it over-trains; sampled to the end it returns training latents.
 """
 
+from collections.abc import Iterator
+
 import torch
-from monai.networks.schedulers import DDPMScheduler
 
 from copylens.diffusion import sample_with, scheduler_of
+from copylens.lean_monai import schedulers
 from copylens.networks import TrainedModule
 
 SETTINGS = """
@@ -60,7 +62,7 @@ class EmpiricalDenoiser(TrainedModule):
     @property
     def alphas_cumprod(self) -> torch.Tensor:
         """The share of the signal that is left at each timestep, squared."""
-        return scheduler_of(DDPMScheduler, self.settings).alphas_cumprod.to(self.device)
+        return scheduler_of(schedulers.DDPMScheduler, self.settings).alphas_cumprod.to(self.device)
 
     def weights(self):
         return {"latents": self.latents, "scale_factor": self.scale_factor}
@@ -75,6 +77,6 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule) -> Empirical
 
 
 @torch.no_grad()
-def sample(module: EmpiricalDenoiser, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` images [n, 1, *grid] in [0, 1], on the CPU, by the sampler of a latent diffusion model."""
-    return sample_with(module, module, n, seed, sampling)
+def sample(module: EmpiricalDenoiser, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
+    """By the sampler of a latent diffusion model."""
+    yield from sample_with(module, module, n, seed, sampling, first)

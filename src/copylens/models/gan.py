@@ -6,6 +6,8 @@ generator's moving average. Differentiable augmentation of what the discriminato
 arXiv 2006.10738) is off by default.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -148,9 +150,9 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None
 
 
 @torch.no_grad()
-def sample(module: GAN, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` images [n, 1, *grid] in [0, 1], on the CPU."""
+def sample(module: GAN, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
+    """What the average generator makes of standard normal noise."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
     noise = torch.randn(n, module.settings["latent_size"], generator=generator)
-    chunks = noise.split(sampling["batch_size"])
-    return torch.cat([module.average.module(chunk.to(module.device)).cpu() for chunk in chunks])
+    for chunk in noise[first:].split(sampling["batch_size"]):
+        yield module.average.module(chunk.to(module.device)).cpu()

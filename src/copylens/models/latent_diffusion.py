@@ -3,13 +3,14 @@
 Rombach et al. 2022, arXiv 2112.10752; Ho et al. 2020, arXiv 2006.11239.
 """
 
+from collections.abc import Iterator
+
 import torch
-from monai.networks.nets import DiffusionModelUNet
-from monai.networks.schedulers import DDPMScheduler
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from copylens.diffusion import averaging, denoise_partly, sample_with, scheduler_of
+from copylens.lean_monai import nets, schedulers
 from copylens.networks import TrainedModule, derive_seed
 from copylens.spec import halve
 
@@ -49,7 +50,7 @@ class LatentDiffusion(TrainedModule):
         latent_channels, *latent_grid = autoencoder.latent_shape
         halve(latent_grid, len(channels) - 1, "the latent grid")
         attention = settings["attention_levels"] or [False] * len(channels)
-        self.unet = DiffusionModelUNet(
+        self.unet = nets.DiffusionModelUNet(
             spatial_dims=len(latent_grid),
             in_channels=latent_channels,
             out_channels=latent_channels,
@@ -61,7 +62,7 @@ class LatentDiffusion(TrainedModule):
         )
         self.average = AveragedModel(self.unet, multi_avg_fn=averaging(settings["ema_decay"]))
         self.register_buffer("scale_factor", torch.ones(()))
-        self.scheduler = scheduler_of(DDPMScheduler, settings)
+        self.scheduler = scheduler_of(schedulers.DDPMScheduler, settings)
 
     @property
     def autoencoder(self) -> TrainedModule:
@@ -119,9 +120,9 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule) -> LatentDif
 
 
 @torch.no_grad()
-def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` images [n, 1, *grid] in [0, 1], on the CPU. Image i depends on (seed, its batch), not on the device."""
-    return sample_with(module.average.module.eval(), module, n, seed, sampling)
+def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
+    """Image i depends on (seed, its batch), not on the device."""
+    yield from sample_with(module.average.module.eval(), module, n, seed, sampling, first)
 
 
 @torch.no_grad()

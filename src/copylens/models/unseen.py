@@ -1,5 +1,7 @@
 """The innocent control: real images of patients who are in no set. A rule that accuses it accuses the innocent."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import torch
@@ -29,12 +31,13 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None
     return KeptImages(settings)
 
 
-def sample(module: KeptImages, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` images [n, 1, *grid] of patients that nobody saw, each at most once."""
+def sample(module: KeptImages, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
+    """Images of patients that nobody saw, each at most once."""
     if n > len(module.images):
         raise ValueError(
             f"sampling.n_samples: asks a model of kind unseen for {n} images, but there are {len(module.images)} "
             "patients without a role"
         )
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
-    return module.images[torch.randperm(len(module.images), generator=generator)[:n]].cpu()
+    drawn = module.images[torch.randperm(len(module.images), generator=generator)[:n]].cpu()
+    yield from drawn[first:].split(sampling["batch_size"])

@@ -3,10 +3,12 @@
 Kingma and Welling 2014, arXiv 1312.6114; the weight of the KL term after Higgins et al. 2017.
 """
 
+from collections.abc import Iterator
+
 import torch
-from monai.networks.nets import VarAutoEncoder
 from torch.nn import functional
 
+from copylens.lean_monai import nets
 from copylens.networks import TrainedModule, derive_seed
 from copylens.spec import halve
 
@@ -31,7 +33,7 @@ class VAE(TrainedModule):
         super().__init__(settings)
         channels = settings["channels"]
         halve(grid, len(channels) - 1, "grid")
-        self.network = VarAutoEncoder(
+        self.network = nets.VarAutoEncoder(
             spatial_dims=len(grid),
             in_shape=(1, *grid),
             out_channels=1,
@@ -71,9 +73,9 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None
 
 
 @torch.no_grad()
-def sample(module: VAE, n: int, seed: int, sampling: dict) -> torch.Tensor:
-    """`n` images [n, 1, *grid] in [0, 1], on the CPU: decoded draws from the standard normal prior."""
+def sample(module: VAE, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
+    """Decoded draws from the standard normal prior."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
     latent = torch.randn(n, module.settings["latent_size"], generator=generator)
-    chunks = latent.split(sampling["batch_size"])
-    return torch.cat([module.network.decode_forward(chunk.to(module.device)).cpu() for chunk in chunks])
+    for chunk in latent[first:].split(sampling["batch_size"]):
+        yield module.network.decode_forward(chunk.to(module.device)).cpu()
