@@ -32,9 +32,15 @@ def real_images() -> Path:
 
 
 @pytest.fixture(params=[[16, 16], [8, 8, 8]], ids=["2d", "3d"])
-def data(request, tmp_path) -> Path:
+def grid(request) -> list[int]:
+    """Shape of the images of `data`."""
+    return request.param
+
+
+@pytest.fixture
+def data(grid, tmp_path) -> Path:
     """A folder with images.npy and splits.tsv: smooth blobs of 16 training, 12 + 12 held-out and 8 other patients."""
-    grid, n_scans = request.param, 48
+    n_scans = 48
     generator = np.random.default_rng(0)
     centres = generator.uniform(0.25, 0.75, (n_scans, len(grid)))
     axes = np.meshgrid(*[(np.arange(size) + 0.5) / size for size in grid], indexing="ij")

@@ -115,9 +115,9 @@ def fit(
     `work` stays: whoever called removes it when the results are on disk. Raises `copylens.job.OutOfTime` where the
     `deadline` (see `copylens.job.deadline`) comes before the end; the same call goes on.
     """
-    # Lightning's own use of a deprecated function; most trainings have no validation images.
+    # Lightning's own use of a deprecated function; most trainings have no validation images; Snakemake starts them.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements on the terminal
-    unwanted = r"`isinstance\(treespec|You defined a `validation_step`"
+    unwanted = r"`isinstance\(treespec|You defined a `validation_step`|The `srun` command is available"
     warnings.filterwarnings("ignore", unwanted, module="lightning")
     settings = module.settings["training"]
     versions = {"torch": str(torch.__version__), "lightning": str(lightning.__version__)}
