@@ -58,3 +58,6 @@ include: "rules/benchmark.smk"
 include: "rules/evidence.smk"
 include: "rules/quality.smk"
 include: "rules/figures.smk"
+
+
+check_resources()

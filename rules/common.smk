@@ -26,6 +26,15 @@ wildcard_constraints:
     seed=r"\d+",
 
 
+def check_resources():
+    """Refuse a resource, of a rule, a profile or the command line, that no scheduler would listen to."""
+    named = {rule.name: rule.resources for rule in workflow.rules} | {"--resources": workflow.global_resources}
+    try:
+        checks.check_resources(named)
+    except ValueError as error:
+        raise WorkflowError(f"resources: {error}")
+
+
 def code(*names):
     """Library files that hold a stage's maths, as inputs: an edit reruns the stage, a touch doesn't."""
     folder = os.path.relpath(os.path.join(LIBRARY, "copylens"))

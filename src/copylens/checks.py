@@ -1,6 +1,7 @@
 """The configuration checked: against the schema, which fills in the defaults, and for what no schema can say."""
 
 import copy
+import difflib
 import re
 from pathlib import Path
 
@@ -9,6 +10,16 @@ import yaml
 from copylens import spec
 from copylens.kinds import kinds
 from copylens.schema import validate
+
+# What Snakemake and its executors read of a rule's resources; anything else is ignored in silence.
+RESOURCES = {
+    *("mem", "mem_mb", "mem_mib", "mem_mb_per_cpu", "disk", "disk_mb", "disk_mib", "tmpdir", "runtime"),
+    *("gpu", "gpu_model", "gres", "tasks", "tasks_per_gpu", "tasks_per_node", "nodes", "mpi"),
+    *("cpus_per_task", "cpus_per_gpu", "constraint", "qos", "cluster", "clusters"),
+    *("slurm_partition", "slurm_account", "slurm_cluster", "slurm_extra"),
+}
+MEANT = {"gpus": "gpu", "time": "runtime", "walltime": "runtime", "memory": "mem_mb", "ram": "mem_mb"}
+MEANT |= {"partition": "slurm_partition", "account": "slurm_account", "cores": "threads", "cpus": "threads"}
 
 
 def load_config(path: Path) -> dict:
@@ -41,6 +52,17 @@ def check(config: dict) -> dict:
     for name, study in config["studies"].items():
         _check_study(config, f"studies.{name}", study)
     return config
+
+
+def check_resources(named: dict) -> None:
+    """Raise ValueError for the first of {rule: its resources' names} that means nothing to Snakemake or an executor."""
+    for rule, resources in named.items():
+        for name in resources:
+            if name in RESOURCES or name.startswith("_"):
+                continue
+            close = MEANT.get(name) or next(iter(difflib.get_close_matches(name, sorted(RESOURCES), n=1)), None)
+            hint = f"did you mean '{close}'?" if close else f"known are {', '.join(sorted(RESOURCES))}"
+            raise ValueError(f"{rule}: '{name}' would be ignored in silence; {hint}")
 
 
 def _check_duplicates(config: dict, key: str, name: str) -> None:

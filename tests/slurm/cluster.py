@@ -84,12 +84,14 @@ PartitionName=main Nodes={NODE} Default=YES MaxTime=INFINITE State=UP
         self._run("slurmd", "-D", "-f", str(folder / "slurm.conf"), "-N", NODE)
         _wait(lambda: " idle" in self.ask("sinfo", "--noheader", "--format=%n %t", check=False), "the node")
 
+    def cancel(self) -> None:
+        """Cancel every job, and wait for its end."""
+        self.ask("scancel", "--user", getpass.getuser(), check=False)
+        _wait(lambda: not self.ask("squeue", "--noheader", check=False), "the end of all jobs", 30, strict=False)
+
     def stop(self) -> None:
         """Cancel every job and end every process."""
-        self.ask("scancel", "--user", getpass.getuser(), check=False)
-        _wait(
-            lambda: not self.ask("squeue", "--noheader", check=False), "the end of all jobs", timeout=30, strict=False
-        )
+        self.cancel()
         for process in reversed(self.processes):
             process.send_signal(signal.SIGTERM)
             try:
