@@ -48,9 +48,10 @@ localrules:
 rule all:
     default_target: True
     input:
-        spec.study_files(config),
+        [spec.study_files(config, study) for study in config["studies"]],
 
 
+include: "rules/stages.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/compare.smk"

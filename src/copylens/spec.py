@@ -161,17 +161,21 @@ def compared_detectors(config: dict, study: str) -> list[dict]:
     return [{"dataset": dataset, "detector": name} for dataset in entry["datasets"] for name in entry["detectors"]]
 
 
-def study_files(config: dict) -> list[str]:
-    """What `snakemake` without a target makes: every study's tables and figures."""
-    files = []
-    for study, entry in config["studies"].items():
-        tables = ["scores"]
-        tables += ["quality"] if entry["quality"] else []
-        tables += ["agreement"] if len(entry["detectors"]) > 1 else []
-        tables += ["corrected"] if entry["correction"] is not None else []
-        files += [f"results/{table}/{study}.csv" for table in tables]
-        files += [f"results/figures/{study}/{figure}.pdf" for figure in entry["figures"]]
-    return files
+def study_files(config: dict, study: str) -> list[str]:
+    """What a study makes: its tables and figures."""
+    entry = config["studies"][study]
+    tables = ["scores"]
+    tables += ["quality"] if entry["quality"] else []
+    tables += ["agreement"] if len(entry["detectors"]) > 1 else []
+    tables += ["corrected"] if entry["correction"] is not None else []
+    files = [f"results/{table}/{study}.csv" for table in tables]
+    return files + [f"results/figures/{study}/{figure}.pdf" for figure in entry["figures"]]
+
+
+def stage_files(config: dict, folder: str, name: str) -> list[str]:
+    """The file `name` of every network of every study in results/<folder>, each once."""
+    pattern = f"results/{folder}/{{dataset}}/{{model}}/{{variant}}/seed{{seed}}/{name}"
+    return list({pattern.format(**network): None for study in config["studies"] for network in networks(config, study)})
 
 
 def review_files(config: dict, study: str) -> list[str]:

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "setpriv")
 NODE, CPUS, GPUS = "node", 4, ("/dev/null", "/dev/zero")
 # Debian keeps servers where a user's PATH doesn't look.
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
@@ -113,7 +113,8 @@ PartitionName=main Nodes={NODE} Default=YES MaxTime=INFINITE State=UP
 
     def _run(self, name: str, *arguments: str) -> None:
         with (self.folder / f"{name}.out").open("w") as log:
-            command = [shutil.which(name, path=PATH), *arguments]
+            # Whoever kills this process kills the cluster.
+            command = ["setpriv", "--pdeathsig", "TERM", shutil.which(name, path=PATH), *arguments]
             self.processes.append(
                 subprocess.Popen(command, stdout=log, stderr=log, env=self.environment, start_new_session=True)
             )

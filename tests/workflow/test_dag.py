@@ -187,3 +187,23 @@ def test_a_paper_size_study_plans_every_training_with_its_gpu(path, tmp_path):
     trainings = re.findall(r"^rule train_model:.*?^    resources: (.*?)$", done.stdout, flags=re.MULTILINE | re.DOTALL)
     assert len(trainings) > 3 * 8  # seeds, networks
     assert all("gpu=1" in line and "mem_mb=96000" in line for line in trainings)
+
+
+STAGES = {
+    "models": ({"train_model"}, {"draw_samples", "train_detector"}),
+    "samples": ({"train_model", "draw_samples"}, {"train_detector"}),
+    "scores": ({"train_detector", "compare_to_training", "score_copies"}, {"draw_copy_pairs", "score_quality"}),
+    "figures": ({"score_quality", "draw_copy_pairs", "draw_exposure_curve"}, set()),
+    "study_volumes": ({"train_model", "draw_copied_regions", "correct_rates"}, {"draw_exposure_curve"}),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_a_target(stage, tmp_path):
+    command = [sys.executable, "-m", "snakemake", stage, "--snakefile", str(ROOT / "Snakefile"), "--dry-run"]
+    command += ["--directory", str(tmp_path), "--configfile", str(ROOT / "configs" / "tiny.yaml"), "--cores", "2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    planned = set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, flags=re.MULTILINE))
+    wanted, unwanted = STAGES[stage]
+    assert wanted <= planned and not unwanted & planned
