@@ -1,4 +1,4 @@
-"""Parameters and activations of every network of the paper-size configurations, counted without allocating any.
+"""Parameters, activations and operations of every network of the paper-size configurations, counted without allocating any.
 
     .venv/bin/python benchmarks/count_networks.py > docs/paper_sizes.md
 
@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from copylens import checks, spec
 
@@ -19,15 +21,30 @@ HEADER = """# The networks of the paper-size configurations
 
 Counted by `benchmarks/count_networks.py` on shapes alone; nothing here was trained. Activations are the outputs of all
 layers in one training step, at 2 bytes each (bfloat16), for the batch that the configuration asks for; an autoencoder's
-are those before its discriminator and perceptual network join in.
+are those before its discriminator and perceptual network join in. Operations are the multiplications and additions of
+one step's matrix products and convolutions, forwards and backwards.
 
-| configuration | network | parameters | batch | activations |
-|---|---|---|---|---|
+| configuration | network | parameters | batch | activations | operations per step |
+|---|---|---|---|---|---|
 """
 
 
+class Operations(TorchDispatchMode):
+    """Counts multiplications and additions, by torch's own formulas. (Its FlopCounterMode fails on gradient penalties.)"""
+
+    def __init__(self):
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        formula = flop_registry.get(function._overloadpacket)
+        self.total += formula(*args, **(kwargs or {}), out_val=out) if formula else 0
+        return out
+
+
 def count(config: dict, dataset: str, model: str, variant: str = "base") -> dict[str, int]:
-    """Parameters, batch size and the number of values that one training step's layers give out.
+    """Parameters, batch size, the number of values that one training step's layers give out, and its operations.
 
     Raises whatever building the network or the step raises.
     """
@@ -51,10 +68,12 @@ def count(config: dict, dataset: str, model: str, variant: str = "base") -> dict
                 layer.register_forward_hook(lambda layer, inputs, output: sizes.append(output))
         shapes = [below.latent_shape] * 2 if below else [[1, *grid]]
         batch_of = tuple(torch.empty(batch, *shape) for shape in shapes)
-        module.training_step(batch_of, 0, lambda loss, which=0: None)
+        with Operations() as counter:
+            module.training_step(batch_of, 0, lambda loss, which=0: loss.backward())
     values = sum(output.numel() for output in sizes if isinstance(output, torch.Tensor))
     trained = [tensor for name, tensor in module.named_parameters() if not name.startswith("average.")]
-    return {"parameters": sum(tensor.numel() for tensor in trained), "batch": batch, "activations": values}
+    parameters = sum(tensor.numel() for tensor in trained)
+    return {"parameters": parameters, "batch": batch, "activations": values, "operations": counter.total}
 
 
 def paper_networks() -> Iterator[tuple[str, dict, str, str, str]]:
@@ -75,7 +94,7 @@ def table(networks: list[tuple], counts: list[dict[str, int]]) -> str:
         network = model if variant == "base" else f"{model} {variant}"
         lines.append(
             f"| {name} | {network} | {of_network['parameters'] / 1e6:.1f} M | {of_network['batch']} "
-            f"| {2 * of_network['activations'] / 1e9:.1f} GB |"
+            f"| {2 * of_network['activations'] / 1e9:.1f} GB | {of_network['operations'] / 1e12:.1f} T |"
         )
     return HEADER + "\n".join(lines) + "\n"
 

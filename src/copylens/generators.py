@@ -1,6 +1,7 @@
 """Train one generative network and load it again. Knows no network by name."""
 
 import hashlib
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_table, write_yaml
-from copylens.job import timed
+from copylens.job import rank, timed
 from copylens.kinds import code_of
 from copylens.networks import TrainedModule, derive_seed, device
 from copylens.splits import training_rows
@@ -30,6 +31,7 @@ def train_model(
     work: Path,
     folder: Path,
     deadline: float | None = None,
+    n_gpus: int = 1,
 ) -> None:
     """Train the network that `settings` describe on T and write its five files into `folder`.
 
@@ -37,7 +39,7 @@ def train_model(
     spec.yaml (settings, seed, grid, epochs: how many passes over T each kept state has seen, the last state last);
     losses.csv (step, epoch, name, value); training_rows.tsv (scan, patient, row in images.npy), exactly what the
     network saw. `upstream` is the folder of the autoencoder whose latents it works on. Unfinished state lies in `work`;
-    see `copylens.training.fit` for the `deadline`.
+    see `copylens.training.fit` for the `deadline`. Of `n_gpus` those are used that there are.
     """
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
@@ -53,7 +55,8 @@ def train_model(
         "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
         "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training")],
     }
-    with exclusive(work, identity) as waited:
+    # The processes that the first one starts share its lock.
+    with exclusive(work, identity) if rank() == 0 else nullcontext(False) as waited:
         if waited and all((folder / name).exists() for name in FILES):
             return
         below = load_model(upstream) if upstream else None
@@ -64,7 +67,10 @@ def train_model(
             from copylens import training
 
             with timed("training"):
-                losses = training.fit(module, images_BC, seed, work, identity, deadline=deadline)
+                n_devices = training.count_devices(n_gpus)
+                losses = training.fit(module, images_BC, seed, work, identity, None, deadline, n_devices)
+            if rank():
+                return
             losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
         else:
             module.to(device()).prepare(images_BC)

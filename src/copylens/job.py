@@ -1,9 +1,11 @@
 """The frame of every rule's script: output to a log, a fixed number of threads, a user's mistake as one line."""
 
 import contextlib
+import fcntl
 import gc
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 # What batch systems call a job's number.
 BATCH_VARIABLES = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "JOB_ID")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_GPU_LOCKS: list = []  # open until this process ends
 
 
 class OutOfTime(Exception):
@@ -28,6 +32,33 @@ def deadline(runtime: float) -> float | None:
     return None
 
 
+def rank() -> int:
+    """Which of a training's processes this is: 0 but in those that a training on several devices starts."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def claim_gpus(n: int, gpus: list[str], folder: Path) -> list[str]:
+    """Take `n` of this machine's GPUs until this process ends; those that another job has are left to it.
+
+    Nothing is taken, and all are returned, where fewer than `n` are free: then whoever started the jobs wanted that.
+    """
+    free = []
+    for gpu in gpus:
+        file = (folder / f"copylens_gpu_{gpu}.lock").open("a")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            continue
+        free.append((gpu, file))
+        if len(free) == n:
+            _GPU_LOCKS.extend(file for _, file in free)
+            return [gpu for gpu, _ in free]
+    for _, file in free:
+        file.close()
+    return gpus
+
+
 @contextlib.contextmanager
 def timed(what: str) -> Iterator[None]:
     """Print how long the body took, for whoever asks where a study's time goes (benchmarks/orchestration.py)."""
@@ -37,8 +68,8 @@ def timed(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def job(log: str, threads: int) -> Iterator[None]:
-    """Run the body with `threads` threads and its output in the file `log`.
+def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
+    """Run the body with `threads` threads, `n_gpus` GPUs of its own and its output in the file `log`.
 
     Import numeric libraries inside the body: they read the number of threads when they are imported.
     A ValueError (a user's mistake), an OSError (a disk's or a system's) and the end of its time end the process with
@@ -46,8 +77,13 @@ def job(log: str, threads: int) -> Iterator[None]:
     """
     gc.set_threshold(100_000, 50, 50)  # what is imported stays to the end: looking for garbage there takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    if n_gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:  # a batch system sets it
+        gpus = sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+        if gpus:
+            mine = claim_gpus(n_gpus, gpus, Path(tempfile.gettempdir()))
+            os.environ.update(CUDA_VISIBLE_DEVICES=",".join(mine), CUDA_DEVICE_ORDER="PCI_BUS_ID")
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", buffering=1) as file:
+    with open(log, "a" if rank() else "w", buffering=1) as file:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield

@@ -63,26 +63,27 @@ class Saver(Checkpoint):
         self.started = time.monotonic()
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
-        if self._left() < 0:
-            self._stop(trainer)
+        self._stop_if(self._left() < 0, trainer)
 
     def on_train_epoch_end(self, trainer, module) -> None:
         last, previous = (self.work / name for name in GENERATIONS)
         temporary = last.with_name(f".{last.name}")
         trainer.save_checkpoint(temporary)
-        if last.exists():
-            os.replace(last, previous)
-        os.replace(temporary, last)
+        if trainer.is_global_zero:
+            if last.exists():
+                os.replace(last, previous)
+            os.replace(temporary, last)
         self.saved = True
         now = time.monotonic()
         self.slowest, self.started = max(self.slowest, now - self.started), now
-        if trainer.current_epoch + 1 < trainer.max_epochs and self._left() < self.slowest:
-            self._stop(trainer)
+        self._stop_if(trainer.current_epoch + 1 < trainer.max_epochs and self._left() < self.slowest, trainer)
 
     def _left(self) -> float:
         return float("inf") if self.deadline is None else self.deadline - MARGIN - time.time()
 
-    def _stop(self, trainer) -> None:
+    def _stop_if(self, late: bool, trainer) -> None:
+        if self.deadline is None or not trainer.strategy.broadcast(late):  # all processes of a training, or none
+            return
         if not self.saved:
             raise ValueError(
                 f"{self.work}: the time limit comes before one chunk of steps is done and saved, so this training "

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from copylens.files import whole
+from copylens.job import rank
 from copylens.networks import TrainedModule, derive_seed, device
 from copylens.state import Best, Saver, newest
 from copylens.work import claim
@@ -41,7 +42,8 @@ class Trainee(lightning.LightningModule):
 
     def training_step(self, batch, batch_index):
         losses = self.network.training_step(batch, self.step(batch_index), self.descend)
-        self.log_dict({name: loss.detach() for name, loss in losses.items()}, on_step=False, on_epoch=True)
+        means = {name: loss.detach() for name, loss in losses.items()}
+        self.log_dict(means, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
         if not all(torch.isfinite(loss) for loss in losses.values()):
             raise ValueError(
                 f"{self.run}: the loss is no longer finite at step {self.step(batch_index) + 1}; "
@@ -70,9 +72,15 @@ class Trainee(lightning.LightningModule):
 
 
 class Batches(Sampler):
-    """Row numbers of one chunk's batches: whole passes over the data, each in an order made of (seed, pass)."""
+    """Row numbers of one chunk's batches: whole passes over the data, each in an order made of (seed, pass).
 
-    def __init__(self, n_rows: int, batch_size: int, chunk_steps: int, total_steps: int, seed: int):
+    Of several processes, each has every `world`-th row of a batch, beginning with its `rank`.
+    """
+
+    def __init__(
+        self, n_rows: int, batch_size: int, chunk_steps: int, total_steps: int, seed: int, rank: int = 0, world: int = 1
+    ):
+        self.share = slice(rank, None, world)
         self.n_rows = n_rows
         self.batch_size = min(batch_size, n_rows)
         self.per_pass = n_rows // self.batch_size
@@ -96,7 +104,7 @@ class Batches(Sampler):
             if number != current:
                 generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
                 current, order = number, torch.randperm(self.n_rows, generator=generator)
-            yield order[position * self.batch_size : (position + 1) * self.batch_size].tolist()
+            yield order[position * self.batch_size : (position + 1) * self.batch_size][self.share].tolist()
 
 
 def fit(
@@ -107,6 +115,7 @@ def fit(
     identity: dict,
     validation_BC: torch.Tensor | None = None,
     deadline: float | None = None,
+    n_devices: int = 1,
 ) -> pd.DataFrame:
     """Train `module` in place and return its losses: columns step, name, value (means over a chunk).
 
@@ -114,20 +123,29 @@ def fit(
     validation images, which go through the module's `validation_step`, the weights of its lowest loss are kept.
     `work` stays: whoever called removes it when the results are on disk. Raises `copylens.job.OutOfTime` where the
     `deadline` (see `copylens.job.deadline`) comes before the end; the same call goes on.
+
+    On several devices this process starts the others, which run its script once more and share each batch (DDP); what
+    they return is the same, and only the first of them (`rank` 0) may write files.
     """
     # Lightning's own use of a deprecated function; most trainings have no validation images; Snakemake starts them.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements on the terminal
     unwanted = r"`isinstance\(treespec|You defined a `validation_step`|The `srun` command is available"
     warnings.filterwarnings("ignore", unwanted, module="lightning")
     settings = module.settings["training"]
+    _share_device(settings, n_devices, len(images_BC))
     versions = {"torch": str(torch.__version__), "lightning": str(lightning.__version__)}
-    claim(work, identity | {"versions": versions})
+    if rank() == 0:
+        claim(work, identity | {"versions": versions})
     resume_from = newest(work)
     n_chunks = math.ceil(settings["steps"] / settings["checkpoint_every"])
     chunk_steps = math.ceil(settings["steps"] / n_chunks)
     tensors = module.to(device()).prepare(images_BC)
+    if settings["compile"]:
+        for network in module.children():
+            network.compile()
     trainee = Trainee(module, str(work), chunk_steps)
-    batches = Batches(len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"], seed)
+    sizes = len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"]
+    batches = Batches(*sizes, seed, rank(), n_devices)
     history = History(chunk_steps, settings["steps"])
     best = Best()
     callbacks = [Reseed(seed), history]
@@ -136,13 +154,17 @@ def fit(
     if validation_BC is not None:
         callbacks.append(best)
     callbacks.append(Saver(work, deadline))  # after `best`, whose state it keeps
-    on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty()
+    on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty() and rank() == 0
     if on_terminal:
         callbacks.append(TerminalBar())
     trainer = lightning.Trainer(
         max_epochs=n_chunks,
         callbacks=callbacks,
-        devices=1,
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        devices=n_devices,
+        # A step of an adversarial training leaves one of its networks out.
+        strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
+        use_distributed_sampler=False,
         precision=_precision(settings["precision"]),
         deterministic=True if not torch.cuda.is_available() else "warn",
         # Without this, Lightning would resubmit a Slurm job by itself, beside the workflow.
@@ -175,7 +197,8 @@ class Reseed(Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer, module) -> None:
-        torch.manual_seed(derive_seed(self.seed, "train", trainer.current_epoch))
+        purpose = f"train {trainer.global_rank}" if trainer.global_rank else "train"
+        torch.manual_seed(derive_seed(self.seed, purpose, trainer.current_epoch))
 
 
 class TerminalBar(TQDMProgressBar):
@@ -198,7 +221,7 @@ class Snapshots(Callback):
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
         epoch = self.epoch_of_step.get(trainer.current_epoch * self.chunk_steps + batch_index + 1)
-        if epoch is not None:
+        if epoch is not None and trainer.is_global_zero:
             tensors = {name: tensor.cpu().contiguous() for name, tensor in module.network.weights().items()}
             with whole(self.folder / f"{epoch}.safetensors") as temporary:
                 save_file(tensors, temporary)
@@ -217,7 +240,8 @@ class History(Callback):
         losses = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
         self.rows += [[step, name, value] for name, value in losses.items()]
         text = "  ".join(f"{name} {value:.5g}" for name, value in losses.items())
-        print(f"step {step}/{self.total_steps}  {text}", flush=True)
+        if trainer.is_global_zero:
+            print(f"step {step}/{self.total_steps}  {text}", flush=True)
 
     def state_dict(self) -> dict:
         return {"rows": self.rows}
@@ -237,6 +261,23 @@ def _snapshot_steps(settings: dict, n_images: int) -> dict[int, int]:
             f"({settings['steps']} steps of {batch} of {n_images} images)"
         )
     return epoch_of_step
+
+
+def count_devices(n_gpus: int) -> int:
+    """How many processes train together: one a GPU, as many as there are of those asked for, or one on the CPU."""
+    return max(1, min(n_gpus, torch.cuda.device_count()))
+
+
+def _share_device(settings: dict, n_devices: int, n_images: int) -> None:
+    """Take this process's device, and its share of the job's threads."""
+    torch.set_float32_matmul_precision("high" if settings["tf32"] else "highest")
+    batch = min(settings["batch_size"], n_images)
+    if batch % n_devices:
+        raise ValueError(f"training.batch_size: {batch} images a step can't be shared by {n_devices} devices evenly")
+    if n_devices > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // n_devices))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(rank())
 
 
 def _precision(wanted: str) -> str:

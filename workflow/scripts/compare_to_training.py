@@ -5,7 +5,7 @@ from pathlib import Path
 
 from copylens.job import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.comparison import compare_to_training
     from copylens.detection import Embedder, embed_file
 

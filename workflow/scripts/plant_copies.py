@@ -4,7 +4,7 @@ from pathlib import Path
 
 from copylens.job import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.planted import plant_copies
 
     plant_copies(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from copylens.job import deadline, job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.detection import Embedder, embed_file, train_detector
 
     folder = Path(snakemake.output.weights).parent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from copylens.job import deadline, job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.generators import train_model
 
     folder = Path(snakemake.output.weights).parent
@@ -17,4 +17,5 @@ with job(snakemake.log[0], snakemake.threads):
         Path("work", *folder.parts[1:]),
         folder,
         deadline(snakemake.resources.runtime),
+        snakemake.resources.gpu,
     )
