@@ -1,4 +1,4 @@
-"""Parameters, activations and operations of every network of the paper-size configurations, counted without allocating any.
+"""Parameters, activations and operations of the paper-size configurations' networks, counted without allocating any.
 
     .venv/bin/python benchmarks/count_networks.py > docs/paper_sizes.md
 
@@ -30,7 +30,7 @@ one step's matrix products and convolutions, forwards and backwards.
 
 
 class Operations(TorchDispatchMode):
-    """Counts multiplications and additions, by torch's own formulas. (Its FlopCounterMode fails on gradient penalties.)"""
+    """Counts multiplications and additions by torch's own formulas. Its FlopCounterMode fails on gradient penalties."""
 
     def __init__(self):
         super().__init__()
@@ -49,8 +49,8 @@ def count(config: dict, dataset: str, model: str, variant: str = "base") -> dict
     Raises whatever building the network or the step raises.
     """
     settings = spec.resolve(config, model, variant)
-    # The perceptual network would be downloaded, and a cosine schedule reads a value; neither changes a shape.
-    neutral = {"perceptual_weight": 0.0, "schedule": "linear_beta"}
+    # The perceptual network would be downloaded; a cosine schedule and augmentation read values. No shape changes.
+    neutral = {"perceptual_weight": 0.0, "schedule": "linear_beta", "augment": None}
     settings = {**settings, **{key: value for key, value in neutral.items() if key in settings}}
     grid = config["datasets"][dataset]["grid"]
     batch = settings["training"]["batch_size"]
