@@ -61,4 +61,9 @@ include: "rules/quality.smk"
 include: "rules/figures.smk"
 
 
-check_resources()
+named = {rule.name: rule.resources for rule in workflow.rules}
+checked("resources", checks.check_resources, named | {"--resources": workflow.global_resources})
+
+
+onstart:
+    checked("profile", checks.check_executor, workflow.executor_plugin.name)

@@ -11,10 +11,16 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("P
 
 from copylens import checks, kinds, spec
 
-try:
-    config = checks.check(config)
-except ValueError as error:
-    raise WorkflowError(f"configuration: {error}")
+
+def checked(what, check, *arguments):
+    """What `check` returns; its ValueError is the user's mistake, said in one line."""
+    try:
+        return check(*arguments)
+    except ValueError as error:
+        raise WorkflowError(f"{what}: {error}")
+
+
+config = checked("configuration", checks.check, config)
 
 
 wildcard_constraints:
@@ -24,15 +30,6 @@ wildcard_constraints:
     detector="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
     seed=r"\d+",
-
-
-def check_resources():
-    """Refuse a resource, of a rule, a profile or the command line, that no scheduler would listen to."""
-    named = {rule.name: rule.resources for rule in workflow.rules} | {"--resources": workflow.global_resources}
-    try:
-        checks.check_resources(named)
-    except ValueError as error:
-        raise WorkflowError(f"resources: {error}")
 
 
 def code(*names):

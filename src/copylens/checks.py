@@ -3,6 +3,7 @@
 import copy
 import difflib
 import re
+import shutil
 from pathlib import Path
 
 import yaml
@@ -63,6 +64,14 @@ def check_resources(named: dict) -> None:
             close = MEANT.get(name) or next(iter(difflib.get_close_matches(name, sorted(RESOURCES), n=1)), None)
             hint = f"did you mean '{close}'?" if close else f"known are {', '.join(sorted(RESOURCES))}"
             raise ValueError(f"{rule}: '{name}' would be ignored in silence; {hint}")
+
+
+def check_executor(name: str) -> None:
+    """Raise ValueError if this machine can't submit to what the executor `name` submits to."""
+    if name == "slurm" and shutil.which("sbatch") is None:
+        raise ValueError(
+            "Slurm's sbatch isn't on this machine's PATH; run it on a cluster's login node, or without --profile slurm"
+        )
 
 
 def _check_duplicates(config: dict, key: str, name: str) -> None:

@@ -82,3 +82,9 @@ def test_versions_are_those_of_the_lock_file(environment):
     for package, version in pinned(environment).items():
         if version and package != "torch":
             assert locked[package] == version, package
+
+
+def test_the_container_has_the_same_torch():
+    (torch,) = re.findall(r'"(torch==[\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert torch == f"torch=={pinned('train')['torch']}"
+    assert torch in (ROOT / "envs" / "copylens.def").read_text() and torch in (ROOT / "Makefile").read_text()

@@ -1,9 +1,11 @@
 """A resource that no scheduler listens to is refused, wherever it stands."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -50,6 +52,20 @@ def test_a_misspelt_resource_is_refused(checkout, wrong, right, where):
     assert {"rule": "train_model", "set-resources": "train_model", "command line": "--resources"}.get(
         where, ":"
     ) in said
+
+
+def test_without_slurm_its_profile_says_so(checkout, tmp_path):
+    (checkout / "slurm").symlink_to("profiles/slurm")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "bash", "which"):
+        (programs / name).symlink_to(shutil.which(name))
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(programs)])
+    command = [sys.executable, "-m", "snakemake", "results/data/chest/scans.tsv", "--profile", "slurm"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    assert done.returncode != 0
+    assert "profile: Slurm's sbatch isn't on this machine's PATH" in done.stdout + done.stderr
+    assert not (checkout / "results" / "data").exists()
 
 
 def test_what_the_rules_and_profiles_say_is_known(checkout):
