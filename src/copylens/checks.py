@@ -12,7 +12,7 @@ from copylens import spec
 from copylens.kinds import kinds
 from copylens.schema import validate
 
-# What Snakemake and its executors read of a rule's resources; anything else is ignored in silence.
+# What Snakemake and its Slurm executor read of a rule's resources; what is nearly one of these is ignored in silence.
 RESOURCES = {
     *("mem", "mem_mb", "mem_mib", "mem_mb_per_cpu", "disk", "disk_mb", "disk_mib", "tmpdir", "runtime"),
     *("gpu", "gpu_model", "gres", "tasks", "tasks_per_gpu", "tasks_per_node", "nodes", "mpi"),
@@ -56,14 +56,12 @@ def check(config: dict) -> dict:
 
 
 def check_resources(named: dict) -> None:
-    """Raise ValueError for the first of {rule: its resources' names} that means nothing to Snakemake or an executor."""
+    """Raise ValueError for the first of {rule: its resources' names} that looks like a misspelt one."""
     for rule, resources in named.items():
-        for name in resources:
-            if name in RESOURCES or name.startswith("_"):
-                continue
-            close = MEANT.get(name) or next(iter(difflib.get_close_matches(name, sorted(RESOURCES), n=1)), None)
-            hint = f"did you mean '{close}'?" if close else f"known are {', '.join(sorted(RESOURCES))}"
-            raise ValueError(f"{rule}: '{name}' would be ignored in silence; {hint}")
+        for name in set(resources) - RESOURCES:
+            close = MEANT.get(name) or next(iter(difflib.get_close_matches(name, sorted(RESOURCES), 1, 0.75)), None)
+            if close and not name.startswith("_"):
+                raise ValueError(f"{rule}: '{name}' would be ignored in silence; did you mean '{close}'?")
 
 
 def check_executor(name: str) -> None:

@@ -41,7 +41,7 @@ def train_detector(
         "data": [hashlib.sha256(images_BC.numpy()).hexdigest() for images_BC in (train_BC, validation_BC)],
         "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training")],
     }
-    with exclusive(work, identity) as waited:
+    with exclusive(work, identity, deadline) as waited:
         if waited and all((folder / name).exists() for name in FILES):
             return
         # A kind without training seeds what it draws by itself.
@@ -82,9 +82,15 @@ class Embedder:
 
     def __init__(self, folder: Path):
         spec = read_yaml(folder / "spec.yaml")
-        self.weights, self.n_axes = folder / "weights.safetensors", len(spec["grid"])
+        self.n_axes = len(spec["grid"])
         self.module, self.family = load_detector(folder), _family(spec["settings"]["kind"])
         self.batch_size = spec["settings"].get("training", spec["settings"])["batch_size"]
+        self.identity = {
+            "settings": spec,
+            "weights": file_checksum(folder / "weights.safetensors"),
+            "code": [file_checksum(path) for path in code_of("detectors", spec["settings"]["kind"])],
+            "versions": str(torch.__version__),
+        }
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         rows, size = images.reshape(-1, *images.shape[-self.n_axes :]), self.batch_size
@@ -103,7 +109,7 @@ def embed_file(embed: Embedder, images_path: Path, embeddings_path: Path, work: 
     """
     images = read_array(images_path)
     rows = images.reshape(-1, *images.shape[-embed.n_axes :])
-    identity = {"weights": file_checksum(embed.weights), "images": file_checksum(Path(images_path))}
+    identity = embed.identity | {"data": file_checksum(Path(images_path))}
     with exclusive(work, identity) as waited:
         if waited and Path(embeddings_path).exists():
             return

@@ -17,6 +17,8 @@ class EmbeddingNetwork(TrainedModule):
     Subclasses write `pair_loss`.
     """
 
+    compilable = ("network",)
+
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
         self.network = _resnet(settings) if len(grid) == 2 else _encoder(settings, grid)

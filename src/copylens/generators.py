@@ -56,7 +56,7 @@ def train_model(
         "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training")],
     }
     # The processes that the first one starts share its lock.
-    with exclusive(work, identity) if rank() == 0 else nullcontext(False) as waited:
+    with exclusive(work, identity, deadline) if rank() == 0 else nullcontext(False) as waited:
         if waited and all((folder / name).exists() for name in FILES):
             return
         below = load_model(upstream) if upstream else None
@@ -71,12 +71,12 @@ def train_model(
                 losses = training.fit(module, images_BC, seed, work, identity, None, deadline, n_devices)
             if rank():
                 return
+            kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
             losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
         else:
             module.to(device()).prepare(images_BC)
-            losses = pd.DataFrame(columns=["step", "epoch", "name", "value"])
+            losses, kept = pd.DataFrame(columns=["step", "epoch", "name", "value"]), {}
         last = int(losses["epoch"].max()) if len(losses) else 0
-        kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
         kept.pop(last, None)  # the last state itself
         save_module(module, folder / "weights.safetensors")
         save_tensors(

@@ -5,17 +5,14 @@ import fcntl
 import gc
 import os
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 # What batch systems call a job's number.
-BATCH_VARIABLES = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "JOB_ID")
+BATCH_VARIABLES = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "SGE_TASK_ID")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-_GPU_LOCKS: list = []  # open until this process ends
 
 
 class OutOfTime(Exception):
@@ -23,12 +20,13 @@ class OutOfTime(Exception):
 
 
 def deadline(runtime: float) -> float | None:
-    """When this job must have ended, in seconds of `time.time`: Slurm's word, or `runtime` minutes from now in a job of
-    another batch system. None elsewhere: nobody stops a job that isn't in one."""
+    """When this job must have ended, in seconds of `time.time`: Slurm's word, or else what is left of `runtime` minutes
+    in a job of a batch system. None elsewhere: nobody stops a job that isn't in one."""
     if "SLURM_JOB_END_TIME" in os.environ:
         return float(os.environ["SLURM_JOB_END_TIME"])
     if any(name in os.environ for name in BATCH_VARIABLES):
-        return time.time() + 60 * runtime
+        begun = min(120, 6 * runtime)  # seconds that have gone before this process could look at the clock
+        return time.time() + 60 * runtime - begun
     return None
 
 
@@ -37,26 +35,26 @@ def rank() -> int:
     return int(os.environ.get("LOCAL_RANK", 0))
 
 
-def claim_gpus(n: int, gpus: list[str], folder: Path) -> list[str]:
-    """Take `n` of this machine's GPUs until this process ends; those that another job has are left to it.
+def claim_gpus(n: int, gpus: list[Path]) -> list[int]:
+    """Take `n` of this machine's GPUs (their device files) until this process ends, by their positions.
 
-    Nothing is taken, and all are returned, where fewer than `n` are free: then whoever started the jobs wanted that.
+    Those that another job has are left to it. Nothing is taken, and all are returned, where fewer than `n` are free:
+    then whoever started the jobs wanted that.
     """
-    free = []
-    for gpu in gpus:
-        file = (folder / f"copylens_gpu_{gpu}.lock").open("a")
+    taken = []
+    for position, gpu in enumerate(gpus):
+        file = os.open(gpu, os.O_RDONLY)
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.close()
+            os.close(file)
             continue
-        free.append((gpu, file))
-        if len(free) == n:
-            _GPU_LOCKS.extend(file for _, file in free)
-            return [gpu for gpu, _ in free]
-    for _, file in free:
-        file.close()
-    return gpus
+        taken.append((position, file))  # never closed: that would give the GPU back
+        if len(taken) == n:
+            return [position for position, _ in taken]
+    for _, file in taken:
+        os.close(file)
+    return list(range(len(gpus)))
 
 
 @contextlib.contextmanager
@@ -78,16 +76,20 @@ def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
     gc.set_threshold(100_000, 50, 50)  # what is imported stays to the end: looking for garbage there takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     if n_gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:  # a batch system sets it
-        gpus = sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+        gpus = sorted(Path("/dev").glob("nvidia[0-9]*"), key=lambda path: int(path.name.removeprefix("nvidia")))
         if gpus:
-            mine = claim_gpus(n_gpus, gpus, Path(tempfile.gettempdir()))
-            os.environ.update(CUDA_VISIBLE_DEVICES=",".join(mine), CUDA_DEVICE_ORDER="PCI_BUS_ID")
+            mine = ",".join(map(str, claim_gpus(n_gpus, gpus)))
+            os.environ.update(CUDA_VISIBLE_DEVICES=mine, CUDA_DEVICE_ORDER="PCI_BUS_ID")
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a" if rank() else "w", buffering=1) as file:
+    if rank() == 0:
+        Path(log).write_text("")
+    with open(log, "a", buffering=1) as file:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
         except Exception as error:
+            if rank() and isinstance(error, OutOfTime):
+                return  # the first process says so
             traceback.print_exc(file=file)
             if not isinstance(error, ValueError | OSError | OutOfTime):
                 raise

@@ -11,7 +11,9 @@ import yaml
 
 PACKAGE = Path(__file__).parent
 # They hold no maths: an edit there changes no result.
-PLUMBING = {PACKAGE / f"{name}.py" for name in ("checks", "files", "job", "kinds", "schema", "spec")}
+PLUMBING = {
+    PACKAGE / f"{name}.py" for name in ("checks", "files", "job", "kinds", "lean_monai", "schema", "spec", "work")
+}
 
 
 def kinds(folder: str) -> list[str]:

@@ -15,6 +15,8 @@ class TrainedModule(torch.nn.Module):
     One that is validated also writes ``validation_step(batch, batch_index)``, which returns a loss.
     """
 
+    compilable: tuple[str, ...] = ()  # names of the networks that training.compile compiles
+
     def __init__(self, settings: dict):
         super().__init__()
         self.settings = settings

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from copylens.files import file_checksum, read_array, read_table, read_yaml, write_array, write_table
-from copylens.generators import as_batch, family_of, load_model
+from copylens.generators import SNAPSHOTS, as_batch, family_of, load_model
 from copylens.job import timed
 from copylens.kinds import code_of
 from copylens.networks import TrainedModule
@@ -38,10 +38,13 @@ def draw_samples(
     """
     spec = read_yaml(folder / "spec.yaml")
     kind, paths = spec["settings"]["kind"], [samples_path, reconstructed_path, denoising_path]
-    weights = [folder / "weights.safetensors", *([upstream / "weights.safetensors"] if upstream else [])]
+    weights = [folder / "weights.safetensors", folder / SNAPSHOTS]
+    weights += [upstream / "weights.safetensors"] if upstream else []
+    data = [Path(images_path), Path(splits_path), folder / "training_rows.tsv"]
     identity = {
-        "settings": sampling,
+        "settings": {"network": spec, "sampling": sampling},
         "weights": [file_checksum(path) for path in weights],
+        "data": [file_checksum(path) for path in data],
         "code": [file_checksum(path) for path in code_of("models", kind, "sampling")],
         "versions": str(torch.__version__),
     }

@@ -3,6 +3,8 @@
 No crash loses more than the chunk of steps that it interrupts.
 """
 
+import errno
+import io
 import os
 import pickle
 import time
@@ -10,12 +12,13 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from copylens.job import OutOfTime
 
 GENERATIONS = ("last.ckpt", "previous.ckpt")  # newest first
 MARGIN = 20  # seconds before the time limit that are left for stopping
-UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 
 
 def newest(work: Path) -> Path | None:
@@ -25,11 +28,23 @@ def newest(work: Path) -> Path | None:
             continue
         try:
             torch.load(path, map_location="cpu", weights_only=True)
-        except UNREADABLE as error:
-            print(f"{path}: can't be read ({type(error).__name__}), perhaps cut short; left out", flush=True)
+        except (*UNREADABLE, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a disk's trouble, not the file's
+                raise
+            print(f"{path}: can't be read ({type(error).__name__}), perhaps cut short; removed", flush=True)
+            path.unlink()
         else:
             return path
     return None
+
+
+class PlainFiles(TorchCheckpointIO):
+    """Writes a checkpoint where it is to be. Lightning's own way writes another one to $TMPDIR first."""
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
+        buffer = io.BytesIO()  # torch would call a full disk an unexpected position
+        torch.save(checkpoint, buffer)
+        Path(path).write_bytes(buffer.getbuffer())
 
 
 class Best(Checkpoint):
@@ -63,7 +78,8 @@ class Saver(Checkpoint):
         self.started = time.monotonic()
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
-        self._stop_if(self._left() < 0, trainer)
+        if trainer.world_size == 1:  # several processes decide together, at a chunk's end
+            self._stop_if(self._left() < 0, trainer)
 
     def on_train_epoch_end(self, trainer, module) -> None:
         last, previous = (self.work / name for name in GENERATIONS)
@@ -86,7 +102,7 @@ class Saver(Checkpoint):
             return
         if not self.saved:
             raise ValueError(
-                f"{self.work}: the time limit comes before one chunk of steps is done and saved, so this training "
-                "would never end; give its rule a longer runtime, or lower training.checkpoint_every"
+                f"{self.work}: the time limit comes before one chunk of steps is done and saved; if every allocation "
+                "ends like this, give the rule a longer runtime, or lower training.checkpoint_every"
             )
         raise OutOfTime(f"{self.work}: stopped before the time limit; submitted again, it goes on from where it is")

@@ -6,6 +6,7 @@ every random draw inside one depends on (seed, chunk) alone, so that an interrup
 
 import logging
 import math
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset
 from copylens.files import whole
 from copylens.job import rank
 from copylens.networks import TrainedModule, derive_seed, device
-from copylens.state import Best, Saver, newest
+from copylens.state import Best, PlainFiles, Saver, newest
 from copylens.work import claim
 
 
@@ -141,8 +142,12 @@ def fit(
     chunk_steps = math.ceil(settings["steps"] / n_chunks)
     tensors = module.to(device()).prepare(images_BC)
     if settings["compile"]:
-        for network in module.children():
-            network.compile()
+        if not module.compilable:
+            raise ValueError(
+                f"training.compile: networks of kind {module.settings['kind']} can't be compiled; leave it out"
+            )
+        for name in module.compilable:
+            getattr(module, name).compile()
     trainee = Trainee(module, str(work), chunk_steps)
     sizes = len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"]
     batches = Batches(*sizes, seed, rank(), n_devices)
@@ -168,7 +173,7 @@ def fit(
         precision=_precision(settings["precision"]),
         deterministic=True if not torch.cuda.is_available() else "warn",
         # Without this, Lightning would resubmit a Slurm job by itself, beside the workflow.
-        plugins=[LightningEnvironment()],
+        plugins=[LightningEnvironment(), PlainFiles()],
         logger=False,
         enable_progress_bar=on_terminal,
         enable_model_summary=False,
@@ -184,7 +189,12 @@ def fit(
         )
     if resume_from:
         print(f"going on from {resume_from}", flush=True)
-    trainer.fit(trainee, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
+    try:
+        trainer.fit(trainee, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
+    except BaseException:
+        if trainer.strategy.launcher is not None:  # the other processes would wait for this one
+            trainer.strategy.launcher.kill(signal.SIGKILL)
+        raise
     if best.tensors:
         module.load_state_dict(best.tensors)
     return pd.DataFrame(history.rows, columns=["step", "name", "value"])

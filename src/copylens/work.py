@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,45 +13,44 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from copylens.files import read_yaml, whole, write_yaml
+from copylens.job import OutOfTime
+
+POLL = 1  # seconds between two looks at whether another process has ended
 
 
 @contextmanager
-def exclusive(work: Path, identity: dict) -> Iterator[bool]:
-    """Hold `work` alone, waiting for whoever holds it now.
+def exclusive(work: Path, identity: dict, deadline: float | None = None) -> Iterator[bool]:
+    """Hold `work` alone, waiting for whoever holds it now, until the `deadline` (`OutOfTime`).
 
     A workflow that was killed leaves its cluster jobs running, and the next one submits them again. Yields whether
     this one waited for the same job (its `identity`): then the results may be there already.
     """
-    path = work.with_name(f"{work.name}.lock")
+    path = work.with_name(f"{work.name}.lock")  # stays: whoever removed it would let two in
     path.parent.mkdir(parents=True, exist_ok=True)
-    same = False
-    while True:
-        file = path.open("a+")
-        if not _lock(file, wait=False):
-            print(f"another process works in {work}; waiting for its end", flush=True)
+    with path.open("a+") as file:
+        same = False
+        while not _lock(file):
+            if not same:
+                print(f"another process works in {work}; waiting for its end", flush=True)
             file.seek(0)
-            same = file.read() == str(identity)
-            _lock(file, wait=True)
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            break
-        file.close()  # whoever held it has removed it
-    file.truncate(0)
-    file.write(str(identity))
-    file.flush()
-    try:
+            same = same or file.read() == str(identity)
+            if deadline is not None and time.time() > deadline:
+                raise OutOfTime(f"{work}: another process works there; submitted again, this one goes on after it")
+            time.sleep(POLL)
+        file.truncate(0)
+        file.write(str(identity))
+        file.flush()
         yield same
-    finally:
-        path.unlink(missing_ok=True)
-        file.close()
+        file.truncate(0)
 
 
-def _lock(file, wait: bool) -> bool:
+def _lock(file) -> bool:
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             return False
-        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
         print(f"{file.name}: this file system has no locks; make sure that no other workflow works here", flush=True)
     return True
@@ -59,18 +59,25 @@ def _lock(file, wait: bool) -> bool:
 def claim(work: Path, identity: dict) -> None:
     """Make `work` the folder of the job with this identity (settings, data, upstream weights, code, versions).
 
-    What another job left there is set aside, in `<work>.aside`.
+    What another job left there is set aside, in `<work>.aside`; what was set aside for this job before comes back.
     """
+    aside, third = _aside(work), work.with_name(f"{work.name}.third")
+    differing = _differing(work, identity)
+    if work.exists() and differing:
+        work.rename(third)
+        if aside.exists() and not _differing(aside, identity):
+            aside.rename(work)
+            print(f"{work}: what was set aside for this job is taken up again", flush=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        third.rename(aside)
+        print(f"{work}: was left by a job of other {', '.join(differing)}; set aside as {aside}", flush=True)
+    write_yaml(identity, work / "identity.yaml")
+
+
+def _differing(work: Path, identity: dict) -> list[str]:
     record = work / "identity.yaml"
-    if work.exists():
-        found = read_yaml(record) if record.exists() else {}
-        differing = sorted(key for key in identity if found.get(key) != identity[key])
-        if differing:
-            aside = _aside(work)
-            shutil.rmtree(aside, ignore_errors=True)
-            work.rename(aside)
-            print(f"{work}: was left by a job of other {', '.join(differing)}; set aside as {aside}", flush=True)
-    write_yaml(identity, record)
+    found = (read_yaml(record) if record.exists() else None) or {}
+    return sorted(key for key in identity if found.get(key) != identity[key])
 
 
 def discard(work: Path) -> None:
@@ -88,7 +95,7 @@ class Chunks:
         self.path, self.progress, self.shape = work / "rows.npy", work / "progress.yaml", shape
         self.done, self.rows = 0, None
         if self.path.exists() and self.progress.exists():
-            self.done = read_yaml(self.progress)["rows"]
+            self.done = (read_yaml(self.progress) or {"rows": 0})["rows"]
             self._open(np.load(self.path, mmap_mode="r+", allow_pickle=False))
             print(f"{self.path}: going on from row {self.done} of {len(self.rows)}", flush=True)
 
@@ -96,6 +103,8 @@ class Chunks:
         """The next rows; when this returns they are in the file."""
         if self.rows is None:
             self._open(open_memmap(self.path, mode="w+", dtype=np.float32, shape=(*self.shape, *rows.shape[1:])))
+            with self.path.open("r+b") as file:  # a full disk says so here, not by a signal later
+                os.posix_fallocate(file.fileno(), 0, self.path.stat().st_size)
         self.rows[self.done : self.done + len(rows)] = rows
         self.array.flush()
         self.done += len(rows)
@@ -104,8 +113,13 @@ class Chunks:
     def move_to(self, path: Path) -> None:
         """Make the filled array the file `path`."""
         self.array = self.rows = None
-        with whole(path) as temporary:
-            shutil.move(self.path, temporary)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.stat().st_dev == path.parent.stat().st_dev:
+            os.replace(self.path, path)
+        else:
+            with whole(path) as temporary:
+                shutil.copyfile(self.path, temporary)
 
     def _open(self, array: np.memmap) -> None:
         self.array = array

@@ -42,6 +42,8 @@ class LatentDiffusion(TrainedModule):
     Latents are encoded once, unless images are augmented: then every step encodes its own.
     """
 
+    compilable = ("unet",)
+
     def __init__(self, settings: dict, autoencoder: TrainedModule):
         super().__init__(settings)
         # In a tuple, because the autoencoder is neither trained nor saved with this network.
