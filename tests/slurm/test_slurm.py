@@ -180,13 +180,16 @@ def kill(checkout: Path, name: str) -> bool:
 
 
 def test_a_training_longer_than_its_allocations_is_submitted_again_until_it_is_done(cluster, checkout):
-    """Allocations of one minute, trainings of more: each stops by itself, saved, before Slurm would stop it."""
-    configure(checkout, ["tiny"], steps=6)
-    config = yaml.safe_load((checkout / "config.yaml").read_text())
-    config["models"]["autoencoder"]["training"] |= {"steps": 14000, "checkpoint_every": 1000}
-    (checkout / "config.yaml").write_text(yaml.safe_dump(config))
-    arguments = [target("models", "autoencoder"), "--set-resources", "train_model:runtime=1"]
-    process = start(cluster, checkout, *arguments)
+    """Allocations of one minute, a training of more: each stops by itself, saved, before Slurm would stop it."""
+    network, alone = target("models", "autoencoder"), ["--set-threads", "train_model=1"]
+    configure(checkout, ["tiny"], steps=1000, checkpoint_every=100, snapshots=[])
+    command = [COMMAND[0], network, *alone, "--cores", "1"]
+    subprocess.run(command, cwd=checkout, env=environment(None), capture_output=True, check=True)
+    log = (checkout / "results" / "logs" / "train_model" / "chest" / "autoencoder" / "base" / "seed0.log").read_text()
+    took = float(re.search(r"^training took ([\d.]+) s$", log, flags=re.MULTILINE).group(1))
+    steps = round(1000 * 60 / took)
+    configure(checkout, ["tiny"], steps=steps, checkpoint_every=max(1, steps // 60), snapshots=[])
+    process = start(cluster, checkout, network, *alone, "--set-resources", "train_model:runtime=1", "--retries", "20")
     assert process.wait(timeout=900) == 0, output_of(checkout)
     log = output_of(checkout)
     numbers = re.findall(r"Job \d+ has been submitted with SLURM jobid (\d+) \(log: \S*rule_train_model", log)
