@@ -158,6 +158,7 @@ def test_a_kinds_file_says_what_its_results_depend_on():
         "networks.py",
         "augment.py",
         "training.py",
+        "state.py",
         "warps.py",
     }
     assert PACKAGE / "autoencoders.py" in code_of("models", "autoencoder_vq")

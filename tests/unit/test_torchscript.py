@@ -28,7 +28,7 @@ def embedded(settings: dict, data) -> np.ndarray:
     return Embedder(data / "detector")(read_array(paths[0]))
 
 
-@pytest.mark.parametrize("data", [[16, 16]], indirect=True)
+@pytest.mark.parametrize("grid", [[16, 16]])
 def test_features_are_those_of_the_users_network(settings, data):
     features = embedded(settings, data)
     images = read_array(data / "images.npy")
@@ -38,7 +38,7 @@ def test_features_are_those_of_the_users_network(settings, data):
     np.testing.assert_allclose(embedded(settings | {"size": 8}, data), features, atol=0.05)
 
 
-@pytest.mark.parametrize("data", [[16, 16]], indirect=True)
+@pytest.mark.parametrize("grid", [[16, 16]])
 def test_a_file_that_is_no_torchscript_is_named(settings, data, tmp_path):
     (tmp_path / "text.pt").write_text("not a network")
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "weights.pt")
@@ -49,7 +49,7 @@ def test_a_file_that_is_no_torchscript_is_named(settings, data, tmp_path):
         embedded(settings | {"file": "none.pt"}, data)
 
 
-@pytest.mark.parametrize("data", [[16, 16]], indirect=True)
+@pytest.mark.parametrize("grid", [[16, 16]])
 def test_features_of_the_wrong_shape_are_refused(settings, data, tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.AdaptiveAvgPool2d(2)), tmp_path / "maps.pt")
     with pytest.raises(ValueError, match=r"maps.pt: must give features \[image, d\]"):
