@@ -28,10 +28,11 @@ def exclusive(work: Path, identity: dict, deadline: float | None = None) -> Iter
     path = work.with_name(f"{work.name}.lock")  # stays: whoever removed it would let two in
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        same = False
+        same = waiting = False
         while not _lock(file):
-            if not same:
+            if not waiting:
                 print(f"another process works in {work}; waiting for its end", flush=True)
+            waiting = True
             file.seek(0)
             same = same or file.read() == str(identity)
             if deadline is not None and time.time() > deadline:
@@ -64,6 +65,7 @@ def claim(work: Path, identity: dict) -> None:
     aside, third = _aside(work), work.with_name(f"{work.name}.third")
     differing = _differing(work, identity)
     if work.exists() and differing:
+        shutil.rmtree(third, ignore_errors=True)  # of a process that was killed here
         work.rename(third)
         if aside.exists() and not _differing(aside, identity):
             aside.rename(work)

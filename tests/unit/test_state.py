@@ -266,3 +266,12 @@ def test_interrupted_embedding_goes_on_and_ends_with_the_same_bits(tiny, data, m
     embed_file(embed, paths[0], data / "broken.npy", data / "work_embedding")
     assert sum(seen) == len(read_array(paths[0])) - 32
     assert (data / "straight.npy").read_bytes() == (data / "broken.npy").read_bytes()
+
+
+def test_a_process_killed_while_it_sets_state_aside_is_in_nobodys_way(tmp_path):
+    (tmp_path / "work.third").mkdir()
+    (tmp_path / "work.third" / "last.ckpt").write_text("left behind")
+    claim(tmp_path / "work", {"settings": 1})
+    (tmp_path / "work" / "last.ckpt").write_text("state")
+    claim(tmp_path / "work", {"settings": 2})
+    assert (tmp_path / "work.aside" / "last.ckpt").read_text() == "state"
