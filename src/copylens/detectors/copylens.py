@@ -2,22 +2,24 @@
 
 Local normalisation makes images comparable whatever their brightness, contrast, bias field or display curve. A query in
 every pose (flipped, turned, zoomed, shifted) is correlated with all training images, as a whole and by halves, locally
-normalised at two scales and merely smoothed: that finds candidates. Each candidate is then registered with the query,
-coarse to fine, and compared window by window: a half, an occluded or a mixed image still has windows that fit far
-better than another patient's do. Pixels as they lie count too, which what a generator repeats from memory keeps. What
-counts is how far a candidate stands out from the query's other candidates, so that noise, blur or a crop, which all of
-them share, makes nobody guilty. Nothing is learnt but what is usual among training images of different patients.
+normalised at two scales and merely smoothed: that finds candidates. Each candidate is then compared with the query in
+three ways: as both lie, because a generator's memory keeps the place of what it repeats; laid over it, turned, zoomed
+and shifted by fractions of a pixel; and window by window, bent until they fit, because a half, an occluded or a mixed
+image still has windows that fit far better than another patient's do. What counts is how far a candidate stands out
+from the query's other candidates, so that noise, blur or a crop, which all of them share, makes nobody guilty. Nothing
+is learnt but what is usual among training images of different patients.
 """
 
 import itertools
+import math
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from copylens.filters import local_normalise, no_larger, resize, smooth
+from copylens.filters import box, local_normalise, no_larger, resize, smooth
 from copylens.networks import TrainedModule, derive_seed
-from copylens.registration import match
+from copylens.registration import align, match
 from copylens.warps import flips, turns, warp
 
 SETTINGS = """
@@ -42,16 +44,21 @@ properties:
 # Pixels, in 2D and 3D: smoothing, and the neighbourhood of local normalisation; the last channel is only smoothed.
 SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
 SMOOTHED = (1.0, 0.7)
-N_CHANNELS = 3
+N_CHANNELS, FINE, SMOOTH = 3, 0, 2
 FLOOR = 0.1  # of the local deviation, as a share of the image's range
 CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
 POSED = 128  # images in their poses that are compared at a time
 MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
+EDGE = 1 / 8  # of each side, left out where a query was laid over a candidate
+HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
 REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
-N_FEATURES = N_CHANNELS + 2 + len(SHARES)
+WIDE = 2.0  # pixels, what a generator's memory is blurred by
+CONTRAST = 9e-4  # of structural similarity, (0.03 x the image's range) squared
+N_LIKENESSES = 5
+N_FEATURES = N_CHANNELS + len(SHARES) + 2 * N_LIKENESSES
 # What was done to a copy spares some features and spoils others: so many of the strongest count.
-BEST = 4
+BEST = 7
 
 
 class Copylens(TrainedModule):
@@ -67,9 +74,9 @@ class Copylens(TrainedModule):
         turned = turns(dims, degrees)
         posed = torch.cat([turned / share @ flip for share in settings["shrinking"] for flip in flips(dims)])
         self.register_buffer("poses", posed)
-        self.unmoved = int((posed - torch.eye(dims)).abs().sum(dim=(1, 2)).argmin())
         # Only the first share's poses are shifted too.
         self.n_shifted = len(turned) * len(flips(dims))
+        self.edge = [round(EDGE * size) for size in self.grid]
         self.margin = [max(1, round(MARGIN * size / 2)) for size in self.grid]
         self.pooled = [size // 2 - 2 * margin for size, margin in zip(self.grid, self.margin, strict=True)]
         steps = [(-margin, 0, margin) for margin in self.margin]
@@ -83,8 +90,9 @@ class Copylens(TrainedModule):
         """[B, channel, *grid] at the detector's own resolution: locally normalised at two scales, and smoothed."""
         images_BC = resize(images_BC, self.grid)
         dims = len(self.grid)
-        channels = [local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[dims - 2]]
-        return torch.cat([*channels, smooth(images_BC, [SMOOTHED[dims - 2]] * dims)], dim=1)
+        smoothed = smooth(images_BC, [SMOOTHED[dims - 2]] * dims)
+        normalised = [local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[dims - 2]]
+        return torch.cat([*normalised, smoothed], dim=1)
 
     def pool(self, normalised: torch.Tensor) -> torch.Tensor:
         """At half the resolution, [B, channel, *half]."""
@@ -142,28 +150,41 @@ class Copylens(TrainedModule):
 
         One query [1, channel, *grid] and its candidates [k, channel, *grid], all normalised.
         """
-        similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]  # [channel, pose, k]
-        windows = self.windows(normalised, candidates, similar).flatten(1).sort(dim=1, descending=True).values
+        similar, moved, windows = self.registered(normalised, candidates)
+        windows = windows.flatten(1).sort(dim=1, descending=True).values
         best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
         local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in best]
-        apart = (candidates[:, -1] - normalised[:, -1]).flatten(1).square().mean(dim=1)
-        features = [*similar.amax(dim=1), similar[-1, self.unmoved], -torch.log(apart + 1e-5), *local]
-        features = torch.stack(features, dim=1)
+        inside = (..., *(slice(edge, size - edge) for edge, size in zip(self.edge, self.grid, strict=True)))
+        as_it_lies = _likenesses(normalised.expand_as(candidates), candidates)
+        laid_over = _likenesses(moved[inside], candidates[inside])
+        features = torch.stack([*similar.amax(dim=1), *local, *as_it_lies, *laid_over], dim=1)
         return features - features.median(dim=0).values
 
-    def windows(self, normalised: torch.Tensor, candidates: torch.Tensor, similar: torch.Tensor) -> torch.Tensor:
-        """Correlation of each window of the candidates with its like in the query, in the best pose, [k, *windows]."""
+    def registered(self, normalised: torch.Tensor, candidates: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """One query against each of its candidates: what they show of each other.
+
+        The likeness in each pose [channel, pose, k], the query laid over each candidate [k, channel, *grid], and the
+        correlation of each window of the candidates with its like in the query [k, *windows].
+        """
         dims, k = len(self.grid), len(candidates)
-        n_poses = min(self.settings["registered"], len(self.poses))
-        chosen = similar[0].topk(n_poses, dim=0).indices.flatten()  # [pose x k]
-        needed, place = chosen.unique(return_inverse=True)
-        posed = warp(normalised[:, :1].expand(len(needed), -1, *self.grid), self.poses[needed])
-        step = WINDOWS[dims - 2][1] // 3
-        fixed = candidates[:, :1].repeat(n_poses, *[1] * (dims + 1))
-        found = match(posed[place], fixed, REACH[dims - 2], WINDOWS[dims - 2], step).unflatten(0, (n_poses, k))
-        values = found.flatten(2).sort(dim=2, descending=True).values
+        similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]
+        n = min(self.settings["registered"], len(self.poses))
+        # The best poses of two channels are tried at half the resolution, the best of them is refined.
+        starts = similar[[FINE, SMOOTH]].topk(n, dim=1).indices.flatten()  # [2 x pose x k]
+        moving, fixed = normalised[:, -1:], candidates[:, -1:]
+        half, half_fixed = self.pool(moving), self.pool(fixed).repeat(2 * n, *[1] * (dims + 1))
+        still = torch.zeros(len(starts), dims, device=moving.device)
+        found = align(half.expand_as(half_fixed), half_fixed, self.poses[starts], still, EDGE, HALF_STEPS)
+        best = found[2].view(-1, k).argmax(dim=0) * k + torch.arange(k, device=moving.device)
+        matrix, shift, _ = align(moving.expand_as(fixed), fixed, found[0][best], found[1][best], EDGE, STEPS)
+        moved = warp(normalised.expand_as(candidates), matrix, shift)
+        # What was laid over as a whole may be worse than the pose that one part of the image has.
+        posed = warp(normalised[:, :1].expand(k, -1, *self.grid), self.poses[similar[0].argmax(dim=0)])
+        pairs = torch.cat([posed, moved[:, :1]]), candidates[:, :1].repeat(2, *[1] * (dims + 1))
+        windows = match(*pairs, REACH[dims - 2], WINDOWS[dims - 2], WINDOWS[dims - 2][1] // 3).unflatten(0, (2, k))
+        values = windows.flatten(2).sort(dim=2, descending=True).values
         best = values[:, :, : values.shape[2] // 3].mean(dim=2).argmax(dim=0)
-        return found[best, torch.arange(k, device=found.device)]
+        return similar, moved, windows[best, torch.arange(k, device=moving.device)]
 
     def weights(self):
         return {"null": self.null, "spread": self.spread}
@@ -226,15 +247,32 @@ def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor)
 def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
     """Correlation of each place of the candidates [k, 1, *grid] with its like in an image [1, *grid], [k, *grid]."""
     image, candidates = (module.normalised(each.to(module.device)) for each in (image_C[None], candidates_BC))
-    similar = module.similarities(image, module.centre(module.pool(candidates)))[:, :, 0]
-    windows = module.windows(image, candidates, similar)[:, None]
+    windows = module.registered(image, candidates)[2][:, None]
     mode = ("bilinear", "trilinear")[candidates.ndim - 4]
     return functional.interpolate(windows, candidates_BC.shape[2:], mode=mode)[:, 0].cpu().numpy()
 
 
 def _alike(correlation: torch.Tensor, channel: int) -> torch.Tensor:
     """A measure of likeness that tells copies of smooth images apart: their correlations are all near 1."""
-    return -0.5 * torch.log(1.001 - correlation) if channel == N_CHANNELS - 1 else correlation
+    return -0.5 * torch.log(1.001 - correlation) if channel == SMOOTH else correlation
+
+
+def _likenesses(query: torch.Tensor, candidates: torch.Tensor) -> list[torch.Tensor]:
+    """How alike images lie pixel by pixel, both [k, channel, *grid]: `N_LIKENESSES` measures, each [k]."""
+    found = []
+    for channel in (FINE, SMOOTH):
+        pair = (_standardised(each[:, channel].flatten(1)) for each in (query, candidates))
+        found.append(_alike(math.prod(pair).sum(dim=1), channel))
+    one, other = query[:, SMOOTH:], candidates[:, SMOOTH:]
+    apart = one - other
+    for each in (apart, smooth(apart, [WIDE] * (apart.ndim - 2))):
+        found.append(-torch.log(each.flatten(1).square().mean(dim=1) + 1e-5))
+    # Structural similarity (Wang et al. 2004) without its term for brightness.
+    width = WINDOWS[one.ndim - 4][0]
+    mean, other_mean = box(one, width), box(other, width)
+    shared = box(one * other, width) - mean * other_mean
+    spread = box(one**2, width) - mean**2 + box(other**2, width) - other_mean**2
+    return [*found, ((2 * shared + CONTRAST) / (spread + CONTRAST)).flatten(1).mean(dim=1)]
 
 
 def _standardised(rows: torch.Tensor) -> torch.Tensor:
