@@ -45,8 +45,8 @@ class Image:
 def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
     """Paths below `root` of the files that match the glob `pattern`, sorted; no hidden ones (`.name`), nor the table.
 
-    Raises ValueError for a missing or empty folder, a link that leads nowhere, and a file outside `root` unless
-    settings['outside_links'] is true.
+    Raises ValueError for a missing or empty folder, a link that leads nowhere, a file with two names, and one outside
+    `root` unless settings['outside_links'] is true.
     """
     if not root.is_dir():
         raise ValueError(f"root: no folder {root}; set COPYLENS_DATA to the folder that holds it")
@@ -58,15 +58,18 @@ def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
     files = [path for path in paths if (root / path).is_file()]
     if not files:
         raise ValueError(f"root: no file in {root} matches the pattern '{pattern}'")
+    name_of = {}
     for path in files:
-        inside(root, settings, path)
+        other = name_of.setdefault(inside(root, settings, path), path)
+        if other != path:
+            raise ValueError(f"{path}: a link to {other}, which is in the data set already; take one of them away")
     return files
 
 
 def inside(root: Path, settings: dict, path: str) -> Path:
-    """The file `path` below `root`; ValueError if it lies elsewhere and settings['outside_links'] isn't true."""
-    found = root / path
-    if not settings.get("outside_links") and not found.resolve().is_relative_to(root.resolve()):
+    """Where `path` below `root` really is; ValueError if that's elsewhere and settings['outside_links'] isn't true."""
+    found = (root / path).resolve()
+    if not settings.get("outside_links") and not found.is_relative_to(root.resolve()):
         raise ValueError(f"{path}: leads out of the folder {root}; outside_links: true allows it")
     return found
 

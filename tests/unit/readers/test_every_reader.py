@@ -93,6 +93,15 @@ def test_a_link_within_the_folder_is_followed(raw, reader):
     assert len(rows_of(raw, listing(reader))) == 4
 
 
+@pytest.mark.parametrize("kind", sorted(set(EXAMPLES) - {"mrnet", "medmnist"}))
+def test_a_file_that_links_list_twice_is_named(raw, kind):
+    """A folder that contains itself would list every file forty times."""
+    save(raw, kind)
+    (raw / "loop").symlink_to(raw)
+    pattern = {"pattern": "**/*.*"} if "pattern" in listing(kind) else {}
+    assert re.match(r"loop/.*: a link to .*already", error_of(raw, listing(kind, **pattern)))
+
+
 def test_a_link_that_leads_nowhere_is_named(raw, reader):
     path = save(raw, reader)
     path.unlink()
