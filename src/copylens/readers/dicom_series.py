@@ -25,6 +25,9 @@ properties:
   slices: {$ref: "#/$defs/slices", default: null}
 """
 
+# A warning about a wrong value would write it, perhaps somebody's name, into the log.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
 TOLERANCE_MM = 0.001  # two slices that are nearer lie at one place
 UNEVEN = 0.05  # how far distances between slices may differ, as a share of their median
 
@@ -62,8 +65,8 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
     paths, _ = _series_of(root, settings)[scan.source]
     if len(paths) == 1:
         header, pixels = _read(root, paths[0])
-        spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing") or (1.0, 1.0)
-        return Image(pixels, tuple(map(float, spacing)))
+        spacings = (_numbers(header, keyword, 2) for keyword in ("PixelSpacing", "ImagerPixelSpacing"))
+        return Image(pixels, tuple(next((spacing for spacing in spacings if spacing and min(spacing) > 0), (1.0, 1.0))))
     volume = nibabel.Nifti1Image(*_stack(scan.source, paths, [_read(root, path) for path in paths]))
     return head_up(*canonical(volume), settings["slices"], scan.part)
 
@@ -115,7 +118,7 @@ def _open(root: Path, path: str, **options) -> pydicom.Dataset:
 def _read(root: Path, path: str) -> tuple[pydicom.Dataset, np.ndarray]:
     """Header, and pixels [H, W] float32 in the modality's units."""
     dataset = _open(root, path)
-    if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & {element.keyword for element in dataset}:
+    if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise ValueError(f"{path}: has no pixels; it is damaged, or something else, which pattern can leave out")
     if dataset.get("SamplesPerPixel", 1) != 1:
         raise ValueError(f"{path}: is in colour ({dataset.PhotometricInterpretation}); grey values are needed")
@@ -149,15 +152,27 @@ def _check_compression(dataset: pydicom.Dataset, path: str) -> None:
         )
 
 
+def _numbers(header: pydicom.Dataset, keyword: str, count: int) -> list[float] | None:
+    """So many numbers of a header's field; None if it has others or none."""
+    try:
+        values = np.atleast_1d(np.array(header.get(keyword) or (), dtype=float)).tolist()
+    except (ValueError, TypeError):
+        return None
+    return values if len(values) == count and np.isfinite(values).all() else None
+
+
 def _stack(source: str, paths: list[str], slices: list[tuple[pydicom.Dataset, np.ndarray]]):
     """Values [column, row, slice] of a series, and where they are in the body: a NIfTI affine, right, front, head."""
-    for keyword in ("ImageOrientationPatient", "PixelSpacing"):
-        for path, (header, _) in zip(paths, slices, strict=True):
-            if not header.get(keyword):
-                raise ValueError(f"{path}: has no {keyword}, but its series has {len(paths)} images")
+    fields = {"ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2}
+    found = {keyword: [_numbers(header, keyword, n) for header, _ in slices] for keyword, n in fields.items()}
+    for keyword, values in found.items():
+        if None in values:
+            path = paths[values.index(None)]
+            raise ValueError(f"{path}: has no usable {keyword}, but its series has {len(paths)} images")
     shapes = {pixels.shape for _, pixels in slices}
-    orientations = np.array([header.ImageOrientationPatient for header, _ in slices], dtype=float)
-    spacings = np.array([header.PixelSpacing for header, _ in slices], dtype=float)
+    orientations, positions, spacings = map(np.array, found.values())
+    if spacings.min() <= 0:
+        raise ValueError(f"{source}: has a PixelSpacing of {spacings.min():g} mm")
     for what, differs in (
         ("shapes", len(shapes) > 1),
         ("orientations", np.ptp(orientations, axis=0).max() > 0.001),
@@ -166,7 +181,6 @@ def _stack(source: str, paths: list[str], slices: list[tuple[pydicom.Dataset, np
         if differs:
             raise ValueError(f"{source}: one series with slices of different {what}; leave the odd ones out")
     along_row, along_column = orientations[0, :3], orientations[0, 3:]
-    positions = np.array([header.ImagePositionPatient for header, _ in slices], dtype=float)
     height = positions @ np.cross(along_row, along_column)
     order = np.argsort(height)
     distances = np.diff(height[order])

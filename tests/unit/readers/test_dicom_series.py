@@ -121,6 +121,14 @@ def test_another_field_may_name_the_patient(raw):
     assert find_scans(listing("dicom_series", patient_tag="PatientName"))[1][0].patient == "Doe^Jane"
 
 
+def test_a_wrong_value_in_a_header_is_not_written_to_the_log(raw, recwarn):
+    save_series(raw, StudyDate="19990101")
+    for path in raw.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"19990101", b"Jane Doe"))
+    assert len(load_all(listing("dicom_series"))) == 1
+    assert not [str(warning.message) for warning in recwarn if "Jane" in str(warning.message)]
+
+
 def test_compressed_pixels_are_decoded_where_that_is_possible(raw):
     save_series(raw)
     (plain,) = load_all(listing("dicom_series"))
@@ -161,7 +169,18 @@ def _two_pixel_spacings(raw):
 
 def _no_orientation(raw):
     save_series(raw, ImageOrientationPatient=None)
-    return "has no ImageOrientationPatient"
+    return "has no usable ImageOrientationPatient"
+
+
+def _short_position(raw):
+    save_series(raw)
+    save_slice(raw / "8.dcm", BODY[:, :, 0].T, ImagePositionPatient=[0, 0])
+    return "8.dcm: has no usable ImagePositionPatient"
+
+
+def _no_spacing(raw):
+    save_series(raw, PixelSpacing=[0, 0])
+    return "has a PixelSpacing of 0 mm"
 
 
 def _two_patients(raw):
@@ -205,6 +224,8 @@ def _undecodable(raw):
         _two_shapes,
         _two_pixel_spacings,
         _no_orientation,
+        _short_position,
+        _no_spacing,
         _two_patients,
         _no_pixels,
         _colour,
