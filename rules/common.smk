@@ -45,7 +45,7 @@ def code_of(folder, kind, *more):
 
 def reader_code(wildcards):
     reader = config["datasets"][wildcards.dataset]["reader"]
-    return code("scans.py", "readers/__init__.py", f"readers/{reader}.py") + phantom_code(wildcards)
+    return code_of("readers", reader, "scans") + phantom_code(wildcards)
 
 
 def phantom_code(wildcards):

@@ -4,6 +4,7 @@
 
 rule list_scans:
     input:
+        files=settings_of(spec.table_files, "dataset"),
         code=reader_code,
     output:
         table="results/data/{dataset}/scans.tsv",

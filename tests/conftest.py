@@ -31,6 +31,14 @@ def real_images() -> Path:
     return folder
 
 
+@pytest.fixture
+def raw(tmp_path, monkeypatch) -> Path:
+    """An empty folder of raw images below COPYLENS_DATA."""
+    monkeypatch.setenv("COPYLENS_DATA", str(tmp_path))
+    (tmp_path / "raw").mkdir()
+    return tmp_path / "raw"
+
+
 @pytest.fixture(params=[[16, 16], [8, 8, 8]], ids=["2d", "3d"])
 def grid(request) -> list[int]:
     """Shape of the images of `data`."""

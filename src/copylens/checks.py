@@ -87,9 +87,14 @@ def _check_dataset(key: str, entry: dict) -> None:
     is_3d = entry.get("anatomy") in ("ct", "mr") if entry["reader"] == "phantom" else None
     if is_3d is not None and len(entry["grid"]) != 2 + is_3d:
         raise ValueError(f"{key}.grid: the {entry['anatomy']} phantom needs {2 + is_3d} sizes, not {entry['grid']}")
-    if "patient" in entry and re.compile(entry["patient"]).groups < 1:
+    for name in ("table", "about", "outside_links"):
+        if name in entry and "root" not in entry:
+            raise ValueError(f"{key}.{name}: the reader {entry['reader']} opens no files; leave it out")
+    if entry.get("patient") is not None and "table" in entry:
+        raise ValueError(f"{key}.patient: the table {entry['table']} says whose image each is; leave out one of them")
+    if entry.get("patient") is not None and re.compile(entry["patient"]).groups < 1:
         raise ValueError(f"{key}.patient: needs a group, (...), that holds the patient's id; got '{entry['patient']}'")
-    if entry["reader"] == "phantom":
+    if entry["reader"] == "phantom" and entry["split"] is not None:
         wanted = sum(entry["split"][role] for role in ("train", "calibration", "control"))
         if wanted > entry["n_patients"]:
             raise ValueError(f"{key}.split: asks for {wanted} patients, but {key}.n_patients is {entry['n_patients']}")
@@ -155,6 +160,12 @@ def _check_study(config: dict, key: str, study: dict) -> None:
     for section in ("datasets", "models", "variants", "detectors"):
         for position, name in enumerate(study[section]):
             _check_reference(f"{key}.{section}[{position}]", name, config[section])
+    for name in study["datasets"]:
+        if config["datasets"][name]["split"] is None and "table" not in config["datasets"][name]:
+            raise ValueError(
+                f"datasets.{name}.split: {key} needs it, to know which patients train, calibrate and are controls; "
+                "or a table with a column split"
+            )
     for model, names in study["more_variants"].items():
         _check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
         for position, name in enumerate(names):
@@ -181,8 +192,8 @@ def _check_study(config: dict, key: str, study: dict) -> None:
 
 def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:
     """Where every patient has one image, it's known before anything is listed how many there are."""
-    split = config["datasets"][dataset]["split"]
-    if split["scans_per_patient"] == 1 and (settings.get("n_train") or 0) > split["train"]:
+    split = config["datasets"][dataset]["split"] or {}
+    if split.get("scans_per_patient") == 1 and (settings.get("n_train") or 0) > split["train"]:
         raise ValueError(
             f"{both}.n_train: asks for {settings['n_train']} training images, but datasets.{dataset}.split.train has "
             f"{split['train']} patients with one image each"

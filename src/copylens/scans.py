@@ -8,39 +8,46 @@ import numpy as np
 import pandas as pd
 
 from copylens.files import write_table
-from copylens.readers import Image, Scan
+from copylens.readers import UNKNOWN, Image, Scan, choose
 from copylens.spec import data_root
 
 
 def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
-    """(root, scans) of a data set, in the reader's order. Roots are relative to COPYLENS_DATA (default `data/`)."""
+    """(root, scans) of a data set, in the reader's order. Roots are relative to COPYLENS_DATA (default `data/`).
+
+    Where the settings name a table, only the scans that it names, with its patients (`copylens.readers.choose`).
+    """
     root = data_root() / settings.get("root", "")
-    return root, reader_of(settings).list_scans(root, settings)
+    return root, choose(root, reader_of(settings).list_scans(root, settings), settings)
 
 
 def list_scans(settings: dict, table_path: Path) -> None:
     """Write scans.tsv: columns scan, patient (both pseudonyms), shape (before resampling), checksum of the source.
 
+    Then split, where a table gives it, and about_<column> for each column that settings['about'] names.
     Patients are numbered in the order of a hash of their id, so that a number shows nothing of the id. Whoever has the
-    list of ids could compute the numbers again: a pseudonym isn't anonymous.
+    list of ids could compute the numbers again: a pseudonym isn't anonymous. A scan of nobody known is a patient
+    unknown_<number> of its own.
     Every scan is opened: a damaged file is found here, before anything is computed. Raises ValueError naming the file.
     """
     reader = reader_of(settings)
     root, scans = find_scans(settings)
-    patients = {scan.patient for scan in scans}
+    patients = {scan.patient for scan in scans if scan.patient is not None}
     in_hash_order = sorted(patients, key=lambda patient: hashlib.sha256(patient.encode()).hexdigest())
     pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
     rows = []
     for number, scan in enumerate(scans):
         image = load_scan(reader, root, scan, settings)
-        rows.append(
-            {
-                "scan": f"scan_{number:06d}",
-                "patient": pseudonyms[scan.patient],
-                "shape": "x".join(map(str, image.pixels.shape)),
-                "checksum": reader.checksum(root, scan, settings),
-            }
-        )
+        row = {
+            "scan": f"scan_{number:06d}",
+            "patient": f"{UNKNOWN}{number:06d}" if scan.patient is None else pseudonyms[scan.patient],
+            "shape": "x".join(map(str, image.pixels.shape)),
+            "checksum": reader.checksum(root, scan, settings),
+        }
+        if scan.split is not None:
+            row["split"] = scan.split
+        names = [f"about_{column}" for column in settings.get("about", [])]
+        rows.append(row | dict(zip(names, scan.about, strict=True)))
     write_table(pd.DataFrame(rows), table_path)
 
 

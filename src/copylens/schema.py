@@ -58,7 +58,7 @@ def _schema() -> dict:
         for kind in kinds(folder):
             named = {key: {"const": kind}}
             settings = settings_schema(folder, kind)
-            settings["properties"] = {**named, **settings["properties"]}
+            settings["properties"] = {**entries["properties"], **named, **settings["properties"]}
             settings["additionalProperties"] = False
             entries["allOf"].append({"if": {"properties": named}, "then": settings})
     return schema

@@ -36,11 +36,15 @@ def image_settings(config: dict, dataset: str) -> dict:
 
 
 def split_settings(config: dict, dataset: str) -> dict:
-    """How many patients of `dataset` are for training, calibration and control."""
-    duplicates = config["datasets"][dataset]["duplicates"]
-    return _sorted(
-        {**config["datasets"][dataset]["split"], "duplicates": duplicates["action"] if duplicates else "list"}
-    )
+    """How many patients of `dataset` are for training, calibration and control, where a table doesn't say it."""
+    split, duplicates = (config["datasets"][dataset][key] for key in SPLIT_KEYS)
+    return _sorted({**(split or {}), "duplicates": duplicates["action"] if duplicates else "list"})
+
+
+def table_files(config: dict, dataset: str) -> list[str]:
+    """The user's table of the files of `dataset` and their patients, if the configuration names one."""
+    entry = config["datasets"][dataset]
+    return [str(data_root() / entry["root"] / entry["table"])] if "table" in entry else []
 
 
 def duplicates_files(config: dict, dataset: str) -> list[str]:

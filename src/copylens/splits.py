@@ -6,21 +6,68 @@ import numpy as np
 import pandas as pd
 
 from copylens.files import read_table, write_table
+from copylens.readers import UNKNOWN
 
 ROLES = ("train", "calibration", "control")
+LEAST = {"train": 1, "calibration": 20, "control": 1}  # patients
 
 
 def split_patients(settings: dict, table_path: Path, split_path: Path, duplicates_path: Path | None = None) -> None:
     """Write splits.tsv: columns scan, patient, role (train, calibration, control or unused), rows as in scans.tsv.
 
-    Patients, not scans, are drawn, so that no patient has scans in two roles. Near-duplicates (see
-    `copylens.duplicates`) are, by settings['duplicates'], left alone (list), their patients given one role (group), or
-    the later one of two scans isn't used (drop). Raises ValueError when there are too few patients.
+    Patients, not scans, are drawn, so that no patient has scans in two roles. Where scans.tsv has a column split, its
+    roles are taken instead. Near-duplicates (see `copylens.duplicates`) are, by settings['duplicates'], left alone
+    (list), their patients given one role (group), or the later one of two scans isn't used (drop). Raises ValueError
+    when there are too few patients, nobody knows them, or nothing says which role they have.
     """
     table = read_table(table_path)
+    unknown = int(table["patient"].str.startswith(UNKNOWN).sum())
+    if unknown:
+        raise ValueError(
+            f"patient: nothing says whose {unknown} of the {len(table)} scans are, so they can't be split by patient; "
+            "give the key patient an expression ('(.+)' if each file is a patient of its own), or a table"
+        )
     pairs = read_table(duplicates_path) if duplicates_path else pd.DataFrame(columns=["scan", "patient"])
     dropped = table["scan"].isin(pairs["other_scan"]) if len(pairs) and settings["duplicates"] == "drop" else None
-    usable = table if dropped is None else table[~dropped]
+    if "split" in table:
+        roles = _given_roles(table, settings, grouped=len(pairs) > 0 and settings["duplicates"] == "group")
+    elif "train" in settings:
+        usable = table if dropped is None else table[~dropped]
+        roles = table["patient"].map(_draw_roles(usable, pairs, settings)).fillna("unused")
+    else:
+        raise ValueError("split: is missing; say how many patients are for train, calibration and control")
+    if dropped is not None:
+        roles[dropped] = "unused"
+    if settings.get("scans_per_patient") is not None:
+        roles[table.groupby("patient").cumcount() >= settings["scans_per_patient"]] = "unused"
+    write_table(table[["scan", "patient"]].assign(role=roles), split_path)
+    if len(pairs):
+        role = dict(zip(table["scan"], roles, strict=True))
+        both = [" and ".join(sorted((role[one], role[two]))) for one, two in pairs[["scan", "other_scan"]].to_numpy()]
+        print("near-duplicates: " + ", ".join(f"{n} {what}" for what, n in pd.Series(both).value_counts().items()))
+
+
+def _given_roles(table: pd.DataFrame, settings: dict, grouped: bool) -> pd.Series:
+    """The roles that a table gave; ValueError if they can't be used, or if the configuration asks for others."""
+    if "train" in settings:
+        raise ValueError("split: the table has a column split; leave out the one or the other")
+    if grouped:
+        raise ValueError("duplicates.action: group can't move patients whose split the table gives; take drop or list")
+    patients = table[table["split"].isin(ROLES)].groupby("patient")["split"].unique()
+    twice = patients[patients.str.len() > 1]
+    if len(twice):
+        raise ValueError(f"table: {twice.index[0]} is in {' and '.join(twice.iloc[0])}; a patient has one split")
+    counted = patients.str[0].value_counts()
+    for role, least in LEAST.items():
+        if counted.get(role, 0) < least:
+            raise ValueError(
+                f"table: has {counted.get(role, 0)} patients whose split is {role}; at least {least} are needed"
+            )
+    return table["split"].copy()
+
+
+def _draw_roles(usable: pd.DataFrame, pairs: pd.DataFrame, settings: dict) -> dict[str, str]:
+    """A role for as many patients as the configuration asks for."""
     patients = np.sort(usable["patient"].unique())
     wanted = {role: settings[role] for role in ROLES}
     if sum(wanted.values()) > len(patients):
@@ -30,17 +77,7 @@ def split_patients(settings: dict, table_path: Path, split_path: Path, duplicate
         )
     shuffled = np.random.default_rng([settings["seed"], 1]).permutation(patients)
     linked = pairs if settings["duplicates"] == "group" else pairs[:0]
-    role_of = _roles(shuffled, _groups(linked), wanted)
-    roles = table["patient"].map(role_of).fillna("unused")
-    if dropped is not None:
-        roles[dropped] = "unused"
-    if settings["scans_per_patient"] is not None:
-        roles[table.groupby("patient").cumcount() >= settings["scans_per_patient"]] = "unused"
-    write_table(table[["scan", "patient"]].assign(role=roles), split_path)
-    if len(pairs):
-        role = dict(zip(table["scan"], roles, strict=True))
-        both = [" and ".join(sorted((role[one], role[two]))) for one, two in pairs[["scan", "other_scan"]].to_numpy()]
-        print("near-duplicates: " + ", ".join(f"{n} {what}" for what, n in pd.Series(both).value_counts().items()))
+    return _roles(shuffled, _groups(linked), wanted)
 
 
 def _groups(pairs: pd.DataFrame) -> dict[str, list[str]]:

@@ -24,14 +24,6 @@ VOLUMES = {
 }
 
 
-@pytest.fixture
-def raw(tmp_path, monkeypatch) -> Path:
-    """An empty folder of raw images below COPYLENS_DATA."""
-    monkeypatch.setenv("COPYLENS_DATA", str(tmp_path))
-    (tmp_path / "raw").mkdir()
-    return tmp_path / "raw"
-
-
 def picture(shape=(12, 16), seed=0, dtype=np.uint8):
     high = np.iinfo(dtype).max
     return np.random.default_rng(seed).integers(0, high, shape, endpoint=True).astype(dtype)
@@ -138,7 +130,9 @@ def test_hidden_files_are_left_out_and_linked_folders_are_followed(raw, tmp_path
     Image.fromarray(picture()).save(tmp_path / "elsewhere" / "p1_a.png")
     (raw / "linked").symlink_to(tmp_path / "elsewhere")
     (raw / "._p2_a.png").write_bytes(b"what macOS leaves behind")
-    list_scans(IMAGES, tmp_path / "scans.tsv")
+    with pytest.raises(ValueError, match=r"linked/p1_a\.png: leads out of .* outside_links"):
+        list_scans(IMAGES, tmp_path / "scans.tsv")
+    list_scans(IMAGES | {"outside_links": True}, tmp_path / "scans.tsv")
     assert len(read_table(tmp_path / "scans.tsv")) == 1
 
 

@@ -7,7 +7,7 @@ import yaml
 from conftest import ROOT
 
 from copylens import checks, spec
-from copylens.kinds import PACKAGE, code_of
+from copylens.kinds import PACKAGE, code_of, kinds, settings_schema
 
 
 def test_every_shipped_configuration_is_valid():
@@ -46,7 +46,7 @@ def test_every_shipped_configuration_is_valid():
         (
             "datasets.chest.reader",
             "dcm",
-            "datasets.chest.reader: unknown reader 'dcm'; there are image_folder",
+            "datasets.chest.reader: unknown reader 'dcm'; there are dicom_series",
         ),
         (
             "models.ldm.autoencoder.model",
@@ -101,6 +101,44 @@ def test_a_patient_expression_without_a_group_is_refused(tiny):
     tiny["datasets"]["chest"] = chest
     with pytest.raises(ValueError, match=r"datasets\.chest\.patient: needs a group"):
         checks.check(tiny)
+
+
+def folder_of_images(**changes) -> dict:
+    return {"reader": "image_folder", "root": "x", "grid": [16, 16]} | changes
+
+
+def test_a_set_of_synthetic_images_has_neither_patients_nor_a_split(tiny, monkeypatch):
+    monkeypatch.delenv("COPYLENS_DATA", raising=False)
+    tiny["datasets"]["synthetic"] = folder_of_images()
+    config = checks.check(tiny)
+    assert spec.listing_settings(config, "synthetic") == {
+        "patient": None,
+        "pattern": "**/*.*",
+        "reader": "image_folder",
+        "root": "x",
+    }
+    assert spec.split_settings(config, "synthetic") == {"duplicates": "list"}
+    config["studies"]["tiny"]["datasets"] = ["synthetic"]
+    with pytest.raises(ValueError, match=r"datasets\.synthetic\.split: studies\.tiny needs it"):
+        checks.check(config)
+    config["datasets"]["synthetic"] |= {"table": "patients.csv"}
+    assert spec.table_files(checks.check(config), "synthetic") == ["data/x/patients.csv"]
+
+
+def test_only_data_sets_of_files_have_tables(tiny):
+    tiny["datasets"]["chest"]["table"] = "patients.csv"
+    with pytest.raises(ValueError, match=r"datasets\.chest\.table: the reader phantom opens no files"):
+        checks.check(tiny)
+    tiny["datasets"]["chest"] = folder_of_images(table="patients.csv", patient="(.+)")
+    with pytest.raises(ValueError, match=r"datasets\.chest\.patient: the table patients\.csv says whose"):
+        checks.check(tiny)
+
+
+def test_what_every_data_set_may_say_is_said_by_no_reader():
+    for reader in kinds("readers"):
+        assert not {"grid", "fit", "scaling", "split", "planted", "duplicates", "table", "about"} & set(
+            settings_schema("readers", reader)["properties"]
+        )
 
 
 def test_a_variant_is_laid_over_its_model_key_by_key(tiny):

@@ -90,3 +90,64 @@ def test_near_duplicates_share_a_role_or_are_left_out(table):
         "calibration": 20,
         "control": 15,
     }
+
+
+def roles_given(table, change=lambda frame: frame):
+    """scans.tsv with a column split: of 60 patients 20 train, 25 calibrate, 10 are controls."""
+    frame = read_table(table)
+    number = frame["patient"].str[-2:].astype(int)
+    names = ["train"] * 20 + ["calibration"] * 25 + ["control"] * 10 + ["unused"] * 5
+    change(frame.assign(split=[names[n] for n in number])).to_csv(table, sep="\t", index=False)
+
+
+def split_as_given(table, **settings):
+    split_patients({"duplicates": "list"} | settings, table, table.with_name("splits.tsv"))
+    return read_table(table.with_name("splits.tsv"))
+
+
+def test_roles_that_a_table_gives_are_taken(table):
+    roles_given(table)
+    assert list(split_as_given(table)["role"]) == list(read_table(table)["split"])
+
+
+def test_some_scans_of_a_patient_may_be_unused(table):
+    def leave_out(frame):
+        frame.loc[0, "split"] = "unused"
+        return frame
+
+    roles_given(table, leave_out)
+    assert list(split_as_given(table)["role"][:2]) == ["unused", "train"]
+
+
+def test_a_near_duplicate_is_left_out_of_given_roles_but_not_moved(table):
+    roles_given(table)
+    pairs = pd.DataFrame([["scan_000000", "patient_00000", "scan_000079", "patient_00059"]])
+    pairs.columns = ["scan", "patient", "other_scan", "other_patient"]
+    pairs.to_csv(table.with_name("duplicates.csv"), index=False)
+    paths = table, table.with_name("splits.tsv"), table.with_name("duplicates.csv")
+    split_patients({"duplicates": "drop"}, *paths)
+    assert read_table(paths[1])["role"].iloc[79] == "unused"
+    with pytest.raises(ValueError, match=r"duplicates\.action: group can't move patients"):
+        split_patients({"duplicates": "group"}, *paths)
+
+
+def test_roles_that_cannot_be_used_are_one_error(table):
+    with pytest.raises(ValueError, match="split: is missing"):
+        split_as_given(table)
+    roles_given(table)
+    with pytest.raises(ValueError, match="split: the table has a column split; leave out"):
+        split(table)
+    roles_given(table, lambda frame: frame.assign(split=["control", *frame["split"][1:]]))
+    with pytest.raises(ValueError, match="table: patient_00000 is in control and train"):
+        split_as_given(table)
+    roles_given(table, lambda frame: frame.replace({"split": {"calibration": "unused"}}))
+    with pytest.raises(ValueError, match="0 patients whose split is calibration; at least 20"):
+        split_as_given(table)
+
+
+def test_scans_of_unknown_patients_are_not_split(table):
+    frame = read_table(table)
+    frame["patient"] = frame["patient"].where(frame.index < 78, "unknown_000078")
+    frame.to_csv(table, sep="\t", index=False)
+    with pytest.raises(ValueError, match="patient: nothing says whose 2 of the 80 scans are"):
+        split(table)

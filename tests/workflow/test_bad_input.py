@@ -63,6 +63,25 @@ def test_good_input_is_split(tmp_path, raw, config):
     assert done.returncode == 0 and sorted(files(tmp_path)) == ["scans.tsv", "splits.tsv"]
 
 
+def test_a_table_gives_patients_and_their_split(tmp_path, raw, config):
+    roles = ["train"] * 2 + ["calibration"] * 20 + ["control"]
+    lines = [f"p{number}.png,Jane Doe {number},{role},Bern" for number, role in enumerate(roles)]
+    (raw / "patients.csv").write_text("\n".join(["path,patient,split,site", *lines]))
+    for key in ("patient", "split"):
+        del config["datasets"]["chest"][key]
+    config["datasets"]["chest"] |= {"table": "patients.csv", "about": ["site"]}
+    done = run(tmp_path, config, "results/data/chest/splits.tsv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    scans, splits = ((tmp_path / "results/data/chest" / name).read_text() for name in ("scans.tsv", "splits.tsv"))
+    assert scans.splitlines()[0] == "scan\tpatient\tshape\tchecksum\tsplit\tabout_site"
+    assert "Jane" not in scans and splits.count("calibration") == 20 and len(splits.splitlines()) == 24
+    again = run(tmp_path, config, "results/data/chest/splits.tsv")
+    assert "Nothing to be done" in again.stdout + again.stderr
+    (raw / "patients.csv").write_text("\n".join(["path,patient,split,site", *lines[:-1], "p22.png,x,test,Bern"]))
+    done = run(tmp_path, config, "results/data/chest/splits.tsv")
+    assert done.returncode != 0 and "patients.csv: gives p22.png the split 'test'" in said(done)[0]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

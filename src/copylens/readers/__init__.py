@@ -5,14 +5,22 @@ Each module has ``SETTINGS``, what a configuration may say about it (see `copyle
 - ``list_scans(root, settings)`` -> list of `Scan`, in an order that depends on nothing but the names;
 - ``load(root, scan, settings)`` -> `Image`: float32 [H, W] or [D, H, W] in the source's own units, and its spacing;
 - ``checksum(root, scan, settings)`` -> SHA-256 of the source, in hexadecimal.
+
+What every data set of files may say beside them, `table`, `about` and `outside_links`, is seen to here.
 """
 
 import glob
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
+import pandas as pd
+
+SPLITS = ("train", "calibration", "control", "unused")
+BIDS_PATIENT = "sub-([A-Za-z0-9]+)"
+UNKNOWN = "unknown_"  # begins the pseudonym of a scan that nobody says the patient of
 
 
 @dataclass(frozen=True)
@@ -20,8 +28,10 @@ class Scan:
     """One image of one patient. `source` and `patient` are the hospital's own words: never written to a result."""
 
     source: str  # what the reader opens: a path below the root, or a phantom's name
-    patient: str  # the patient's id as the source gives it
-    part: int | None = None  # which slice of a volume, where a data set is made of slices
+    patient: str | None  # the patient's id as the source gives it; None where nothing says whose image it is
+    part: int | None = None  # which slice of a volume, or which image of an array, where a source holds several
+    split: str | None = None  # one of SPLITS, where a table says it
+    about: tuple[str, ...] = ()  # what settings['about'] asks for, in its order
 
 
 @dataclass(frozen=True)
@@ -32,26 +42,121 @@ class Image:
     spacing: tuple[float, ...]  # size of a pixel along each axis: mm, or ones where the source doesn't say
 
 
-def list_files(root: Path, pattern: str, patient: str) -> list[tuple[str, str]]:
-    """(path below `root`, patient id) of every file that matches the glob `pattern`, sorted by path.
+def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
+    """Paths below `root` of the files that match the glob `pattern`, sorted; no hidden ones (`.name`), nor the table.
 
-    Hidden files (`.name`) are left out, links are followed. `patient` is a regular expression whose first group, found
-    anywhere in the path, is the patient's id.
-    Raises ValueError for a missing or empty folder and for a path that the expression doesn't match.
+    Raises ValueError for a missing or empty folder, a link that leads nowhere, a file with two names, and one outside
+    `root` unless settings['outside_links'] is true.
     """
     if not root.is_dir():
         raise ValueError(f"root: no folder {root}; set COPYLENS_DATA to the folder that holds it")
-    matching = glob.glob(pattern, root_dir=root, recursive=True)
-    paths = sorted(Path(path).as_posix() for path in matching if (root / path).is_file())
-    if not paths:
+    found = {Path(path).as_posix() for path in glob.glob(pattern, root_dir=root, recursive=True)}
+    paths = sorted(found - {Path(settings.get("table", "")).as_posix()})
+    broken = [path for path in paths if (root / path).is_symlink() and not (root / path).exists()]
+    if broken:
+        raise ValueError(f"{broken[0]}: a link that leads nowhere; mend it or take it away")
+    files = [path for path in paths if (root / path).is_file()]
+    if not files:
         raise ValueError(f"root: no file in {root} matches the pattern '{pattern}'")
-    found = []
-    for path in paths:
-        match = re.search(patient, path)
+    name_of = {}
+    for path in files:
+        other = name_of.setdefault(inside(root, settings, path), path)
+        if other != path:
+            raise ValueError(f"{path}: a link to {other}, which is in the data set already; take one of them away")
+    return files
+
+
+def inside(root: Path, settings: dict, path: str) -> Path:
+    """Where `path` below `root` really is; ValueError if that's elsewhere and settings['outside_links'] isn't true."""
+    found = (root / path).resolve()
+    if not settings.get("outside_links") and not found.is_relative_to(root.resolve()):
+        raise ValueError(f"{path}: leads out of the folder {root}; outside_links: true allows it")
+    return found
+
+
+def patients_of(paths: list[str], settings: dict) -> list[str | None]:
+    """Each path's patient: what the first group of the expression settings['patient'] finds in it; None without one.
+
+    Raises ValueError for a path that the expression doesn't match.
+    """
+    expression = settings["patient"]
+    if expression is None or "table" in settings:
+        return [None] * len(paths)
+    matches = [re.search(expression, path) for path in paths]
+    for path, match in zip(paths, matches, strict=True):
         if match is None or not match.group(1):
             raise ValueError(
-                f"patient: the expression '{patient}' doesn't match the file {path}; "
+                f"patient: the expression '{expression}' doesn't match the file {path}; "
                 "it must give every file's patient in its first group"
             )
-        found.append((path, match.group(1)))
-    return found
+    return [match.group(1) for match in matches]
+
+
+def about_of(row: dict[str, str], settings: dict, where: str, identities: Iterable[str]) -> tuple[str, ...]:
+    """What settings['about'] asks for from a `row` of the table `where`, whose columns `identities` are never given."""
+    known = [column for column in row if column not in identities]
+    unknown = [column for column in settings.get("about", []) if column not in known]
+    if unknown:
+        raise ValueError(f"about: no column '{unknown[0]}' in {where} that may be shown; there are {', '.join(known)}")
+    return tuple(row[column] for column in settings.get("about", []))
+
+
+def read_rows(root: Path, settings: dict, path: str, key: str, columns: list[str] | None = None) -> list[dict]:
+    """Rows of a .csv or .tsv file below `root`, every value as text. `columns` are the names of one without a header.
+
+    Raises ValueError, which opens with the file's name or with the configuration's `key`, if it can't be read.
+    """
+    separator = "\t" if path.endswith(".tsv") else ","
+    place = inside(root, settings, path)
+    if not place.is_file():
+        raise ValueError(f"{key}: no file {path} in {root}")
+    try:
+        table = pd.read_csv(
+            place, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", names=columns, index_col=False
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: can't be read as a table in UTF-8 ({' '.join(str(error).split())})") from error
+    return table.fillna("").to_dict("records")
+
+
+def choose(root: Path, scans: list[Scan], settings: dict) -> list[Scan]:
+    """The scans that settings['table'] names, with the patient, split and `about` of its rows; all without a table.
+
+    Its columns: path (below `root`, as the reader's scans have it), patient, if need be split (one of SPLITS), and what
+    `about` names. Raises ValueError for a table that lacks columns, names a file twice, one that isn't there, that the
+    reader doesn't list or that lies outside the folder, or has an unknown split; and for an `about` without columns.
+    """
+    table = settings.get("table")
+    if table is None:
+        if scans and len(scans[0].about) != len(settings.get("about", [])):
+            raise ValueError(f"about: {settings['reader']} has no columns of its own; name a table that has them")
+        return scans
+    listed = {scan.source for scan in scans}
+    row_of = {}
+    for row in read_rows(root, settings, table, "table"):
+        if not {"path", "patient"} <= set(row):
+            raise ValueError(f"{table}: needs the columns path and patient; it has {', '.join(row)}")
+        path = PurePosixPath(row["path"]).as_posix()
+        if path in row_of:
+            raise ValueError(f"{table}: names {path} twice")
+        if not row["patient"]:
+            raise ValueError(f"{table}: gives {path} no patient")
+        if row.get("split", "unused") not in SPLITS:
+            raise ValueError(f"{table}: gives {path} the split '{row['split']}'; it must be one of {', '.join(SPLITS)}")
+        if not inside(root, settings, path).exists():
+            raise ValueError(f"{table}: names {path}, but there is no such file in {root}")
+        if path not in listed:
+            raise ValueError(f"{table}: names {path}, which {settings['reader']} doesn't list with these settings")
+        row_of[path] = row
+    if not row_of:
+        raise ValueError(f"{table}: has no rows")
+    return [
+        replace(
+            scan,
+            patient=row_of[scan.source]["patient"],
+            split=row_of[scan.source].get("split"),
+            about=about_of(row_of[scan.source], settings, table, ("path", "patient", "split")),
+        )
+        for scan in scans
+        if scan.source in row_of
+    ]

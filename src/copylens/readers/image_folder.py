@@ -6,20 +6,14 @@ import numpy as np
 import PIL.Image
 
 from copylens.files import file_checksum
-from copylens.readers import Image, Scan, list_files
+from copylens.readers import Image, Scan, list_files, patients_of
 
 SETTINGS = """
-required: [root, patient, grid, split]
+required: [root]
 properties:
   root: {type: string}
   pattern: {type: string, default: "**/*.*"}
-  patient: {$ref: "#/$defs/expression"}
-  grid: {$ref: "#/$defs/grid"}
-  fit: {$ref: "#/$defs/fit", default: pad}
-  scaling: {$ref: "#/$defs/scaling", default: {}}
-  split: {$ref: "#/$defs/split"}
-  planted: {$ref: "#/$defs/planted", default: {}}
-  duplicates: {$ref: "#/$defs/duplicates", default: null}
+  patient: {$ref: "#/$defs/patient", default: null}
 """
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)
@@ -27,7 +21,8 @@ LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
     """One scan per file that matches `settings['pattern']`; the patient by `settings['patient']`."""
-    return [Scan(*found) for found in list_files(root, settings["pattern"], settings["patient"])]
+    paths = list_files(root, settings, settings["pattern"])
+    return [Scan(*found) for found in zip(paths, patients_of(paths, settings), strict=True)]
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:

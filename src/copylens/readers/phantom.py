@@ -17,7 +17,7 @@ import numpy as np
 from copylens.readers import Image, Scan
 
 SETTINGS = """
-required: [anatomy, n_patients, grid, split]
+required: [anatomy, n_patients]
 properties:
   anatomy: {enum: [xray, ct, mr]}
   n_patients: {$ref: "#/$defs/count"}
@@ -25,12 +25,6 @@ properties:
   repeat_share: {$ref: "#/$defs/share", default: 0.2}
   noise: {$ref: "#/$defs/share", default: 0.02}
   seed: {type: integer, minimum: 0, default: 0}
-  grid: {$ref: "#/$defs/grid"}
-  fit: {$ref: "#/$defs/fit", default: pad}
-  scaling: {$ref: "#/$defs/scaling", default: {}}
-  split: {$ref: "#/$defs/split"}
-  planted: {$ref: "#/$defs/planted", default: {}}
-  duplicates: {$ref: "#/$defs/duplicates", default: null}
 """
 
 
