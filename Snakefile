@@ -15,6 +15,9 @@
 #   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   agreement/{study}.csv   consensus/{study}.csv
 #   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
+#   audits/{audit}/public/                            verdict.json  samples.csv  report.html  report.pdf
+#   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  samples_by_file.tsv  rest/
+#                                                     data/  detectors/  planted/  nearest/  membership.npz
 #   logs/<rule>/<the same wildcards>.log
 # work/                                               unfinished trainings; may be deleted
 
@@ -59,6 +62,7 @@ include: "rules/benchmark.smk"
 include: "rules/evidence.smk"
 include: "rules/quality.smk"
 include: "rules/figures.smk"
+include: "rules/audit.smk"
 
 
 named = {rule.name: rule.resources for rule in workflow.rules}

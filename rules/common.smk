@@ -29,6 +29,7 @@ wildcard_constraints:
     variant="[a-z][a-z0-9_]*",
     detector="[a-z][a-z0-9_]*",
     study="[a-z][a-z0-9_]*",
+    audit="[a-z][a-z0-9_]*",
     seed=r"\d+",
 
 

@@ -43,8 +43,7 @@ def check(config: dict) -> dict:
             _check_kind(f"{section}.{name}.kind", entry["kind"], section)
     _check_variants(config)
     for name, entry in config["datasets"].items():
-        if "jpeg" in entry["planted"]["transforms"] and len(entry["grid"]) == 3:
-            raise ValueError(f"datasets.{name}.planted.transforms: jpeg is for 2D images; the grid is {entry['grid']}")
+        _check_planted(f"datasets.{name}.planted.transforms", entry["planted"]["transforms"], entry["grid"])
         if entry["duplicates"] is not None:
             _check_duplicates(config, f"datasets.{name}.duplicates.detector", entry["duplicates"]["detector"])
         _check_round_trip(config, f"datasets.{name}.planted.round_trip", entry["planted"]["round_trip"])
@@ -52,6 +51,10 @@ def check(config: dict) -> dict:
         _check_autoencoder(config, f"models.{name}", config["models"][name])
     for name, study in config["studies"].items():
         _check_study(config, f"studies.{name}", study)
+    if not config["studies"] and not config["audits"]:
+        raise ValueError("studies, audits: there is neither; name at least one study or one audit")
+    for name, audit in config["audits"].items():
+        _check_audit(config, f"audits.{name}", audit)
     return config
 
 
@@ -132,6 +135,11 @@ def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
     spec.resolve(config, named["model"], named["variant"])
 
 
+def _check_planted(key: str, transforms: list[str], grid: list[int]) -> None:
+    if "jpeg" in transforms and len(grid) == 3:
+        raise ValueError(f"{key}: jpeg is for 2D images; the grid is {grid}")
+
+
 def _check_round_trip(config: dict, key: str, named: dict | None) -> None:
     if named is None:
         return
@@ -188,6 +196,46 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             for dataset in study["datasets"]:
                 _check_halvings(config, dataset, model, settings)
                 _check_n_train(config, dataset, both, settings)
+
+
+def _check_audit(config: dict, key: str, audit: dict) -> None:
+    for part in ("training", "held_out"):
+        if audit[part] is not None:
+            _check_reference(f"{key}.{part}", audit[part], config["datasets"])
+    training = config["datasets"][audit["training"]]
+    if audit["held_out"] is None and training["split"] is None and "table" not in training:
+        raise ValueError(
+            f"{key}.held_out: name a data set of patients who weren't trained on, or give datasets.{audit['training']} "
+            "a split, or a table with one"
+        )
+    if audit["held_out"] == audit["training"]:
+        raise ValueError(f"{key}.held_out: is the training set; leave it out where that set's split has these patients")
+    for position, name in enumerate(audit["detectors"]):
+        _check_reference(f"{key}.detectors[{position}]", name, config["detectors"])
+    _check_planted(f"{key}.policy.transforms", audit["policy"]["transforms"], training["grid"])
+    synthetic = audit["synthetic"]
+    if "model" in synthetic:
+        _check_reference(f"{key}.synthetic.model", synthetic["model"], config["models"])
+        _check_reference(f"{key}.synthetic.variant", synthetic["variant"], config["variants"])
+        settings = spec.resolve(config, synthetic["model"], synthetic["variant"])
+        if "sampling" not in settings:
+            raise ValueError(f"{key}.synthetic.model: '{synthetic['model']}' can't be sampled")
+        if training["split"] is None and "table" not in training:
+            raise ValueError(f"datasets.{audit['training']}.split: {key} needs it to train '{synthetic['model']}'")
+        _check_halvings(config, audit["training"], synthetic["model"], settings)
+    else:
+        _check_reference(f"{key}.synthetic.dataset", synthetic["dataset"], config["datasets"])
+    if audit["weights"] and (
+        "model" not in synthetic or config["models"][synthetic["model"]]["kind"] != "latent_diffusion"
+    ):
+        raise ValueError(f"{key}.weights: membership is tested on a model of kind latent_diffusion only")
+    for part, name in (("held_out", audit["held_out"]), ("synthetic.dataset", synthetic.get("dataset"))):
+        for image_key in spec.IMAGE_KEYS if name else ():
+            if config["datasets"][name][image_key] != training[image_key]:
+                raise ValueError(
+                    f"datasets.{name}.{image_key}: must be that of datasets.{audit['training']}, because {key}.{part} "
+                    "is compared with it"
+                )
 
 
 def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:

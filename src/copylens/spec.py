@@ -15,6 +15,8 @@ from copylens.schema import validate
 IMAGE_KEYS = ("grid", "fit", "scaling")
 SPLIT_KEYS = ("split", "duplicates")
 PLANTED_KEYS = ("planted",)
+# What an audit takes of a network's samples.
+SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
 # Keys that say how a trained network is used; changing one must not train again.
 USAGE_KEYS = ("sampling", "neighbours", "search")
 
@@ -196,6 +198,89 @@ def correction_settings(config: dict, study: str) -> dict:
 def review_settings(config: dict, study: str) -> dict:
     """How many pairs people are shown."""
     return _sorted(config["studies"][study]["review"])
+
+
+def audit_datasets(config: dict, audit: str) -> dict[str, str]:
+    """The data sets that an audit opens, by what they are to it: training, held_out, synthetic."""
+    entry = config["audits"][audit]
+    named = {
+        "training": entry["training"],
+        "held_out": entry["held_out"],
+        "synthetic": entry["synthetic"].get("dataset"),
+    }
+    return {part: name for part, name in named.items() if name}
+
+
+def audit_network(config: dict, audit: str) -> dict | None:
+    """The network whose samples are audited, as its path's wildcards; None where they are a data set."""
+    named = config["audits"][audit]["synthetic"]
+    if "model" not in named:
+        return None
+    return {"dataset": config["audits"][audit]["training"], **{key: named[key] for key in ("model", "variant", "seed")}}
+
+
+def audit_images(config: dict, audit: str) -> dict[str, str]:
+    """The arrays and tables that an audit's images come from, by what they are to it."""
+    named = audit_datasets(config, audit)
+    files = {f"{part}_images": f"results/data/{name}/images.npy" for part, name in named.items()}
+    files |= {f"{part}_scans": f"results/data/{name}/scans.tsv" for part, name in named.items()}
+    if config["datasets"][named["training"]]["split"]:
+        files["training_splits"] = f"results/data/{named['training']}/splits.tsv"
+    network = audit_network(config, audit)
+    if network is None:
+        files["synthetic"] = files.pop("synthetic_images")
+        return files
+    folder = "{dataset}/{model}/{variant}/seed{seed}".format(**network)
+    files["training_rows"] = f"results/models/{folder}/training_rows.tsv"
+    return files | {name: f"results/samples/{folder}/{file}.npy" for name, file in SAMPLED.items()}
+
+
+def audit_weights(config: dict, audit: str) -> list[str]:
+    """The weights of the autoencoder that an audited network works on, and of the network."""
+    network = audit_network(config, audit)
+    named = [autoencoder_of(config, network["model"], network["variant"]), (network["model"], network["variant"])]
+    folder = f"results/models/{network['dataset']}/{{}}/{{}}/seed{network['seed']}/weights.safetensors"
+    return [folder.format(*each) for each in named]
+
+
+def audit_comparisons(config: dict, audit: str) -> list[str]:
+    """What each detector of an audit finds, the deciding one first."""
+    return [f"results/audits/{audit}/restricted/nearest/{name}.npz" for name in config["audits"][audit]["detectors"]]
+
+
+def audit_membership(config: dict, audit: str) -> list[str]:
+    """The losses that give away who was trained on, where weights are to be released."""
+    tested = config["audits"][audit]["weights"]
+    return [f"results/audits/{audit}/restricted/membership.npz"] if tested else []
+
+
+def audit_shown(config: dict, audit: str) -> dict:
+    """An audit's entry, as its report shows it: no folder and no file of the data sets that it names."""
+    return _sorted(config["audits"][audit])
+
+
+def audit_sources(config: dict, audit: str) -> dict:
+    """What an audit's images are gathered from: how each data set is listed, and the seed of the held-out split."""
+    listed = {part: listing_settings(config, name) for part, name in audit_datasets(config, audit).items()}
+    return _sorted({"listing": listed, "seed": config["audits"][audit]["seed"]})
+
+
+def audit_planted(config: dict, audit: str) -> dict:
+    """Which copies are planted among an audit's own images."""
+    entry = config["audits"][audit]
+    return _sorted({**entry["planted"], "transforms": entry["policy"]["transforms"], "round_trip": None})
+
+
+def audit_policy(config: dict, audit: str) -> dict:
+    """What an audit may say yes to, and which detectors say it."""
+    entry = config["audits"][audit]
+    return _sorted(entry["policy"]) | {"detectors": entry["detectors"], "seed": entry["seed"]}
+
+
+def audit_files(config: dict, audit: str) -> list[str]:
+    """What an audit makes."""
+    folder = f"results/audits/{audit}"
+    return [f"{folder}/public/report.html", f"{folder}/restricted/report.html", f"{folder}/restricted/rest"]
 
 
 def trained_networks(config: dict, study: str) -> list[dict]:

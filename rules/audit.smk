@@ -1,0 +1,204 @@
+# Somebody's training images and synthetic ones -> a verdict, its reports, and the samples that may be released.
+# All but public/ is restricted.
+
+
+localrules:
+    audits,
+    gather_rest,
+
+
+rule audits:
+    input:
+        [spec.audit_files(config, audit) for audit in config["audits"]],
+
+
+rule pool_images:
+    input:
+        unpack(settings_of(spec.audit_images, "audit")),
+        code=code("audit/pool.py", "splits.py"),
+    output:
+        images="results/audits/{audit}/restricted/data/images.npy",
+        splits="results/audits/{audit}/restricted/data/splits.tsv",
+        synthetic="results/audits/{audit}/restricted/data/synthetic.npy",
+        samples="results/audits/{audit}/restricted/data/samples.tsv",
+        decoded="results/audits/{audit}/restricted/data/decoded.npy",
+    log:
+        "results/logs/pool_images/{audit}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        sources=settings_of(spec.audit_sources, "audit"),
+    script:
+        "../workflow/scripts/pool_images.py"
+
+
+use rule train_detector as train_audit_detector with:
+    input:
+        images=rules.pool_images.output.images,
+        splits=rules.pool_images.output.splits,
+        files=settings_of(spec.detector_files, "detector"),
+        code=detector_training_code,
+    output:
+        weights="results/audits/{audit}/restricted/detectors/{detector}/weights.safetensors",
+        spec="results/audits/{audit}/restricted/detectors/{detector}/spec.yaml",
+        losses="results/audits/{audit}/restricted/detectors/{detector}/losses.csv",
+        scans="results/audits/{audit}/restricted/detectors/{detector}/scans.npy",
+    log:
+        "results/logs/train_audit_detector/{audit}/{detector}.log",
+
+
+use rule plant_copies as plant_audit_copies with:
+    input:
+        images=rules.pool_images.output.images,
+        splits=rules.pool_images.output.splits,
+        weights=[],
+        code=code("planted.py", "transforms.py", "warps.py", "filters.py"),
+    output:
+        planted="results/audits/{audit}/restricted/planted/images.npy",
+        sources="results/audits/{audit}/restricted/planted/sources.tsv",
+        transforms="results/audits/{audit}/restricted/planted/transforms.tsv",
+    log:
+        "results/logs/plant_audit_copies/{audit}.log",
+    params:
+        settings=settings_of(spec.audit_planted, "audit"),
+
+
+rule compare_audit:
+    input:
+        images=rules.pool_images.output.images,
+        splits=rules.pool_images.output.splits,
+        synthetic=rules.pool_images.output.synthetic,
+        decoded=rules.pool_images.output.decoded,
+        planted=rules.plant_audit_copies.output.planted,
+        scans=rules.train_audit_detector.output.scans,
+        weights=rules.train_audit_detector.output.weights,
+        spec=rules.train_audit_detector.output.spec,
+        files=settings_of(spec.detector_files, "detector"),
+        code=code("audit/comparison.py", "comparison.py", "similarity.py"),
+        detector_code=detector_code,
+    output:
+        nearest="results/audits/{audit}/restricted/nearest/{detector}.npz",
+    log:
+        "results/logs/compare_audit/{audit}/{detector}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=240,
+    params:
+        neighbours=neighbours,
+        search=settings_of(spec.search_settings, "detector"),
+    script:
+        "../workflow/scripts/compare_audit.py"
+
+
+rule measure_membership:
+    input:
+        images=rules.pool_images.output.images,
+        splits=rules.pool_images.output.splits,
+        weights=settings_of(spec.audit_weights, "audit"),
+        code=code("audit/membership.py"),
+    output:
+        losses="results/audits/{audit}/restricted/membership.npz",
+    log:
+        "results/logs/measure_membership/{audit}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        seed=lambda wildcards: config["audits"][wildcards.audit]["seed"],
+    script:
+        "../workflow/scripts/measure_membership.py"
+
+
+rule judge_audit:
+    input:
+        nearest=settings_of(spec.audit_comparisons, "audit"),
+        splits=rules.pool_images.output.splits,
+        samples=rules.pool_images.output.samples,
+        images=rules.pool_images.output.images,
+        synthetic=rules.pool_images.output.synthetic,
+        sources=rules.plant_audit_copies.output.sources,
+        transforms=rules.plant_audit_copies.output.transforms,
+        membership=settings_of(spec.audit_membership, "audit"),
+        code=code("audit/evidence.py", "audit/verdict.py", "audit/publish.py", "prevalence.py", "calibration.py"),
+    output:
+        verdict="results/audits/{audit}/public/verdict.json",
+        public="results/audits/{audit}/public/samples.csv",
+        restricted="results/audits/{audit}/restricted/samples.tsv",
+    log:
+        "results/logs/judge_audit/{audit}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        policy=settings_of(spec.audit_policy, "audit"),
+        config=settings_of(spec.audit_shown, "audit"),
+    script:
+        "../workflow/scripts/judge_audit.py"
+
+
+rule gather_rest:
+    input:
+        samples=rules.judge_audit.output.restricted,
+        synthetic=rules.pool_images.output.synthetic,
+        code=code("audit/rest.py"),
+    output:
+        rest=directory("results/audits/{audit}/restricted/rest"),
+    log:
+        "results/logs/gather_rest/{audit}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        sources=settings_of(spec.audit_sources, "audit"),
+        how=lambda wildcards: config["audits"][wildcards.audit]["rest"],
+    script:
+        "../workflow/scripts/gather_rest.py"
+
+
+rule report_audit:
+    input:
+        verdict=rules.judge_audit.output.verdict,
+        public_samples=rules.judge_audit.output.public,
+        restricted_samples=rules.judge_audit.output.restricted,
+        nearest=settings_of(spec.audit_comparisons, "audit"),
+        splits=rules.pool_images.output.splits,
+        samples=rules.pool_images.output.samples,
+        images=rules.pool_images.output.images,
+        synthetic=rules.pool_images.output.synthetic,
+        sources=rules.plant_audit_copies.output.sources,
+        transforms=rules.plant_audit_copies.output.transforms,
+        code=code("audit/publish.py", "reports/__init__.py"),
+    output:
+        public=multiext("results/audits/{audit}/public/report", ".html", ".pdf"),
+        restricted=multiext("results/audits/{audit}/restricted/report", ".html", ".pdf"),
+        by_file="results/audits/{audit}/restricted/samples_by_file.tsv",
+    log:
+        "results/logs/report_audit/{audit}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        sources=settings_of(spec.audit_sources, "audit"),
+    script:
+        "../workflow/scripts/report_audit.py"

@@ -1,0 +1,10 @@
+"""Can a set of synthetic images be released? In the order in which it is found out:
+
+pool        the images of T, V, H and S in arrays of their own, and what makes a comparison worthless: shared patients
+comparison  each image's nearest training images by one detector, and those of copies planted in these very data
+evidence    which samples are copies, what innocent images and planted copies say about that, who is exposed
+membership  whether a network's weights give away who was trained on
+verdict     evidence against a policy: PASS, FAIL or NOT ABLE TO SAY; which samples to withhold, and what that helps
+rest        the folder of the samples that are left
+gate        the verdict as an exit code
+"""

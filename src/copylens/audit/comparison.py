@@ -1,0 +1,40 @@
+"""Every image of an audit beside its nearest training images, by one detector."""
+
+from pathlib import Path
+
+from copylens.comparison import Comparer, all_of
+from copylens.detection import Embedder
+from copylens.files import read_array, read_table, write_arrays
+from copylens.job import timed
+from copylens.splits import rows_of
+
+KEPT = 5  # neighbours of each image
+
+
+def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, path: Path) -> None:
+    """Write for each set `<set>_similarity`, float32, and `<set>_index`, rows of T, int64, both [image, neighbour].
+
+    The sets are synthetic, calibration, control, calibration_decoded, control_decoded (no rows without a decoder) and
+    planted (transforms one after the other). `k` candidates are compared, `KEPT` of them kept.
+
+    files: images, splits and scans (the embeddings of images), synthetic, decoded, planted.
+    """
+    splits = read_table(files["splits"])
+    real = all_of(read_array(files["images"]), read_array(files["scans"]))
+    embed = Embedder(detector)
+    decoded, planted = read_array(files["decoded"]), read_array(files["planted"])
+    n_calibration = len(rows_of(splits, "calibration")) if len(decoded) else 0
+    new = {
+        "synthetic": read_array(files["synthetic"]),
+        "planted": planted.reshape(-1, *planted.shape[2:]),
+        "calibration_decoded": decoded[:n_calibration],
+        "control_decoded": decoded[n_calibration:],
+    }
+    comparer = Comparer(detector, real[rows_of(splits, "train")], search)
+    arrays = {}
+    with timed("comparison"):
+        sets = {role: real[rows_of(splits, role)] for role in ("calibration", "control")}
+        for name, images in (sets | {name: all_of(array, embed(array)) for name, array in new.items()}).items():
+            similarity, index = comparer.nearest(images, k)
+            arrays[f"{name}_similarity"], arrays[f"{name}_index"] = similarity[:, :KEPT], index[:, :KEPT]
+    write_arrays(arrays, path)

@@ -1,0 +1,67 @@
+"""Whether a diffusion model's weights give away who was trained on: a loss is lower on an image that was learnt.
+
+Yeom et al. 2018, arXiv 1709.01604; for diffusion models Matsumoto et al. 2023, arXiv 2302.03262.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from copylens.files import read_array, read_table, write_arrays
+from copylens.generators import as_batch, family_of, load_model
+from copylens.splits import rows_of
+
+NOISE_LEVELS = 10
+DRAWS = 500  # of the bootstrap over patients
+
+
+def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
+    """Write for `train` and `held_out` (V then H) the denoising losses, float32 [image, noise level], and patients."""
+    splits, images = read_table(splits_path), read_array(images_path)
+    module = load_model(folder, upstream)
+    family, timesteps = family_of(module.settings["kind"]), module.settings["timesteps"]
+    chosen = np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1
+    sets = {
+        "train": rows_of(splits, "train"),
+        "held_out": np.concatenate([rows_of(splits, role) for role in ("calibration", "control")]),
+    }
+    number_of = np.unique(splits["patient"], return_inverse=True)[1]
+    arrays = {}
+    for name, rows in sets.items():
+        with torch.no_grad():
+            losses = family.losses_by_noise(module, as_batch(images[rows]), chosen.tolist(), seed)
+        arrays[name], arrays[f"{name}_patient"] = losses.numpy(), number_of[rows]
+    write_arrays(arrays, path)
+
+
+def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[str, float]:
+    """How well the losses tell members from others: auc with _low and _high, tpr_at_1fpr, n_members, n_others.
+
+    Each noise level's losses count in units of their mean, so that no level drowns the others. Intervals resample
+    patients.
+    """
+    everything = np.concatenate([losses["train"], losses["held_out"]])
+    score = -(everything / everything.mean(axis=0)).mean(axis=1)
+    member = np.arange(len(everything)) < len(losses["train"])
+    patient = np.concatenate([losses["train_patient"], losses["held_out_patient"]])
+    number_of = np.unique(patient, return_inverse=True)[1]
+    generator, n = np.random.default_rng([seed, 10]), number_of.max() + 1
+    draws = []
+    for _ in range(DRAWS):
+        times = np.bincount(generator.integers(n, size=n), minlength=n)[number_of]
+        if times[member].any() and times[~member].any():
+            draws.append(roc_auc_score(member, score, sample_weight=times))
+    tail = 50 * (1 - level)
+    low, high = np.percentile(draws, [tail, 100 - tail])
+    false, true, _ = roc_curve(member, score, drop_intermediate=False)
+    auc = float(roc_auc_score(member, score))
+    return {
+        "auc": auc,
+        "auc_low": min(auc, float(low)),
+        "auc_high": max(auc, float(high)),
+        "tpr_at_1fpr": float(true[false <= 0.01].max()),
+        "n_members": int(member.sum()),
+        "n_others": int((~member).sum()),
+    }

@@ -1,0 +1,143 @@
+"""The images of an audit in arrays of their own: T, V and H by patient, and S."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.lib.format import open_memmap
+
+from copylens.files import read_array, read_table, whole, write_array, write_table
+from copylens.readers import UNKNOWN
+from copylens.scans import find_scans
+from copylens.splits import ROLES
+
+ABOUT = "about_"  # begins the columns of scans.tsv that say something about a patient
+HELD_OUT = ("calibration", "control")
+
+
+def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
+    """Write the arrays of an audit and what their rows are into `folder`.
+
+    images.npy, float32 [T then V then H, *grid]; splits.tsv: scan, patient, role and about_<column>, rows as there;
+    synthetic.npy, float32 [S, *grid]; samples.tsv: sample (from 1), identical (to a training image, pixel by pixel);
+    decoded.npy, float32 [V then H, *grid], those images through the network's decoder, or no rows.
+
+    sources: listing (each data set's settings, by what it is to the audit) and seed. files: training_images,
+    training_scans; training_splits and training_rows where there are any; held_out_images and held_out_scans; synthetic
+    (images [S, *grid], or [state, S, *grid] of which the last is taken) and decoded.
+
+    Raises ValueError where patients aren't known, or where a patient or an image is in T and in V or H.
+    """
+    training = _training(files)
+    if "held_out_scans" in files:
+        held_out = _held_out(read_table(files["held_out_scans"]), sources["seed"])
+        _refuse_shared_patients(sources["listing"], training, held_out, files)
+        held_out[["scan", "patient"]] = "held_out_" + held_out[["scan", "patient"]]
+    else:
+        held_out = training
+    parts = [training[training["role"] == "train"].assign(array="training_images")]
+    array = "held_out_images" if "held_out_scans" in files else "training_images"
+    parts += [held_out[held_out["role"] == role].assign(array=array) for role in HELD_OUT]
+    for role, part in zip(ROLES, parts, strict=True):
+        if not len(part):
+            raise ValueError(f"the audit has no {role} images; see the key split, or the column split of the table")
+    rows = pd.concat(parts, ignore_index=True)
+    arrays = {name: read_array(files[name]) for name in rows["array"].unique()}
+    grid = arrays["training_images"].shape[1:]
+    with whole(folder / "images.npy") as temporary:
+        images = open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(rows), *grid))
+        for number, (name, row) in enumerate(zip(rows["array"], rows["row"], strict=True)):
+            images[number] = arrays[name][row]
+        images.flush()
+        seen = _fingerprints(images)
+        del images
+    _refuse_shared_images(rows, seen)
+    synthetic = read_array(files["synthetic"])
+    synthetic = synthetic[-1] if synthetic.ndim == len(grid) + 2 else synthetic
+    if synthetic.shape[1:] != grid:
+        raise ValueError(
+            f"the synthetic images are {synthetic.shape[1:]}, the training images {grid}; give both one grid"
+        )
+    trained = set(seen[: len(parts[0])])
+    identical = [fingerprint in trained for fingerprint in _fingerprints(synthetic)]
+    about = [column for column in rows if column.startswith(ABOUT)]
+    write_table(rows[["scan", "patient", "role", *about]], folder / "splits.tsv")
+    write_array(synthetic, folder / "synthetic.npy")
+    write_table(
+        pd.DataFrame({"sample": np.arange(1, len(synthetic) + 1), "identical": identical}), folder / "samples.tsv"
+    )
+    # What went through a decoder is the training set's own V and H.
+    decoded = read_array(files["decoded"]) if "decoded" in files and held_out is training else np.empty((0, *grid))
+    write_array(decoded, folder / "decoded.npy")
+
+
+def _training(files: dict[str, Path]) -> pd.DataFrame:
+    """The training set's scans with row and role: as split; as the network saw them; or all of them for training."""
+    scans = _known(read_table(files["training_scans"]), "training")
+    if "training_splits" in files:
+        scans["role"] = read_table(files["training_splits"])["role"]
+    else:
+        scans["role"] = scans.get("split", "train")
+    if "training_rows" in files:
+        # A network may have been trained on some of them only.
+        seen = scans["row"].isin(read_table(files["training_rows"])["row"])
+        scans.loc[(scans["role"] == "train") & ~seen, "role"] = "unused"
+    return scans
+
+
+def _held_out(scans: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The held-out scans with row and role: as their table says, or half of the patients for each."""
+    scans = _known(scans, "held_out")
+    if "split" in scans:
+        return scans.assign(role=scans["split"])
+    patients = np.random.default_rng([seed, 9]).permutation(np.sort(scans["patient"].unique()))
+    calibration = set(patients[: (len(patients) + 1) // 2])
+    return scans.assign(role=["calibration" if each in calibration else "control" for each in scans["patient"]])
+
+
+def _known(scans: pd.DataFrame, part: str) -> pd.DataFrame:
+    unknown = int(scans["patient"].str.startswith(UNKNOWN).sum())
+    if unknown:
+        raise ValueError(
+            f"{part}: nothing says whose {unknown} of its {len(scans)} images are; give its data set the key patient "
+            "('(.+)' if each file is a patient of its own), or a table"
+        )
+    return scans.assign(row=np.arange(len(scans)))
+
+
+def _refuse_shared_patients(listing: dict, training: pd.DataFrame, held_out: pd.DataFrame, files: dict) -> None:
+    """Two data sets have pseudonyms of their own, so the ids are compared as their sources have them."""
+    ids = {part: [scan.patient for scan in find_scans(listing[part])[1]] for part in ("training", "held_out")}
+    for part, table in (("training", training), ("held_out", held_out)):
+        if len(ids[part]) != len(table):
+            raise ValueError(f"{files[f'{part}_scans']}: the data set has changed since it was listed; list it again")
+    used = training["role"] == "train"
+    trained = dict(zip(np.array(ids["training"])[used], training["patient"][used], strict=True))
+    shared = [
+        f"{trained[patient]} ({part_of} {name})"
+        for patient, name, part_of in zip(ids["held_out"], held_out["patient"], held_out["role"], strict=True)
+        if patient in trained and part_of in HELD_OUT
+    ]
+    if shared:
+        raise ValueError(
+            f"held_out: {len(set(shared))} of its patients were trained on, such as {shared[0]}; "
+            "a threshold needs patients who weren't"
+        )
+
+
+def _refuse_shared_images(rows: pd.DataFrame, seen: list[bytes]) -> None:
+    """The same image under two names is the same patient."""
+    trained = {}
+    for patient, role, fingerprint in zip(rows["patient"], rows["role"], seen, strict=True):
+        if role == "train":
+            trained[fingerprint] = patient
+        elif fingerprint in trained:
+            raise ValueError(
+                f"{patient} ({role}) has an image that is pixel by pixel one of {trained[fingerprint]} (train); "
+                "leave one of them out"
+            )
+
+
+def _fingerprints(images: np.ndarray) -> list[bytes]:
+    return [hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest() for image in images]

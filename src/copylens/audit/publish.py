@@ -1,0 +1,145 @@
+"""What an audit says, in two editions: a public one without patients, and a restricted one."""
+
+import hashlib
+import hmac
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from copylens.audit.evidence import Evidence, evidence_of
+from copylens.audit.membership import membership
+from copylens.audit.rest import harmless, sample_names
+from copylens.audit.verdict import judge, to_json, withheld_samples
+from copylens.calibration import PERCENTILE
+from copylens.files import file_checksum, read_array, read_arrays, read_table, whole, write_table
+from copylens.splits import rows_of
+
+LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
+PAIRS = 60  # shown in the restricted report
+README = """This folder is restricted: it holds images, names and numbers of patients.
+
+Nothing in it may leave the place that the patients' images are kept in. What may be shown to others lies in the
+folder `public` beside it, and nowhere else. The folder `rest` holds the samples that aren't withheld; report.html says
+whether they may be released.
+"""
+
+
+def restrict(folder: Path) -> None:
+    """Make `folder` one that only its owner can open, and say why."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chmod(folder, 0o700)
+    with whole(folder / "README.txt") as temporary:
+        temporary.write_text(README)
+
+
+def judge_audit(
+    name: str, files: dict, policy: dict, config: dict, verdict_path: Path, public_path: Path, restricted_path: Path
+) -> None:
+    """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted.
+
+    Both tables: sample, and for each detector similarity, called and patient (a pseudonym), then copy, withheld,
+    identical. Pseudonyms are keyed by the training images, so that only who has these can link them to a patient; the
+    restricted table has the patients of splits.tsv in their place. The public one rounds similarities to three digits.
+
+    files: nearest (by detector), splits, samples, sources, transforms, images, synthetic; membership where weights are
+    to be released. config: the audit's part of the configuration, to be shown.
+    """
+    evidence = read_evidence(files)
+    member = (
+        membership(read_arrays(files["membership"]), policy["level"], policy["seed"]) if "membership" in files else None
+    )
+    verdict = {"audit": name, **judge(evidence, policy, member)}
+    quarantine = verdict["quarantine"]
+    withheld = withheld_samples(evidence, quarantine["percentile"] if quarantine else PERCENTILE)
+    verdict["provenance"] = {
+        "copylens": version("copylens"),
+        "python": platform.python_version(),
+        "libraries": {library: version(library) for library in LIBRARIES},
+        "checksums": {part: file_checksum(Path(files[part])) for part in ("images", "synthetic")},
+        "seeds": {"audit": policy["seed"]},
+        "config": config,
+    }
+    table = _samples(evidence, withheld)
+    hidden = pseudonyms(evidence.patients, Path(files["images"]))
+    public = table.copy()
+    for detector in evidence.found:
+        public[f"patient_{detector}"] = public[f"patient_{detector}"].map(hidden)
+        public[f"similarity_{detector}"] = [float(f"{each:.3g}") for each in public[f"similarity_{detector}"]]
+    write_table(table, restricted_path)
+    write_table(public, public_path)
+    with whole(verdict_path) as temporary:
+        temporary.write_text(to_json(verdict))
+
+
+def read_evidence(files: dict) -> Evidence:
+    """What the detectors found, from the files of `judge_audit`."""
+    return evidence_of(
+        {detector: read_arrays(path) for detector, path in files["nearest"].items()},
+        read_table(files["splits"]),
+        read_table(files["samples"]),
+        read_table(files["sources"]),
+        list(read_table(files["transforms"])["transform"]),
+    )
+
+
+def pseudonyms(patients: np.ndarray, images_path: Path) -> dict[str, str]:
+    """A name for each patient that says nothing to who hasn't the training images (HMAC-SHA256)."""
+    # Not the checksum that a report shows: whoever reads it could compute the names again.
+    digest = hashlib.sha256(b"pseudonyms")
+    with images_path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    named = {each: hmac.new(digest.digest(), each.encode(), hashlib.sha256).hexdigest()[:8] for each in patients}
+    return {patient: f"P-{name}" for patient, name in named.items()}
+
+
+def report_audit(files: dict, listing: dict | None, public: Path, restricted: Path) -> None:
+    """Write report.html and report.pdf into both folders.
+
+    files: as of `judge_audit`, and verdict, public_samples, restricted_samples. listing: as of `gather_rest`.
+    """
+    # Here, because it takes seconds to import and judging needs none of it.
+    from copylens.reports import write_report
+
+    verdict = json.loads(Path(files["verdict"]).read_text())
+    evidence = read_evidence(files)
+    sets = ("synthetic", "calibration", "control")
+    scores = {
+        detector: {name: found.similarity[name] for name in sets}
+        | {"planted": found.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
+        for detector, found in evidence.found.items()
+    }
+    table = read_table(files["public_samples"])
+    paths = public / "report.html", public / "report.pdf"
+    write_report(verdict, table, scores, None, "public", *paths)
+    table = read_table(files["restricted_samples"])
+    table["file"] = sample_names(listing, len(table))
+    paths = restricted / "report.html", restricted / "report.pdf"
+    write_report(verdict, table, scores, _pairs(table, files, verdict["rule"]["detectors"][0]), "restricted", *paths)
+    write_table(table.assign(file=[harmless(name) for name in table["file"]]), restricted / "samples_by_file.tsv")
+
+
+def _samples(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
+    columns = {"sample": np.arange(1, len(withheld) + 1)}
+    for detector, found in evidence.found.items():
+        columns[f"similarity_{detector}"] = found.similarity["synthetic"]
+        columns[f"called_{detector}"] = found.calls("synthetic")
+        columns[f"patient_{detector}"] = evidence.patients[found.patient["synthetic"]]
+    copies = evidence.copies("synthetic") | evidence.identical
+    return pd.DataFrame(columns | {"copy": copies, "withheld": withheld, "identical": evidence.identical})
+
+
+def _pairs(table: pd.DataFrame, files: dict, first: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """The samples that are most surely copies, each beside the training image nearest to it."""
+    flagged = table[table["copy"]].nlargest(PAIRS, f"similarity_{first}", keep="first")
+    trained = rows_of(read_table(files["splits"]), "train")
+    index = read_arrays(files["nearest"][first])["synthetic_index"][:, 0]
+    images, synthetic = read_array(files["images"]), read_array(files["synthetic"])
+    rows = flagged["sample"].to_numpy() - 1
+    # Rows of T come first in the array, in the order that indices count.
+    return {int(row) + 1: (np.array(synthetic[row]), np.array(images[trained[index[row]]])) for row in rows}

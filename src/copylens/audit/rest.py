@@ -1,0 +1,72 @@
+"""The samples that are left when copies are withheld: a list of both, and a folder to release."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.lib.format import open_memmap
+
+from copylens.files import read_array, read_table, write_table
+from copylens.scans import find_scans
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run a cell for that begins so
+
+
+def gather_rest(samples_path: Path, synthetic_path: Path, listing: dict | None, how: str, folder: Path) -> None:
+    """Write into `folder` the samples that aren't withheld, and list.tsv: sample, file, withheld.
+
+    Files keep their names below files/: links to them, or copies, as `how` says. Where samples aren't files of their
+    own (of a network, or several in one file) images.npy has them as they were compared, float32 [sample, *grid].
+    `listing`: how the data set of samples is listed, None for a network's. Cells that a spreadsheet would run get a
+    leading apostrophe.
+    """
+    samples = read_table(samples_path)
+    names = sample_names(listing, len(samples))
+    kept = np.flatnonzero(~samples["withheld"].to_numpy(bool))
+    files = _files(listing, names) if listing else None
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if files is None:
+        synthetic = read_array(synthetic_path)
+        images = open_memmap(
+            folder / "images.npy", mode="w+", dtype=np.float32, shape=(len(kept), *synthetic.shape[1:])
+        )
+        images[:] = synthetic[kept]
+        images.flush()
+    else:
+        for number in kept:
+            target = folder / "files" / names[number]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if how == "links":
+                os.symlink(files[number], target)
+            elif files[number].is_dir():
+                shutil.copytree(files[number], target)
+            else:
+                shutil.copyfile(files[number], target)
+    listed = pd.DataFrame({"sample": samples["sample"], "file": [harmless(name) for name in names]})
+    write_table(listed.assign(withheld=samples["withheld"]), folder / "list.tsv")
+
+
+def sample_names(listing: dict | None, n: int) -> list[str]:
+    """What each sample is called where it comes from: its file, with the number of its part, or its number."""
+    if listing is None:
+        return [f"sample {number}" for number in range(1, n + 1)]
+    scans = find_scans(listing)[1]
+    if len(scans) != n:
+        raise ValueError(f"synthetic: there are {len(scans)} images now, there were {n}; list them again")
+    return [scan.source if scan.part is None else f"{scan.source} [{scan.part}]" for scan in scans]
+
+
+def harmless(cell: str) -> str:
+    """A cell of a table that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def _files(listing: dict, names: list[str]) -> list[Path] | None:
+    """Each sample's own file or folder; None where samples share one, or where one sample is many files."""
+    root, scans = find_scans(listing)
+    paths = [(root / scan.source).resolve() for scan in scans]
+    many = listing["reader"] == "dicom_series" and not all(path.is_dir() for path in paths)
+    return None if many or len(set(paths)) < len(paths) or any(scan.part is not None for scan in scans) else paths

@@ -1,0 +1,61 @@
+"""Made-up findings of three detectors whose answer is known, for the tests of the verdict."""
+
+import numpy as np
+import pandas as pd
+
+from copylens.audit.evidence import Evidence, Found
+
+POLICY = {
+    "copies": 0.05,
+    "patients": 0.05,
+    "sensitivity": 0.75,
+    "false_positives": 0.15,
+    "membership": 0.6,
+    "level": 0.95,
+    "transforms": ["identity", "shift"],
+    "detectors": ["first", "second", "third"],
+    "seed": 0,
+}
+N_TRAIN = 200
+COPY = 6.0  # how much more alike a copy is than an innocent image, in deviations
+
+
+def evidence(
+    copies: np.ndarray, n_calibration: int = 120, n_control: int = 300, found: float = 1.0, alone: bool = False
+) -> Evidence:
+    """S has len(copies) samples, of which those that are not -1 are copies of that patient.
+
+    `found`: the share of planted copies that are as alike as copies are. `alone`: only the first detector sees copies.
+    """
+    generator = np.random.default_rng(0)
+    n = {"synthetic": len(copies), "calibration": n_calibration, "control": n_control, "planted": 2 * 100}
+    is_copy = np.arange(100) < 50
+    source = np.where(is_copy, np.arange(100), -1)
+    planted = np.tile(np.where(is_copy, source, -1), 2)
+    # Every so manieth is missed, in each transform alike.
+    missed = np.tile((np.arange(100) % 10) >= 10 * found, 2)
+    detectors = {}
+    for number, name in enumerate(POLICY["detectors"]):
+        sees = number == 0 or not alone
+        similarity, patient = {}, {}
+        for set_name, size in n.items():
+            similarity[set_name] = generator.normal(size=size)
+            patient[set_name] = generator.integers(N_TRAIN, size=size)
+        for set_name, truth in (("synthetic", copies), ("planted", np.where(missed, -1, planted))):
+            hit = (truth >= 0) & (sees or set_name == "planted")
+            similarity[set_name] = np.where(hit, similarity[set_name] + COPY, similarity[set_name])
+            patient[set_name] = np.where(hit, truth, patient[set_name])
+        for empty in ("calibration_decoded", "control_decoded"):
+            similarity[empty], patient[empty] = np.empty(0), np.empty(0, int)
+        detectors[name] = Found(similarity, patient)
+    roles = ["train"] * N_TRAIN + ["calibration"] * n_calibration + ["control"] * n_control
+    splits = pd.DataFrame({"patient": [f"patient_{row:05d}" for row in range(len(roles))], "role": roles})
+    splits["scan"] = [f"scan_{row:06d}" for row in range(len(roles))]
+    splits["about_site"] = np.where(np.arange(len(roles)) < 20, "small", "large")
+    identical = np.zeros(len(copies), bool)
+    return Evidence(detectors, splits, identical, is_copy, source, POLICY["transforms"])
+
+
+def of_share(share: float, n: int = 300) -> np.ndarray:
+    """`n` samples of which a share are copies, of one patient after the other."""
+    return np.where(np.arange(n) < round(share * n), np.arange(n) % N_TRAIN, -1)

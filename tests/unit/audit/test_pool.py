@@ -1,0 +1,187 @@
+"""Images of several data sets in an audit's own arrays, what makes them worthless, and the folder of the rest."""
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from copylens import scans
+from copylens.audit.pool import pool_images
+from copylens.audit.publish import pseudonyms, restrict
+from copylens.audit.rest import gather_rest
+from copylens.files import read_array, read_table, write_array, write_table
+from copylens.images import gather_images
+
+ARRAYS = {"reader": "npy_folder", "pattern": "*.npy", "patient": None, "stacked": False, "spacing": None}
+IMAGING = {"grid": [8, 8], "fit": "pad", "scaling": {"kind": "minmax"}}
+
+
+def folder_of(root: Path, names: list[str], seed: int) -> dict:
+    """A folder of arrays with these names, each a patient of its own by the name up to the first underscore."""
+    generator = np.random.default_rng(seed)
+    root.mkdir()
+    for name in names:
+        np.save(root / f"{name}.npy", generator.random((8, 8)).astype(np.float32), allow_pickle=False)
+    return ARRAYS | {"root": str(root), "patient": "^([^_]+)_"}
+
+
+def listed(settings: dict, folder: Path) -> dict[str, Path]:
+    """The data set's scans.tsv and images.npy."""
+    files = {"scans": folder / "scans.tsv", "images": folder / "images.npy"}
+    scans.list_scans(settings, files["scans"])
+    gather_images(settings, IMAGING, files["scans"], files["images"])
+    return files
+
+
+class Case:
+    """Twelve training patients, thirty held-out ones, five samples."""
+
+    def __init__(self, folder: Path, shared: bool = False):
+        names = {
+            "training": [f"a{number:02d}_{image}" for number in range(12) for image in range(2)],
+            "held_out": [f"b{number:02d}_0" for number in range(30)],
+        }
+        names["held_out"] += ["a03_9"] if shared else []
+        self.listing = {part: folder_of(folder / part, names[part], seed) for seed, part in enumerate(names)}
+        self.files = {}
+        for part, settings in self.listing.items():
+            for kind, path in listed(settings, folder / "data" / part).items():
+                self.files[f"{part}_{kind}"] = path
+        self.files["synthetic"] = folder / "synthetic.npy"
+        trained = read_array(self.files["training_images"])
+        samples = np.random.default_rng(9).random((5, 8, 8)).astype(np.float32)
+        samples[2] = trained[4]
+        write_array(samples, self.files["synthetic"])
+        self.out = folder / "audit"
+
+    def pool(self):
+        pool_images({"listing": self.listing, "seed": 0}, self.files, self.out)
+        return read_table(self.out / "splits.tsv")
+
+
+def test_training_calibration_and_control_are_different_patients(tmp_path):
+    splits = Case(tmp_path).pool()
+    by_role = splits.groupby("role")["patient"].agg(set)
+    assert {role: len(patients) for role, patients in by_role.items()} == {
+        "train": 12,
+        "calibration": 15,
+        "control": 15,
+    }
+    assert not by_role["calibration"] & by_role["control"]
+    assert not by_role["train"] & (by_role["calibration"] | by_role["control"])
+
+
+def test_rows_are_the_images_of_the_table(tmp_path):
+    case = Case(tmp_path)
+    splits = case.pool()
+    images = read_array(case.out / "images.npy")
+    trained = read_array(case.files["training_images"])
+    assert np.array_equal(images[(splits["role"] == "train").to_numpy()], trained)
+    assert len(images) == len(splits) == 24 + 30
+
+
+def test_a_sample_that_is_a_training_image_is_caught_before_any_detector(tmp_path):
+    case = Case(tmp_path)
+    case.pool()
+    assert read_table(case.out / "samples.tsv")["identical"].tolist() == [False, False, True, False, False]
+
+
+def test_a_patient_in_both_sets_is_refused_by_pseudonym(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"1 of its patients were trained on, such as patient_\d{5} \((calib|contr)"
+    ) as error:
+        Case(tmp_path, shared=True).pool()
+    assert "a03" not in str(error.value)
+
+
+def test_an_image_in_both_sets_is_refused_by_pseudonym(tmp_path):
+    case = Case(tmp_path)
+    images = np.array(read_array(case.files["held_out_images"]))
+    images[7] = read_array(case.files["training_images"])[0]
+    write_array(images, case.files["held_out_images"])
+    with pytest.raises(ValueError, match=r"held_out_patient_\d{5} .* pixel by pixel one of patient_\d{5}"):
+        case.pool()
+
+
+def test_only_the_images_that_the_network_saw_are_training_images(tmp_path):
+    case = Case(tmp_path)
+    case.files["training_rows"] = tmp_path / "rows.tsv"
+    case.files["training_rows"].write_text("row\n0\n1\n5\n")
+    assert (case.pool()["role"] == "train").sum() == 3
+
+
+def test_samples_of_another_shape_are_refused(tmp_path):
+    case = Case(tmp_path)
+    write_array(np.zeros((3, 8, 6)), case.files["synthetic"])
+    with pytest.raises(ValueError, match="give both one grid"):
+        case.pool()
+
+
+def test_held_out_images_of_nobody_known_are_refused(tmp_path):
+    case = Case(tmp_path)
+    case.listing["held_out"]["patient"] = None
+    case.files |= {f"held_out_{kind}": path for kind, path in listed(case.listing["held_out"], tmp_path / "x").items()}
+    with pytest.raises(ValueError, match="held_out: nothing says whose"):
+        case.pool()
+
+
+def test_the_restricted_folder_is_only_its_owners(tmp_path):
+    restrict(tmp_path / "restricted")
+    assert stat.S_IMODE(os.stat(tmp_path / "restricted").st_mode) == 0o700
+    assert "patients" in (tmp_path / "restricted" / "README.txt").read_text()
+
+
+def test_pseudonyms_need_the_images(tmp_path):
+    for name, value in (("one", 0.0), ("other", 1.0)):
+        write_array(np.full((4, 8, 8), value), tmp_path / f"{name}.npy")
+    patients = np.array(["patient_00001", "patient_00002"])
+    one, other = (pseudonyms(patients, tmp_path / f"{name}.npy") for name in ("one", "other"))
+    assert one == pseudonyms(patients, tmp_path / "one.npy")
+    assert not set(one.values()) & set(other.values())
+    assert len(set(one.values())) == 2
+
+
+HOSTILE = ["=cmd()_0", "a\nb_0", "<img src=x onerror=alert(1)>_0", "plain_0"]
+
+
+@pytest.mark.parametrize("how", ["links", "copies"])
+def test_the_rest_keeps_its_files_and_names(how, tmp_path):
+    listing = folder_of(tmp_path / "samples", HOSTILE, 3)
+    names = [scan.source for scan in scans.find_scans(listing)[1]]
+    withheld = [name.startswith("plain") for name in names]
+    samples = tmp_path / "samples.tsv"
+    write_table(table_of(withheld), samples)
+    gather_rest(samples, tmp_path / "none.npy", listing, how, tmp_path / "rest")
+    kept = sorted(path.name for path in (tmp_path / "rest" / "files").iterdir())
+    assert kept == sorted(name for name in names if not name.startswith("plain"))
+    assert all(path.is_symlink() == (how == "links") for path in (tmp_path / "rest" / "files").iterdir())
+    table = read_table(tmp_path / "rest" / "list.tsv")
+    assert not table["file"].str.startswith("=").any()
+    assert table["withheld"].tolist() == withheld
+
+
+def test_the_rest_of_a_network_is_an_array(tmp_path):
+    synthetic = np.random.default_rng(0).random((4, 8, 8)).astype(np.float32)
+    write_array(synthetic, tmp_path / "synthetic.npy")
+    write_table(table_of([True, False, True, False]), tmp_path / "samples.tsv")
+    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", None, "links", tmp_path / "rest")
+    assert np.array_equal(read_array(tmp_path / "rest" / "images.npy"), synthetic[[1, 3]])
+
+
+def test_samples_that_share_a_file_come_as_an_array(tmp_path):
+    root = tmp_path / "stacked"
+    root.mkdir()
+    synthetic = np.random.default_rng(0).random((4, 8, 8)).astype(np.float32)
+    np.save(root / "all.npy", synthetic, allow_pickle=False)
+    write_array(synthetic, tmp_path / "synthetic.npy")
+    write_table(table_of([True, False, False, False]), tmp_path / "samples.tsv")
+    listing = ARRAYS | {"root": str(root), "stacked": True}
+    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", listing, "links", tmp_path / "rest")
+    assert len(read_array(tmp_path / "rest" / "images.npy")) == 3
+
+
+def table_of(withheld: list[bool]) -> pd.DataFrame:
+    return pd.DataFrame({"sample": range(1, len(withheld) + 1), "withheld": withheld})

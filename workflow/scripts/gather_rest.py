@@ -1,0 +1,16 @@
+"""Gather the samples that aren't withheld."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.audit.rest import gather_rest
+
+    gather_rest(
+        snakemake.input.samples,
+        snakemake.input.synthetic,
+        snakemake.params.sources["listing"].get("synthetic"),
+        snakemake.params.how,
+        Path(snakemake.output.rest),
+    )

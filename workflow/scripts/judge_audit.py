@@ -1,0 +1,18 @@
+"""Judge a set of synthetic images by a policy."""
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.audit.publish import judge_audit
+
+    names = ("splits", "samples", "sources", "transforms", "images", "synthetic")
+    files = {name: snakemake.input[name] for name in names}
+    files |= {"membership": snakemake.input.membership[0]} if snakemake.input.get("membership") else {}
+    files["nearest"] = dict(zip(snakemake.params.policy["detectors"], snakemake.input.nearest, strict=True))
+    judge_audit(
+        snakemake.wildcards.audit,
+        files,
+        snakemake.params.policy,
+        snakemake.params.config,
+        *(snakemake.output[name] for name in ("verdict", "public", "restricted")),
+    )

@@ -1,0 +1,14 @@
+"""Write an audit's reports, for everybody and restricted."""
+
+from pathlib import Path
+
+from copylens.job import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from copylens.audit.publish import report_audit
+
+    names = ("verdict", "public_samples", "restricted_samples", "splits", "samples", "images", "synthetic")
+    files = {name: snakemake.input[name] for name in (*names, "sources", "transforms")}
+    files["nearest"] = {Path(path).stem: path for path in snakemake.input.nearest}
+    folders = (Path(snakemake.output[name][0]).parent for name in ("public", "restricted"))
+    report_audit(files, snakemake.params.sources["listing"].get("synthetic"), *folders)
