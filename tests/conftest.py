@@ -22,7 +22,7 @@ def tiny() -> dict:
     return checks.load_config(ROOT / "configs" / "tiny.yaml")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_images() -> Path:
     """The folder of real images for development; a test that needs it skips elsewhere."""
     folder = Path(os.environ.get("COPYLENS_DATA", ROOT.parent / "shared" / "data"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, chi2, norm
+from scipy.stats import binom, binomtest, norm, poisson
 
 from copylens.calibration import CURVE_POINTS, PERCENTILE, exposure
 from copylens.prevalence import true_share
@@ -131,22 +131,20 @@ def rates(evidence: Evidence, called: dict[str, np.ndarray], level: float) -> di
 def exposed_patients(evidence: Evidence, of_rule: dict[str, float], level: float) -> tuple[float, float, float]:
     """Share of T's patients of whom S holds a copy, corrected for those named by chance and those missed.
 
-    Of n samples the rule names n x control rate patients wrongly; of the right ones it names the share that it finds.
-    The interval takes the ends of all three: the count's is Poisson's (Garwood 1936).
+    Of n samples the rule names n x control rate patients wrongly, drawn with replacement, and of the right ones the share
+    that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: as few, and
+    as many are missed as may be (binomial, at the sensitivity's lower end).
     """
-    n_named = len(named_patients(evidence)[0])
-    n_patients, n = len(evidence.patients), len(evidence.identical)
-    tail = (1 - level) / 2
-    fewest = chi2.ppf(tail, 2 * n_named) / 2 if n_named else 0.0
-    most = chi2.ppf(1 - tail, 2 * n_named + 2) / 2
-    # Wrongly named patients are drawn with replacement.
+    named, n = len(named_patients(evidence)[0]), len(evidence.identical)
+    n_patients, tail = len(evidence.patients), (1 - level) / 2
     wrongly = {
         end: n_patients * -math.expm1(-n * of_rule[f"control_rate{end}"] / n_patients) for end in ("", "_low", "_high")
     }
-    value = (n_named - wrongly[""]) / max(of_rule["sensitivity"], 1e-9)
-    low = fewest - wrongly["_high"]
-    # No more patients can be exposed than samples are copies.
-    high = (most - wrongly["_low"]) / max(of_rule["sensitivity_low"], 1e-9)
+    value = (named - wrongly[""]) / max(of_rule["sensitivity"], 1e-9)
+    low = named - poisson.ppf(1 - tail, wrongly["_high"])
+    rightly = max(0.0, named - poisson.ppf(tail, wrongly["_low"]))
+    exposed = np.arange(rightly, n_patients + 1)
+    high = exposed[binom.cdf(rightly, exposed, of_rule["sensitivity_low"]) >= tail].max(initial=rightly)
     value, low, high = (min(1.0, max(0.0, each / n_patients)) for each in (value, low, high))
     return value, min(low, value), max(high, value)
 

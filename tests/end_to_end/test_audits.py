@@ -1,0 +1,215 @@
+"""Audits of real images: who replays patients fails, who never saw them passes, who can't know says so.
+
+The detectors look once at the samples of every case together; each case is then judged by its own.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from copylens import checks, scans, spec
+from copylens.audit.comparison import compare_audit
+from copylens.audit.evidence import SETS, Evidence, evidence_of
+from copylens.audit.pool import pool_images
+from copylens.audit.verdict import judge
+from copylens.detection import Embedder, embed_file, train_detector
+from copylens.files import read_array, read_arrays, read_table, write_array, write_table
+from copylens.generators import load_model, train_model
+from copylens.images import gather_images
+from copylens.models import latent_diffusion
+from copylens.planted import plant_copies
+from copylens.similarity import EXACT
+
+DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]
+CONFIG = {
+    "datasets": {
+        "chests": {
+            **{"reader": "nih_chestxray14", "root": "nih_chestxray", "grid": [32, 32]},
+            "split": {"train": 80, "calibration": 90, "control": 150},
+        },
+        "hippocampi": {
+            **{"reader": "nifti_folder", "root": "msd_hippocampus/imagesTr", "grid": [16, 16, 16]},
+            **{"patient": r"hippocampus_(\d+)", "scaling": {"kind": "percentile", "low": 0.5, "high": 99.5}},
+            "split": {"train": 40, "calibration": 60, "control": 60},
+        },
+    },
+    "models": {
+        "autoencoder": {
+            **{"kind": "autoencoder_kl", "channels": [16, 32]},
+            "training": {"steps": 250, "batch_size": 16, "learning_rate": 2.0e-3, "warmup_steps": 20},
+        },
+        "ldm": {
+            **{"kind": "latent_diffusion", "autoencoder": {"model": "autoencoder"}, "channels": [32, 64]},
+            **{"prediction": "v_prediction", "ema_decay": 0.98},
+            "training": {"steps": 700, "batch_size": 32, "learning_rate": 2.0e-3, "warmup_steps": 20},
+            "sampling": {"n_samples": 100, "steps": 30},
+        },
+    },
+    "detectors": {
+        "copylens": {
+            **{"kind": "copylens", "degrees_2d": [0, 12], "degrees_3d": [0], "shrinking": [1.0, 0.9]},
+            **{"examples": 40, "neighbours": 10},
+        },
+        "aligned_correlation": {
+            **{"kind": "aligned_correlation", "degrees_2d": [0, 10], "degrees_3d": [0], "shrinking": [1.0, 0.9]},
+        },
+        "pixel_l2_ratio": {"kind": "pixel_l2_ratio"},
+    },
+    "audits": {
+        name: {"training": name, "synthetic": {"model": "ldm"}, "detectors": DETECTORS}
+        for name in ("chests", "hippocampi")
+    },
+}
+POLICY = {
+    "copies": 0.1,
+    "patients": 0.1,
+    "sensitivity": 0.75,
+    "false_positives": 0.15,
+    "membership": 0.6,
+    "level": 0.95,
+    "detectors": DETECTORS,
+    "seed": 0,
+}
+TRANSFORMS = ["identity", "noise"]
+
+
+class Audit:
+    """Real images of one patient each, split into T, V, H and patients for an innocent generator."""
+
+    def __init__(self, folder: Path, config: dict, name: str):
+        self.folder, self.config = folder, config
+        scans.list_scans(spec.listing_settings(config, name), folder / "all.tsv")
+        imaging = spec.image_settings(config, name)
+        gather_images(spec.listing_settings(config, name), imaging, folder / "all.tsv", folder / "all.npy")
+        table = read_table(folder / "all.tsv").assign(row=lambda every: range(len(every))).drop_duplicates("patient")
+        table = table.sample(frac=1, random_state=0)
+        split = config["datasets"][name]["split"]
+        sizes = {role: split[role] for role in ("train", "calibration", "control")}
+        sizes["unseen"] = len(table) - sum(sizes.values())
+        table["role"] = np.repeat(list(sizes), list(sizes.values()))
+        images = read_array(folder / "all.npy")[table["row"]]
+        self.of = {role: images[(table["role"] == role).to_numpy()] for role in sizes}
+        write_array(images, folder / "images.npy")
+        write_table(table[["scan", "patient"]], folder / "scans.tsv")
+        write_table(table[["scan", "patient", "role"]], folder / "splits.tsv")
+
+    def draw(self) -> np.ndarray:
+        """Samples of a small latent diffusion model that trained for long."""
+        paths = self.folder / "images.npy", self.folder / "splits.tsv"
+        below, folder = self.folder / "autoencoder", self.folder / "ldm"
+        for name, upstream in (("autoencoder", None), ("ldm", below)):
+            settings = spec.training_settings(self.config, name, "base")
+            train_model(settings, 0, *paths, upstream, self.folder / "work" / name, self.folder / name)
+        sampling = spec.sampling_settings(self.config, "ldm", "base")
+        batches = latent_diffusion.sample(load_model(folder, below), sampling["n_samples"], 0, sampling, 0)
+        return np.concatenate([batch[:, 0].numpy() for batch in batches])
+
+    def look(self, samples: dict[str, np.ndarray]) -> None:
+        """What every detector says of all samples."""
+        data = self.folder / "data"
+        ends = np.cumsum([0, *map(len, samples.values())])
+        self.rows = dict(zip(samples, map(slice, ends, ends[1:]), strict=False))
+        write_array(np.concatenate(list(samples.values())), self.folder / "synthetic.npy")
+        files = {f"training_{name}": self.folder / f"{name}.tsv" for name in ("scans", "splits")}
+        files |= {"training_images": self.folder / "images.npy", "synthetic": self.folder / "synthetic.npy"}
+        pool_images({"listing": {}, "seed": 0}, files, data)
+        planted = [self.folder / name for name in ("planted.npy", "sources.tsv", "transforms.tsv")]
+        settings = {"copies": 40, "transforms": TRANSFORMS, "round_trip": None, "seed": 0}
+        plant_copies(settings, data / "images.npy", data / "splits.tsv", [], *planted)
+        paths = {name: data / f"{name}.npy" for name in ("images", "synthetic", "decoded")}
+        paths |= {"splits": data / "splits.tsv", "planted": planted[0]}
+        self.nearest = {}
+        for name in DETECTORS:
+            settings, detector = spec.detector_settings(self.config, name), self.folder / name
+            train_detector(settings, paths["images"], paths["splits"], self.folder / "work" / name, detector)
+            paths["scans"] = detector / "scans.npy"
+            embed_file(Embedder(detector), paths["images"], paths["scans"], self.folder / "work" / f"{name}_embedding")
+            compare_audit(paths, detector, 10, EXACT, detector / "nearest.npz")
+            self.nearest[name] = read_arrays(detector / "nearest.npz")
+
+    def evidence(self, case: str, n_calibration: int | None = None) -> Evidence:
+        """What the detectors say of one case's samples, by all calibration patients or by some."""
+        data = self.folder / "data"
+        splits, rows = read_table(data / "splits.tsv"), self.rows[case]
+        held_back = splits.index[splits["role"] == "calibration"][n_calibration:] if n_calibration else []
+        cut = {"synthetic": rows, "calibration": slice(n_calibration)}
+        nearest = {
+            name: {
+                f"{each}_{what}": arrays[f"{each}_{what}"][cut.get(each, slice(None))]
+                for each in SETS
+                for what in ("similarity", "index")
+            }
+            for name, arrays in self.nearest.items()
+        }
+        samples = read_table(data / "samples.tsv")[rows]
+        sources = read_table(self.folder / "sources.tsv")
+        return evidence_of(nearest, splits.drop(index=held_back), samples, sources, TRANSFORMS)
+
+
+def half(audit: Audit) -> np.ndarray:
+    """Every second sample replays a patient, with a little noise so that no pixel is the same."""
+    n = len(audit.of["unseen"]) // 2
+    replayed = audit.of["train"][:n] + 0.01 * np.random.default_rng(1).normal(size=audit.of["train"][:n].shape)
+    return np.concatenate([replayed.clip(0, 1).astype(np.float32), audit.of["unseen"][:n]])
+
+
+@pytest.fixture(scope="module")
+def config(real_images) -> dict:
+    """The configuration, its folders those of the real images."""
+    config = checks.check(CONFIG)
+    for entry in config["datasets"].values():
+        entry["root"] = str(real_images / entry["root"])
+    return config
+
+
+@pytest.fixture(scope="module")
+def chests(config, tmp_path_factory) -> Audit:
+    """NIH chest X-rays, and the samples of a diffusion model."""
+    audit = Audit(tmp_path_factory.mktemp("chests"), config, "chests")
+    of_nobody = {"unseen": audit.of["unseen"], "half": half(audit)}
+    audit.look({"copycat": audit.of["train"], **of_nobody, "diffusion": audit.draw()})
+    return audit
+
+
+@pytest.fixture(scope="module")
+def hippocampi(config, tmp_path_factory) -> Audit:
+    """Hippocampus MR, 3D."""
+    audit = Audit(tmp_path_factory.mktemp("hippocampi"), config, "hippocampi")
+    audit.look({"copycat": audit.of["train"], "unseen": audit.of["unseen"], "half": half(audit)})
+    return audit
+
+
+@pytest.fixture(params=["chests", "hippocampi"], ids=["2d", "3d"])
+def audit(request) -> Audit:
+    return request.getfixturevalue(request.param)
+
+
+def test_a_generator_that_replays_patients_fails(audit):
+    evidence = audit.evidence("copycat")
+    assert evidence.copies("synthetic").mean() >= 0.95
+    assert judge(evidence, POLICY, None)["verdict"] == "FAIL"
+
+
+def test_real_images_of_other_patients_pass(audit):
+    verdict = judge(audit.evidence("unseen"), POLICY, None)
+    assert verdict["verdict"] == "PASS", verdict["reasons"]
+
+
+def test_the_corrected_rate_of_half_a_copycat_covers_a_half(audit):
+    rule = judge(audit.evidence("half"), POLICY, None)["detectors"][-1]
+    assert rule["true_copies_low"] <= 0.5 <= rule["true_copies_high"]
+
+
+def test_twenty_calibration_patients_are_not_able_to_say(audit):
+    verdict = judge(audit.evidence("unseen", n_calibration=20), POLICY, None)
+    assert verdict["verdict"] == "NOT ABLE TO SAY"
+    assert "20 calibration patients" in verdict["reasons"][0]
+
+
+def test_a_diffusion_model_that_memorized_fails_and_its_rest_is_judged_again(chests):
+    verdict = judge(chests.evidence("diffusion"), POLICY, None)
+    assert verdict["verdict"] == "FAIL", verdict["reasons"]
+    rest = verdict["quarantine"]
+    assert rest["verdict"] == "PASS" or rest["reasons"]
+    assert 0 < rest["withheld"] <= 100
