@@ -2,7 +2,7 @@
 
 import torch
 
-COMPONENTS = 96  # of an image or of a half of it, that are compared
+COMPONENTS = 64  # of an image or of a half of it, that are compared
 LEARNT_FROM = 2000  # training images at most, spread evenly
 BLOCK = 1024  # training images that are compared at a time
 

@@ -27,7 +27,7 @@ def match(
     half, total = pool(fixed_BC, 2), 0.0
     coarse = torch.zeros(len(half), dims, *half.shape[2:], device=half.device)  # half pixels, first axis first
     for along, correlation in _correlations(pool(moving_BC, 2), half, reach[0], windows[0]):
-        weight = torch.exp(SHARPNESS * (correlation - 1))
+        weight = torch.exp(SHARPNESS * correlation)
         total = total + weight
         for axis, pixels in enumerate(along):
             coarse[:, axis : axis + 1].add_(weight, alpha=pixels)
@@ -51,7 +51,7 @@ def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -
     fixed_energy = box(fixed_BC**2, window, step)
     for displacement, energy in shifted_boxes(padded**2, reach, window, step).items():
         part = (slice(reach + along, reach + along + size) for along, size in zip(displacement, sizes, strict=True))
-        norm = torch.sqrt(energy * fixed_energy).clamp(min=1e-4)
+        norm = torch.sqrt(energy * fixed_energy).clamp_(min=1e-4)
         yield displacement, box(padded[(..., *part)] * fixed_BC, window, step) / norm
 
 

@@ -53,6 +53,7 @@ FLOOR = 0.1  # of the local deviation, as a share of the image's range
 CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
 POSED = 128  # images in their poses that are compared at a time
 MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
+COARSE_CHANNELS = [FINE, SMOOTH]
 COARSE = 14, 7  # pixels a side, or nearly, in the coarse search in 2D and 3D
 EDGE = 1 / 8  # of each side, left out where a query was laid over a candidate
 HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
@@ -143,14 +144,14 @@ class Copylens(TrainedModule):
         return torch.stack(found)
 
     def coarse(self, pooled: torch.Tensor) -> torch.Tensor:
-        """What the coarse search compares of images at half the resolution, [B, channel, *coarse]."""
+        """What the coarse search compares, of images at half the resolution, [B, channel, *coarse]."""
         pool = (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2]
         longest = COARSE[len(self.grid) - 2]
-        return pool(pooled[:, [FINE, SMOOTH]], [max(1, round(size / longest)) for size in self.pooled])
+        return pool(pooled, [max(1, round(size / longest)) for size in self.pooled])
 
     def likely(self, normalised: torch.Tensor, search: CoarseSearch) -> torch.Tensor:
         """How far each training image stands out as one query's like, [1, channel, *grid], in any pose, [T]."""
-        halved = self.pool(normalised)
+        halved = self.pool(normalised[:, COARSE_CHANNELS])
         posed = warp(halved.expand(len(self.poses), *halved.shape[1:]), self.poses)
         shifted = [self.coarse(self.centre(posed[: self.n_shifted], shift)) for shift in self.shifts]
         return search(torch.cat([self.coarse(self.centre(posed)), *shifted]), len(posed))
@@ -248,7 +249,7 @@ def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -
     n = module.settings["shortlist"]
     if len(pooled) <= n:
         return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
-    search, found = CoarseSearch(module.coarse(pooled)), []
+    search, found = CoarseSearch(module.coarse(pooled[:, COARSE_CHANNELS])), []
     for query in normalised.split(1):
         similarity = module.likely(query, search)
         best = similarity.topk(n)
