@@ -1,5 +1,8 @@
 """One image laid over another: turned, zoomed and shifted until it fits, or bent, window by window."""
 
+import functools
+from collections.abc import Iterator
+
 import torch
 from torch.nn import functional
 
@@ -21,30 +24,35 @@ def match(
     """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
-    correlation, steps = _correlations(pool(moving_BC, 2), pool(fixed_BC, 2), reach[0], windows[0])
-    weights = torch.softmax(SHARPNESS * correlation, dim=1)
-    coarse = torch.einsum("bs...,sd->bd...", weights, steps)  # [B, dims, *half grid], half pixels, first axis first
+    half, total = pool(fixed_BC, 2), 0.0
+    coarse = torch.zeros(len(half), dims, *half.shape[2:], device=half.device)  # half pixels, first axis first
+    for along, correlation in _correlations(pool(moving_BC, 2), half, reach[0], windows[0]):
+        weight = torch.exp(SHARPNESS * correlation)
+        total = total + weight
+        for axis, pixels in enumerate(along):
+            coarse[:, axis : axis + 1].add_(weight, alpha=pixels)
+    coarse /= total
     mode = ("bilinear", "trilinear")[dims - 2]
     displacement = functional.interpolate(smooth(coarse, [1.0] * dims), size=sizes, mode=mode)
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=displacement.device).view(1, dims, *[1] * dims)
     shares = 2 * displacement.flip(1) / extent
     bent = warp(moving_BC, torch.eye(dims, device=moving_BC.device).repeat(len(moving_BC), 1, 1), displacement=shares)
-    return _correlations(bent, fixed_BC, reach[1], windows[1], step)[0].amax(dim=1)
+    found = (correlation for _, correlation in _correlations(bent, fixed_BC, reach[1], windows[1], step))
+    return functools.reduce(torch.maximum, found)[:, 0]
 
 
-def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
-    """Correlation of each window at each displacement, [B, displacement, *every step-th], and the displacements."""
+def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -> Iterator[tuple[tuple, torch.Tensor]]:
+    """Each displacement, in pixels, and the correlation of each window at it, [B, 1, *every step-th].
+
+    One displacement at a time: what is in hand then fits a processor's cache.
+    """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     padded = functional.pad(moving_BC, [reach] * (2 * dims), mode="replicate")
     fixed_energy = box(fixed_BC**2, window, step)
-    energies = shifted_boxes(padded**2, reach, window, step)
-    found = []
-    # One displacement at a time: what is in hand then fits a processor's cache.
-    for displacement, energy in energies.items():
+    for displacement, energy in shifted_boxes(padded**2, reach, window, step).items():
         part = (slice(reach + along, reach + along + size) for along, size in zip(displacement, sizes, strict=True))
-        norm = torch.sqrt(energy * fixed_energy).clamp(min=1e-4)
-        found.append(box(padded[(..., *part)] * fixed_BC, window, step) / norm)
-    return torch.cat(found, dim=1), torch.tensor(list(energies), dtype=torch.float32, device=fixed_BC.device)
+        norm = torch.sqrt(energy * fixed_energy).clamp_(min=1e-4)
+        yield displacement, box(padded[(..., *part)] * fixed_BC, window, step) / norm
 
 
 def align(

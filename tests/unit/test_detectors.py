@@ -14,6 +14,7 @@ from copylens import transforms
 from copylens.benchmark import METRICS, benchmark_detector
 from copylens.comparison import Comparer, all_of
 from copylens.detection import Embedder, embed_file, family_of_detector, load_detector, train_detector
+from copylens.detectors import copylens
 from copylens.duplicates import find_duplicates
 from copylens.files import read_array, read_table, write_array, write_table
 from copylens.generators import as_batch
@@ -93,6 +94,36 @@ def test_comparing_again_gives_the_same_bits(data, detector, kind):
     first, again = (Comparer(built.folder, real[np.arange(30)]).nearest(real[np.arange(30, 35)], 5) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_shortlist_keeps_the_source_and_what_is_said_of_it(data, detector):
+    module = load_detector(detector("copylens").folder)
+    images = as_batch(read_array(data / "images.npy"))
+    training, queries = images[:60], images[:12].flip(-1)
+    embeddings = copylens.embed(module, training).numpy()
+    whole = copylens.compare(module, queries, embeddings)
+    module.settings["shortlist"] = 25
+    short = copylens.compare(module, queries, embeddings)
+    sources = np.arange(12)
+    assert (short.argmax(axis=1) == sources).all()
+    np.testing.assert_allclose(short[sources, sources], whole[sources, sources], rtol=1e-4)
+    assert np.isfinite(short).all()
+    closely = np.isclose(short, whole, rtol=1e-4, atol=1e-4).sum(axis=1)
+    assert (closely >= 25).all() and closely.mean() < 35
+    candidates = [training[np.argsort(-each[3])[:10]] for each in (whole, short)]
+    scores = [copylens.verify(module, queries[3], each).max() for each in candidates]
+    assert scores[1] == pytest.approx(scores[0], rel=0.1)
+
+
+def test_up_to_the_shortlist_nothing_is_left_out(data, detector, monkeypatch):
+    module = load_detector(detector("copylens").folder)
+    images = as_batch(read_array(data / "images.npy"))
+    embeddings = copylens.embed(module, images[:40]).numpy()
+    module.settings["shortlist"] = 40
+    monkeypatch.delattr(copylens, "CoarseSearch")
+    pooled = module.centre(module.pool(module.normalised(images[:40])))
+    expected = module.similarities(module.normalised(images[50:53]), pooled).amax(dim=1).sum(dim=0)
+    np.testing.assert_array_equal(copylens.compare(module, images[50:53], embeddings), expected.numpy())
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,13 @@
 
 Local normalisation makes images comparable whatever their brightness, contrast, bias field or display curve. A query in
 every pose (flipped, turned, zoomed, shifted) is correlated with all training images, as a whole and by halves, locally
-normalised at two scales and merely smoothed: that finds candidates. Each candidate is then compared with the query in
-three ways: as both lie, because a generator's memory keeps the place of what it repeats; laid over it, turned, zoomed
-and shifted by fractions of a pixel; and window by window, bent until they fit, because a half, an occluded or a mixed
-image still has windows that fit far better than another patient's do. What counts is how far a candidate stands out
-from the query's other candidates, so that noise, blur or a crop, which all of them share, makes nobody guilty. Nothing
-is learnt but what is usual among training images of different patients.
+normalised at two scales and merely smoothed: that finds candidates. Among many training images a coarse search chooses
+those that are correlated so. Each candidate is then compared with the query in three ways: as both lie, because a
+generator's memory keeps the place of what it repeats; laid over it, turned, zoomed and shifted by fractions of a pixel;
+and window by window, bent until they fit, because a half, an occluded or a mixed image still has windows that fit far
+better than another patient's do. What counts is how far a candidate stands out from the query's other candidates, so
+that noise, blur or a crop, which all of them share, makes nobody guilty. Nothing is learnt but what is usual among
+training images of different patients.
 """
 
 import itertools
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from copylens.coarse import CoarseSearch, parts, standardised
 from copylens.filters import box, local_normalise, no_larger, resize, smooth
 from copylens.networks import TrainedModule, derive_seed
 from copylens.registration import align, match
@@ -38,6 +40,8 @@ properties:
   examples: {type: integer, minimum: 2, default: 200}
   # How many candidates are compared with each image.
   neighbours: {$ref: "#/$defs/count", default: 20}
+  # Among more training images than this a coarse search comes first, and so many are then looked at closely.
+  shortlist: {$ref: "#/$defs/count", default: 256}
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
@@ -49,6 +53,8 @@ FLOOR = 0.1  # of the local deviation, as a share of the image's range
 CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
 POSED = 128  # images in their poses that are compared at a time
 MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
+COARSE_CHANNELS = [FINE, SMOOTH]
+COARSE = 14, 7  # pixels a side, or nearly, in the coarse search in 2D and 3D
 EDGE = 1 / 8  # of each side, left out where a query was laid over a candidate
 HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
 REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
@@ -104,20 +110,12 @@ class Copylens(TrainedModule):
             halved = halved.narrow(axis + 2, margin + (shift[axis] if shift else 0), size)
         return halved
 
-    def parts(self, pooled: torch.Tensor, channel: int) -> list[torch.Tensor]:
-        """The whole image and its halves along each axis, each standardised, [B, pixel]."""
-        image = pooled[:, channel]
-        parts = [image]
-        for axis, size in enumerate(self.pooled, start=1):
-            parts += [image.narrow(axis, 0, size // 2), image.narrow(axis, size - size // 2, size // 2)]
-        return [_standardised(part.flatten(1)) for part in parts]
-
     def similarities(self, normalised: torch.Tensor, pooled_training: torch.Tensor) -> torch.Tensor:
         """How far each pose's likeness is above that of unlike images, in deviations, [channel, pose, B, T].
 
         Of an image's parts and shifts the best counts.
         """
-        training = [self.parts(pooled_training, channel) for channel in range(N_CHANNELS)]
+        training = [parts(images) for images in pooled_training.unbind(dim=1)]
         halved, batch = self.pool(normalised), len(normalised)
         first, rest = self.poses[: self.n_shifted], self.poses[self.n_shifted :]
         found = []
@@ -134,8 +132,8 @@ class Copylens(TrainedModule):
         shifted = [self.centre(posed, shift) for shift in shifts]
         found = []
         for channel in range(N_CHANNELS):
-            queries = self.parts(self.centre(posed), channel)
-            queries[0] = torch.cat([queries[0], *(_standardised(each[:, channel].flatten(1)) for each in shifted)])
+            queries = parts(self.centre(posed)[:, channel])
+            queries[0] = torch.cat([queries[0], *(standardised(each[:, channel].flatten(1)) for each in shifted)])
             by_part = [
                 (_alike(query @ candidates.T, channel) - mean) / deviation
                 for query, candidates, (mean, deviation) in zip(
@@ -144,6 +142,19 @@ class Copylens(TrainedModule):
             ]
             found.append(torch.cat(by_part).unflatten(0, (-1, len(posed))).amax(dim=0))
         return torch.stack(found)
+
+    def coarse(self, pooled: torch.Tensor) -> torch.Tensor:
+        """What the coarse search compares, of images at half the resolution, [B, channel, *coarse]."""
+        pool = (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2]
+        longest = COARSE[len(self.grid) - 2]
+        return pool(pooled, [max(1, round(size / longest)) for size in self.pooled])
+
+    def likely(self, normalised: torch.Tensor, search: CoarseSearch) -> torch.Tensor:
+        """How far each training image stands out as one query's like, [1, channel, *grid], in any pose, [T]."""
+        halved = self.pool(normalised[:, COARSE_CHANNELS])
+        posed = warp(halved.expand(len(self.poses), *halved.shape[1:]), self.poses)
+        shifted = [self.coarse(self.centre(posed[: self.n_shifted], shift)) for shift in self.shifts]
+        return search(torch.cat([self.coarse(self.centre(posed)), *shifted]), len(posed))
 
     def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
         """How far each candidate stands out from the middle one, [k, feature].
@@ -207,7 +218,7 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     pooled = module.centre(module.pool(normalised))
     unlike = ~torch.eye(len(pooled), dtype=torch.bool)
     for channel in range(N_CHANNELS):
-        for number, part in enumerate(module.parts(pooled, channel)):
+        for number, part in enumerate(parts(pooled[:, channel])):
             values = _alike(part @ part.T, channel)[unlike]
             module.null[channel, number] = torch.stack([values.mean(), values.std().clamp(min=1e-3)])
     features = []
@@ -229,10 +240,24 @@ def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
-    """Similarity [B, T] of images to training images, given by their embeddings [T, d]."""
+    """Similarity [B, T] of images to training images, given by their embeddings [T, d].
+
+    Training images that aren't on an image's shortlist follow those that are, in the coarse search's order.
+    """
     pooled = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_CHANNELS, *module.pooled))
     normalised = module.normalised(images_BC.to(module.device))
-    return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
+    n = module.settings["shortlist"]
+    if len(pooled) <= n:
+        return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
+    search, found = CoarseSearch(module.coarse(pooled[:, COARSE_CHANNELS])), []
+    for query in normalised.split(1):
+        similarity = module.likely(query, search)
+        best = similarity.topk(n)
+        close = module.similarities(query, pooled[best.indices]).amax(dim=1).sum(dim=0)[0]
+        similarity += close.min() - best.values[-1]
+        similarity[best.indices] = close
+        found.append(similarity)
+    return torch.stack(found).cpu().numpy()
 
 
 @torch.no_grad()
@@ -261,7 +286,7 @@ def _likenesses(query: torch.Tensor, candidates: torch.Tensor) -> list[torch.Ten
     """How alike images lie pixel by pixel, both [k, channel, *grid]: `N_LIKENESSES` measures, each [k]."""
     found = []
     for channel in (FINE, SMOOTH):
-        pair = (_standardised(each[:, channel].flatten(1)) for each in (query, candidates))
+        pair = (standardised(each[:, channel].flatten(1)) for each in (query, candidates))
         found.append(_alike(math.prod(pair).sum(dim=1), channel))
     one, other = query[:, SMOOTH:], candidates[:, SMOOTH:]
     apart = one - other
@@ -273,8 +298,3 @@ def _likenesses(query: torch.Tensor, candidates: torch.Tensor) -> list[torch.Ten
     shared = box(one * other, width) - mean * other_mean
     spread = box(one**2, width) - mean**2 + box(other**2, width) - other_mean**2
     return [*found, ((2 * shared + CONTRAST) / (spread + CONTRAST)).flatten(1).mean(dim=1)]
-
-
-def _standardised(rows: torch.Tensor) -> torch.Tensor:
-    centred = rows - rows.mean(dim=1, keepdim=True)
-    return centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-6)

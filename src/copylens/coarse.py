@@ -1,0 +1,56 @@
+"""A coarse search: which of many training images a query may resemble in some pose, before any is looked at closely."""
+
+import torch
+
+COMPONENTS = 64  # of an image or of a half of it, that are compared
+LEARNT_FROM = 2000  # training images at most, spread evenly
+BLOCK = 1024  # training images that are compared at a time
+
+
+class CoarseSearch:
+    """Training images [T, channel, *grid] as their largest principal components, as a whole and by halves."""
+
+    def __init__(self, images_BC: torch.Tensor):
+        self.bases, self.training = [], []
+        step = -(-len(images_BC) // LEARNT_FROM)
+        for rows in _parts(images_BC):
+            basis = _principal(rows[::step])
+            self.bases.append(basis)
+            self.training.append(rows @ basis)
+
+    def __call__(self, views_BC: torch.Tensor, n_halved: int) -> torch.Tensor:
+        """How far each training image's likeness to its best view stands out, in deviations over all of them, [T].
+
+        Views [view, channel, *grid] are of one query; of the first `n_halved` ones the halves are compared too. Of a
+        training image's parts the best counts.
+        """
+        found = []
+        for number, (rows, basis, training) in enumerate(zip(_parts(views_BC), self.bases, self.training, strict=True)):
+            queries = (rows[:n_halved] if number else rows) @ basis
+            best = torch.cat([(queries @ block.T).amax(dim=0) for block in training.split(BLOCK)])
+            found.append((best - best.mean()) / best.std().clamp(min=1e-6))
+        return torch.stack(found).amax(dim=0)
+
+
+def parts(images: torch.Tensor) -> list[torch.Tensor]:
+    """Images [B, *grid] and their halves along each axis, each standardised, [B, pixel]."""
+    found = [images]
+    for axis, size in enumerate(images.shape[1:], start=1):
+        found += [images.narrow(axis, 0, size // 2), images.narrow(axis, size - size // 2, size // 2)]
+    return [standardised(part.flatten(1)) for part in found]
+
+
+def standardised(rows: torch.Tensor) -> torch.Tensor:
+    """Rows [B, d] with mean 0 and norm 1: their products are correlations."""
+    centred = rows - rows.mean(dim=1, keepdim=True)
+    return centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-6)
+
+
+def _parts(images_BC: torch.Tensor) -> list[torch.Tensor]:
+    """`parts`, the channels side by side, [B, channel x pixel]."""
+    return [torch.cat(channels, dim=1) for channels in zip(*map(parts, images_BC.unbind(dim=1)), strict=True)]
+
+
+def _principal(rows: torch.Tensor) -> torch.Tensor:
+    """The directions in which rows [B, d] have most of their length, [d, at most COMPONENTS]."""
+    return torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -COMPONENTS:]
