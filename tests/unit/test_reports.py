@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -110,7 +111,7 @@ def test_the_verdict_its_reasons_and_what_is_needed_come_first(word, write, page
 
 
 def test_numbers_are_those_of_the_verdict(write, pages):
-    arguments = examples.arguments()
+    arguments = examples.arguments(n=12, n_copies=11)
     html, _ = write(arguments)
     verdict, tables = arguments["verdict"], Page(html).tables
     for line, (outcome, question, value, limit, explanation) in zip(verdict["lines"], tables[0][1:], strict=True):
@@ -124,7 +125,7 @@ def test_numbers_are_those_of_the_verdict(write, pages):
     for row, cells in zip(verdict["detectors"], tables[2][1:], strict=True):
         assert cells[0] == row["detector"].replace("_", " ")
         assert cells[1] == (f"{row['tau']:g}" if "tau" in row else "–")
-        assert cells[2].startswith(f"{100 * row['called']:.0f} % (")
+        assert cells[2].startswith(f"{content.share(row['called'])} (")
     for row, cells in zip(verdict["sensitivity"], tables[3][1:], strict=True):
         shares = [row["rule"], *(row[name] for name in examples.DETECTORS)]
         found = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells[2:]]
@@ -153,34 +154,32 @@ def test_a_public_report_refuses_files_and_images(write):
 
 
 def test_a_public_report_holds_no_image_and_asks_for_nothing(write):
-    html, bytes_of_pdf = write(examples.arguments())
+    html, bytes_of_pdf = write(examples.arguments(n=12, n_copies=7))
     page = Page(html)
     assert not page.count("img") and not page.count("image") and not page.count("link") and "data:" not in html
-    assert b"/Image" not in bytes_of_pdf
+    assert b"/Subtype /Image" not in bytes_of_pdf
     assert "RESTRICTED" not in html and page.count("script") == 2
     assert not page.values("src") and all(target.startswith("#") for target in page.values("href"))
     assert not re.search(r"@import|url\((?!#)", html)
 
 
 def test_a_restricted_report_says_so_everywhere_and_shows_pairs(write, pages):
-    html, _ = write(examples.arguments(edition="restricted"))
+    html, _ = write(examples.arguments(edition="restricted", n=70, n_copies=66))
     page = Page(html)
     assert page.text.count(content.RESTRICTED) == page.count("section")
     assert all(content.RESTRICTED in texts for texts in pages)
-    assert page.count("img") == 3 * 60 and "60 are shown; there are 219 more." in page.text
-    assert "219 more" in " ".join(text for texts in pages for text in texts)
+    assert page.count("img") == 3 * 60 and "60 are shown; there are 6 more." in page.text
+    assert "there are 6 more" in " ".join(text for texts in pages for text in texts)
     assert all(address.startswith("data:image/png;base64,") for address in page.values("src"))
 
 
 def test_pairs_are_the_images_they_were(write):
     arguments = examples.arguments(edition="restricted", n=3, n_copies=3)
     html, _ = write(arguments)
-    alt, address = next(
-        (attributes["alt"], attributes["src"]) for tag, attributes in Page(html).tags if tag == "img"
-    )
+    alt, address = next((attributes["alt"], attributes["src"]) for tag, attributes in Page(html).tags if tag == "img")
     number = int(re.match(r"Sample (\d+): synthetic", alt)[1])
     shown = imread(io.BytesIO(base64.b64decode(address.partition(",")[2])))[..., 0]
-    np.testing.assert_allclose(shown, arguments["pairs"][number][0], atol=1 / 255)
+    np.testing.assert_allclose(shown, arguments["pairs"][number][0], atol=2 / 255)
 
 
 def test_volumes_are_shown_by_their_middle_slices(write):
@@ -238,7 +237,7 @@ def test_ten_thousand_samples(write, pages):
     data = samples_of(html)
     assert len(data["rows"]) == 10_000 and sum(row[1] == "copy" for row in data["rows"]) == 3_000
     assert len(html) < 3e6
-    assert "3,000 of 10,000 samples are flagged. The first 100 are listed" in " ".join(sum(pages, []))
+    assert "3,000 of 10,000 samples are flagged. The first 100 are listed" in " ".join(itertools.chain(*pages))
 
 
 def test_a_page_is_well_made(write):
@@ -249,7 +248,7 @@ def test_a_page_is_well_made(write):
     for names in page.values("aria-labelledby") + page.values("for") + [a[1:] for a in page.values("href")]:
         assert set(names.split()) <= set(ids)
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
-    assert levels[0] == 1 and all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in itertools.pairwise(levels))
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in html

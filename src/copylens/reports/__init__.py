@@ -134,18 +134,18 @@ def _figures(verdict: dict, scores: dict) -> dict:
     return {"histograms": histograms, "sensitivity": sensitivity, "exposure": exposure}
 
 
-def _pair(number: int, samples: pd.DataFrame, images: tuple[np.ndarray, np.ndarray], verdict: dict, limit: float) -> dict:
+def _pair(
+    number: int, samples: pd.DataFrame, images: tuple[np.ndarray, np.ndarray], verdict: dict, limit: float
+) -> dict:
     """A pair's images as data: addresses, and its words."""
     row = samples[samples["sample"] == number].iloc[0]
-    detector = verdict["rule"]["detectors"][0]
     synthetic, training = (figures.flat(image) for image in images)
     difference = synthetic - training
     grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
     return {
         "sample": number,
         "file": content.plain(str(row["file"])),
-        "words": f"{content.name_of(detector)} {content.number(row[f'similarity_{detector}'])} · "
-        f"patient {content.plain(str(row[f'patient_{detector}']))}",
+        "words": content.pair_words(row, verdict["rule"]["detectors"][0]),
         "volume": images[0].ndim == 3,
         "images": [
             ("synthetic", _png(synthetic, **grey)),

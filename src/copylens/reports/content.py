@@ -174,7 +174,13 @@ def groups_table(verdict: dict) -> Table:
         for row in verdict["groups"]
     ]
     columns = ("Of", "Value", "Training patients", "Exposed", "Share exposed")
-    return Table("Training patients with at least one copy among the samples.", columns, rows, (2, 3, 4), (0.18, 0.32, 0.16, 0.12, 0.22))
+    return Table(
+        "Training patients with at least one copy among the samples.",
+        columns,
+        rows,
+        (2, 3, 4),
+        (0.18, 0.32, 0.16, 0.12, 0.22),
+    )
 
 
 def exposure_words(verdict: dict) -> str:
@@ -205,8 +211,9 @@ def quarantine_words(verdict: dict) -> list[str]:
     if quarantine is None:
         return ["No quarantine was tried."]
     return [
-        f"Where every sample above the {number(quarantine['percentile'])}th percentile of innocent images is "
-        f"withheld, {number(quarantine['withheld'])} samples are withheld and {number(quarantine['released'])} released.",
+        f"Where every sample above percentile {number(quarantine['percentile'])} of innocent images is withheld, "
+        f"{number(quarantine['withheld'])} samples are withheld and "
+        f"{number(quarantine['released'])} released.",
         f"Copies that remain among those released: {interval_of(quarantine, 'residual')}.",
         f"The verdict on those released: {quarantine['verdict']}.",
         *quarantine["reasons"],
@@ -248,9 +255,7 @@ def sample_columns(samples: pd.DataFrame, detectors: list[str]) -> tuple[list[di
             (name_of(detector), "Copy", _yes(samples[f"called_{detector}"])),
             (name_of(detector), "Patient", _texts(samples[f"patient_{detector}"])),
         ]
-    heads = [
-        {"group": group, "name": name, "number": name in ("Sample", "Similarity")} for group, name, _ in columns
-    ]
+    heads = [{"group": group, "name": name, "number": name in ("Sample", "Similarity")} for group, name, _ in columns]
     return heads, [list(row) for row in zip(*(values for *_, values in columns), strict=True)]
 
 
@@ -258,6 +263,13 @@ def pair_numbers(samples: pd.DataFrame, pairs: dict, detector: str) -> list[int]
     """Flagged samples that there is a pair of, the most alike under `detector` first."""
     chosen = samples[flagged(samples) & samples["sample"].isin(list(pairs))]
     return chosen.sort_values(f"similarity_{detector}", ascending=False, kind="stable")["sample"].tolist()
+
+
+def pair_words(row: pd.Series, detector: str) -> str:
+    """What stands below a pair: how alike its images are, and whose the training image is."""
+    patient = row[f"patient_{detector}"]
+    whose = UNKNOWN if pd.isna(patient) else plain(str(patient))
+    return f"{name_of(detector)} {number(row[f'similarity_{detector}'])} · patient {whose}"
 
 
 def provenance_table(verdict: dict) -> Table:

@@ -20,7 +20,7 @@ GAP = 1  # pixels between the slices of a volume
 
 # All in inches.
 WEB_WIDTH, NAMES, BELOW = 3.3, 0.95, 0.38
-HISTOGRAM, EXPOSURE, TRANSFORM = 2.0, 2.2, 0.165
+HISTOGRAM, EXPOSURE, TRANSFORM, LEGEND = 2.0, 2.2, 0.165, 0.4
 
 
 def histogram(figure: Figure, left: float, top: float, width: float, detector: str, groups: dict, tau: float) -> None:
@@ -43,8 +43,8 @@ def histogram(figure: Figure, left: float, top: float, width: float, detector: s
         heights = position + 0.84 * heights / max(heights.max(), 1)
         beyond = edges[:-1] >= tau if known(tau) else np.zeros(BINS, bool)
         for part, alpha in ((beyond, 0.95), (~beyond, 0.45)):
-            axes.bar(edges[:-1][part], (heights - position)[part], np.diff(edges)[part], position, align="edge",
-                     color=colour, alpha=alpha, linewidth=0)  # fmt: skip
+            tops = np.where(part, heights, position)
+            axes.stairs(tops, edges, baseline=position, fill=True, color=colour, alpha=alpha, linewidth=0)
         axes.axhline(position, color=FAINT, linewidth=0.5)
         label = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "bottom"}
         axes.annotate(name, (0, position), xytext=(-6, 8), weight="bold", **label)
@@ -55,8 +55,14 @@ def histogram(figure: Figure, left: float, top: float, width: float, detector: s
     if known(tau):
         axes.axvline(tau, color=ROLES["threshold"], linewidth=0.9)
         right = tau > (edges[0] + edges[-1]) / 2
-        axes.annotate(f"threshold {tick_number(tau)}", (tau, len(GROUPS)), xytext=(2 if right else -2, 2),
-                      textcoords="offset points", size=6.5, ha="right" if right else "left")  # fmt: skip
+        axes.annotate(
+            f"threshold {tick_number(tau)}",
+            (tau, len(GROUPS)),
+            xytext=(2 if right else -2, 2),
+            textcoords="offset points",
+            size=6.5,
+            ha="right" if right else "left",
+        )
 
 
 def histogram_words(groups: dict, tau: float | None) -> str:
@@ -90,16 +96,16 @@ def difference_limit(pairs: dict[int, tuple[np.ndarray, np.ndarray]]) -> float:
 
 
 def sensitivity_height(verdict: dict) -> float:
-    return 0.36 + TRANSFORM * max(1, len(verdict["sensitivity"])) + BELOW
+    return LEGEND + TRANSFORM * max(1, len(verdict["sensitivity"])) + BELOW
 
 
 def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: dict) -> None:
-    """Shares of planted copies found, a row per transform: by the whole rule with its interval, and by each detector."""
+    """Shares of planted copies found, a row per transform: by the whole rule with its interval, by each detector."""
     rows, detectors = verdict["sensitivity"], verdict["rule"]["detectors"]
     names = [fit(name_of(row["transform"]), 1.3, 6.5) for row in rows]
     indent = max([text_width(name, 6.5) for name in names], default=0) + 0.1
     height = sensitivity_height(verdict)
-    axes = place(figure, left + indent, top + 0.36, width - indent - 0.1, height - 0.36 - BELOW)
+    axes = place(figure, left + indent, top + LEGEND, width - indent - 0.1, height - LEGEND - BELOW)
     axes.set(xlim=(-2, 102), ylim=(len(rows), 0), xlabel="planted copies found, %")
     axes.set_yticks(np.arange(len(rows)) + 0.5, names)
     axes.tick_params(axis="y", length=0)
@@ -116,20 +122,23 @@ def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: 
     if known(verdict["policy"]["sensitivity"]):
         axes.axvline(100 * verdict["policy"]["sensitivity"], color=INK, linestyle=(0, (3, 1.6)), linewidth=0.7)
     x = left
-    marks = [("whole rule", INK, INK, "o"), *((name_of(name), "white", colour, marker) for name, colour, marker in
-             zip(detectors, DETECTORS, MARKERS, strict=False))]  # fmt: skip
-    for name, face, edge, marker in marks:
+    hollow = [(name_of(name), "white", *mark) for name, *mark in zip(detectors, DETECTORS, MARKERS, strict=False)]
+    for name, face, edge, marker in [("whole rule", INK, INK, "o"), *hollow]:
+        needed = 0.12 + text_width(name, 6.5)
+        if x + needed > left + width:
+            x, top = left, top + 0.14
         key = place(figure, x, top + 0.04, 0.1, 0.1)
         key.set_axis_off()
         key.plot([0], [0], marker, color=face, markeredgecolor=edge, ms=3.8)
         write(figure, x + 0.12, top + 0.12, name, size=6.5)
-        x += 0.12 + text_width(name, 6.5) + 0.14
+        x += needed + 0.14
 
 
 def exposure(figure: Figure, left: float, top: float, width: float, verdict: dict) -> None:
     """How many training patients are exposed when so many samples are released, and how many Chao1 expects at last."""
-    curve, words = verdict["exposure"]["curve"], verdict["exposure"]
-    points = np.array([(point["released"], point["patients"]) for point in curve if known(point["patients"])], float)
+    words = verdict["exposure"]
+    curve = [(point["released"], point["patients"]) for point in words["curve"] if known(point["patients"])]
+    points = np.array(curve, float)
     axes = place(figure, left + 0.42, top + 0.2, width - 0.52, EXPOSURE - 0.2 - BELOW)
     axes.set(xlabel="samples released", ylabel="patients exposed")
     allowed = verdict["policy"]["patients"]
@@ -154,7 +163,9 @@ def exposure(figure: Figure, left: float, top: float, width: float, verdict: dic
 
 
 @house_style()
-def as_svg(name: str, height: float, draw: Callable[[Figure, float, float, float], None], title: str, text: str) -> dict:
+def as_svg(
+    name: str, height: float, draw: Callable[[Figure, float, float, float], None], title: str, text: str
+) -> dict:
     """A figure of its own as SVG to be put into HTML: letters are paths, all ids begin with `name`.
 
     draw: takes figure, left, top and width in inches. title, text: for those who can't see it; the page escapes them.
@@ -166,7 +177,7 @@ def as_svg(name: str, height: float, draw: Callable[[Figure, float, float, float
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<(metadata|style).*?</\1>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     attributes, body = re.match(r"<svg ([^>]*)>(.*)", svg, re.DOTALL).groups()
     box = re.search(r'viewBox="[^"]*"', attributes)[0]
@@ -174,8 +185,16 @@ def as_svg(name: str, height: float, draw: Callable[[Figure, float, float, float
 
 
 def _on_line(axes, height: float, text: str, colour: str) -> None:
-    axes.annotate(text, (1, height), xycoords=("axes fraction", "data"), xytext=(-2, 2), textcoords="offset points",
-                  ha="right", size=6.5, color=colour)  # fmt: skip
+    axes.annotate(
+        text,
+        (1, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 2),
+        textcoords="offset points",
+        ha="right",
+        size=6.5,
+        color=colour,
+    )
 
 
 def _finite(values) -> np.ndarray:

@@ -9,13 +9,10 @@ from matplotlib.patches import Circle, Polygon, Rectangle
 
 from copylens.figures import (
     FAINT,
-    INK,
     QUIET,
-    blank_page,
     fit,
     house_style,
     paper,
-    paragraph,
     save,
     show,
     stroke,
@@ -24,15 +21,12 @@ from copylens.figures import (
 )
 from copylens.figures.copy_pairs import DIFFERENCE
 from copylens.reports import content, figures
+from copylens.reports.sheets import BODY, BOTTOM, HEIGHT, MARGIN, TONES, WIDTH, Sheets
 
-TONES = {"pass": ("#17603C", "#E5F1EA"), "fail": ("#9C2B15", "#FAE7E1"), "unable": ("#6F4A00", "#FAF0D8")}
 MAX_ROWS = 100
 
 # All in inches.
-WIDTH, HEIGHT, MARGIN, TOP, BOTTOM = 8.27, 11.69, 0.75, 0.95, 0.85
-BODY = WIDTH - 2 * MARGIN
-LINE, CELL, BANNER, SIGN = 0.165, 0.125, 1.15, 0.36
-GAP = 0.25
+BANNER, SIGN, GAP, CAPTION = 1.15, 0.36, 0.25, 0.42
 
 
 @house_style()
@@ -46,7 +40,6 @@ def write_pdf(
     sheets = Sheets()
     _first_page(sheets, verdict)
     _figures(sheets, verdict, scores)
-    sheets.heading("Planted copies")
     sheets.table(content.sensitivity_table(verdict))
     sheets.heading("Who is exposed")
     sheets.table(content.groups_table(verdict))
@@ -65,70 +58,6 @@ def write_pdf(
     sheets.table(content.provenance_table(verdict))
     _frames(sheets.pages, verdict["audit"], edition)
     save(sheets.pages, path, f"{verdict['verdict']}: audit {verdict['audit']}, {edition} edition")
-
-
-class Sheets:
-    """Pages that are filled from top to bottom; `top` is where the last one goes on, in inches."""
-
-    def __init__(self) -> None:
-        self.pages, self.top = [], HEIGHT
-
-    @property
-    def page(self) -> Figure:
-        return self.pages[-1]
-
-    def need(self, height: float) -> None:
-        """Begin a new page where the last one hasn't so much room."""
-        if self.top + height > HEIGHT - BOTTOM:
-            self.pages.append(blank_page(WIDTH, HEIGHT))
-            self.top = TOP
-
-    def heading(self, text: str, below: float = 0.8) -> None:
-        """A heading that has `below` inches of what it heads on the same page."""
-        self.need(0.5 + below)
-        self.top += 0.3 if self.top > TOP else 0.1
-        write(self.page, MARGIN, self.top, text, size=11, weight="bold")
-        self.top += 0.2
-
-    def text(self, *paragraphs: str, size: float = 8.5) -> None:
-        for words in paragraphs:
-            for line in paragraph(words, BODY, size):
-                self.need(LINE)
-                write(self.page, MARGIN, self.top, line, size=size)
-                self.top += LINE
-            self.top += 0.04
-
-    def table(self, table: content.Table, size: float = 7) -> None:
-        """A table whose cells break into lines; its head comes again on every page."""
-        self.text(table.caption, size=7.5)
-        widths = [BODY * width for width in table.widths]
-        lefts = np.cumsum([MARGIN, *widths[:-1]])
-        head = [paragraph(name, width - 0.1, size) for name, width in zip(table.columns, widths, strict=True)]
-        rows = [
-            [paragraph(cell, width - 0.1, size) for cell, width in zip(row, widths, strict=True)]
-            for row in table.rows or [("None.", *[""] * (len(widths) - 1))]
-        ]
-        self._row(head, lefts, widths, table, size, QUIET, QUIET, len(rows[0][0]))
-        for row in rows:
-            pages = len(self.pages)
-            self.need(CELL * max(map(len, row)) + 0.1)
-            if len(self.pages) > pages:
-                self._row(head, lefts, widths, table, size, QUIET, QUIET)
-            self._row(row, lefts, widths, table, size, INK, FAINT)
-
-    def _row(self, cells, lefts, widths, table: content.Table, size, colour, line, spare: int = 0) -> None:
-        height = CELL * max(map(len, cells))
-        self.need(height + CELL * spare)
-        for column, (lines, left, width) in enumerate(zip(cells, lefts, widths, strict=True)):
-            right = column in table.numbers
-            at, side = (left + width - 0.1, "right") if right else (left, "left")
-            kind = {word: key for key, word in content.OUTCOMES.items()}.get(lines[0])
-            marked = table.columns[column] == "Outcome" and colour == INK and kind
-            style = {"color": TONES[kind][0], "weight": "bold"} if marked else {"color": colour}
-            for number, text in enumerate(lines):
-                write(self.page, at, self.top + 0.09 + CELL * number, text, size=size, ha=side, **style)
-        stroke(self.page, MARGIN, self.top + height + 0.03, BODY, color=line, linewidth=0.5)
-        self.top += height + 0.08
 
 
 def _first_page(sheets: Sheets, verdict: dict) -> None:
@@ -245,35 +174,29 @@ def _pairs(sheets: Sheets, verdict: dict, samples: pd.DataFrame, pairs: dict, n_
         f"strongest from {content.number(limit)} of the scale on."
     )
     sheets.text(f"{more}{note}" if pairs else "There are none.")
-    detector = verdict["rule"]["detectors"][0]
-    of_sample = samples.set_index("sample")
-    column, sheet, sheet_of = 0, None, None
-    for sample, images in pairs.items():
-        synthetic, training = map(figures.flat, images)
-        n_columns = 1 if images[0].ndim == 3 else 2
-        width = (BODY - (n_columns - 1) * GAP) / n_columns
-        size = (width - 0.1) / 3
-        height = min(size * synthetic.shape[0] / synthetic.shape[1], 3.0)
-        size = height * synthetic.shape[1] / synthetic.shape[0]
-        if column == 0:
-            sheets.need(height + 0.45)
-        if sheet_of is not sheets.page:
-            sheet, sheet_of = paper(sheets.page), sheets.page
-        left = MARGIN + column * (width + GAP)
-        shades = [{"cmap": "gray", "vmin": 0, "vmax": 1}] * 2 + [{"cmap": DIFFERENCE, "vmin": -limit, "vmax": limit}]
-        for place, (image, shade) in enumerate(zip((synthetic, training, synthetic - training), shades, strict=True)):
-            show(sheet, image, left + place * (size + 0.05), sheets.top, size, height, **shade)
-        row = of_sample.loc[sample]
-        words = f"{content.number(row[f'similarity_{detector}'])} · patient {content.plain(str(row[f'patient_{detector}']))}"
-        write(sheets.page, left, sheets.top + height + 0.13, f"sample {sample}", size=7, weight="bold")
-        indent = text_width(f"sample {sample}", 7, "bold") + 0.08
-        write(sheets.page, left + indent, sheets.top + height + 0.13, fit(words, width - indent, 7), size=7)
-        name = fit(content.plain(str(row["file"])), width, 6, keep="end")
-        write(sheets.page, left, sheets.top + height + 0.25, name, size=6, color=QUIET)
-        column = (column + 1) % n_columns
-        if column == 0:
-            sheets.top += height + 0.42
-    sheets.top += (height + 0.42) * (column > 0) if pairs else 0
+    volumes = any(synthetic.ndim == 3 for synthetic, _ in pairs.values())
+    n_columns = 1 if volumes else 2
+    width = (BODY - (n_columns - 1) * GAP) / n_columns
+    shades = [{"cmap": "gray", "vmin": 0, "vmax": 1}] * 2 + [{"cmap": DIFFERENCE, "vmin": -limit, "vmax": limit}]
+    numbers = list(pairs)
+    for start in range(0, len(numbers), n_columns):
+        rows, columns = figures.flat(pairs[numbers[start]][0]).shape
+        size = min((width - 0.1) / 3, 3.0 * columns / rows)
+        height = size * rows / columns
+        sheets.need(height + CAPTION)
+        sheet = paper(sheets.page)
+        for column, sample in enumerate(numbers[start : start + n_columns]):
+            left = MARGIN + column * (width + GAP)
+            synthetic, training = map(figures.flat, pairs[sample])
+            shown = zip((synthetic, training, synthetic - training), shades, strict=True)
+            for place, (image, shade) in enumerate(shown):
+                show(sheet, image, left + place * (size + 0.05), sheets.top, size, height, **shade)
+            row = samples[samples["sample"] == sample].iloc[0]
+            words = f"Sample {sample} · {content.pair_words(row, verdict['rule']['detectors'][0])}"
+            write(sheets.page, left, sheets.top + height + 0.13, fit(words, width, 7), size=7)
+            name = fit(content.plain(str(row["file"])), width, 6, keep="end")
+            write(sheets.page, left, sheets.top + height + 0.25, name, size=6, color=QUIET)
+        sheets.top += height + CAPTION
 
 
 def _frames(pages: list[Figure], audit: str, edition: str) -> None:
@@ -282,7 +205,8 @@ def _frames(pages: list[Figure], audit: str, edition: str) -> None:
         write(page, MARGIN, 0.55, "copylens · audit of synthetic images", size=7, color=QUIET)
         stroke(page, MARGIN, 0.65, BODY, color=FAINT, linewidth=0.5)
         if edition == "restricted":
-            write(page, WIDTH - MARGIN, 0.55, content.RESTRICTED, size=8, weight="bold", color=TONES["fail"][0], ha="right")
+            style = {"size": 8, "weight": "bold", "color": TONES["fail"][0]}
+            write(page, WIDTH - MARGIN, 0.55, content.RESTRICTED, ha="right", **style)
         else:
             write(page, WIDTH - MARGIN, 0.55, "Public edition", size=7, color=QUIET, ha="right")
         write(page, MARGIN, HEIGHT - 0.45, fit(audit, 4, 7), size=7, color=QUIET)
