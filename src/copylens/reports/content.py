@@ -62,7 +62,7 @@ def number(value: float | None) -> str:
     """Whole numbers as they are, others with four digits."""
     if not known(value):
         return UNKNOWN
-    return f"{value:,.0f}" if value == round(value) else f"{value:.4g}".replace("-", "−")
+    return (f"{value:,.0f}" if value == round(value) else f"{value:.4g}").replace("-", "−")
 
 
 def count(value: float | None) -> str:

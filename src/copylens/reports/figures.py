@@ -66,12 +66,12 @@ def histogram(figure: Figure, left: float, top: float, width: float, detector: s
 
 
 def histogram_words(groups: dict, tau: float | None) -> str:
-    """How much of each group lies at or beyond the threshold, in a sentence."""
+    """How much of each group lies above the threshold, in a sentence."""
     values = {name: _finite(groups.get(name, [])) for name in GROUPS}
     if not known(tau):
         return "The threshold is not known."
-    parts = [f"{share(np.mean(of >= tau))} of {name}" for name, of in values.items() if len(of)]
-    return f"At or above the threshold of {number(tau)}: {', '.join(parts) or 'nothing'}."
+    parts = [f"{share(np.mean(of > tau))} of {name}" for name, of in values.items() if len(of)]
+    return f"Above the threshold of {number(tau)}: {', '.join(parts) or 'nothing'}."
 
 
 def flat(image: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def write_pdf(
 
 def _first_page(sheets: Sheets, verdict: dict) -> None:
     sheets.need(1)
-    write(sheets.page, MARGIN, sheets.top, verdict["audit"], size=8, color=QUIET)
+    write(sheets.page, MARGIN, sheets.top, fit(verdict["audit"], BODY, 8), size=8, color=QUIET)
     write(sheets.page, MARGIN, sheets.top + 0.3, "Can this synthetic data set be released?", size=15, weight="bold")
     sheets.top += 0.5
     _banner(sheets.page, sheets.top, verdict["verdict"])
