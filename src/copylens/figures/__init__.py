@@ -53,15 +53,18 @@ def house_style() -> AbstractContextManager:
     return matplotlib.style.context(_STYLE, after_reset=True)
 
 
-def save(figures: Figure | Sequence[Figure], path: Path | str) -> None:
+def save(figures: Figure | Sequence[Figure], path: Path | str, title: str | None = None) -> None:
     """Write a PDF with one page per figure: whole, fonts embedded, and the same bytes for the same figures.
+
+    title: what viewers show in place of the file's name.
 
     Raises ValueError where there is no figure.
     """
     pages = [figures] if isinstance(figures, Figure) else list(figures)
     if not pages:
         raise ValueError(f"no figure to write to {path}")
-    with whole(path) as temporary, house_style(), PdfPages(temporary, metadata={"CreationDate": None}) as pdf:
+    metadata = {"CreationDate": None, **({"Title": title} if title else {})}
+    with whole(path) as temporary, house_style(), PdfPages(temporary, metadata=metadata) as pdf:
         for page in pages:
             pdf.savefig(page)
 

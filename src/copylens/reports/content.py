@@ -1,0 +1,289 @@
+"""What the reports of an audit say, as sentences and tables of text: the same in the page and in the PDF."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+UNKNOWN = "not known"
+OUTCOMES = {"pass": "pass", "fail": "fail", "unable": "not able to say"}
+VERDICTS = {
+    "PASS": ("pass", "The synthetic set keeps within the policy."),
+    "FAIL": ("fail", "The synthetic set breaks the policy: do not release it as it is."),
+    "NOT ABLE TO SAY": ("unable", "There isn't enough to say whether the synthetic set keeps within the policy."),
+}
+RESTRICTED = "RESTRICTED: shows patients"
+AT_LEAST, AT_MOST = {"sensitivity", "calibration_size"}, {"copies", "patients", "control_rate"}
+COUNTS = (
+    ("training", "The generator was trained on these"),
+    ("calibration", "Real, of other patients: they set the thresholds"),
+    ("control", "Real, of yet other patients: they show what the rule says of innocent images"),
+    ("synthetic", "The set that is to be released"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text, row by row; `numbers` are the columns to align on the right, `widths` shares of the page's."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    numbers: tuple[int, ...]
+    widths: tuple[float, ...]
+
+
+def plain(value):
+    """The same value, in all its texts what doesn't print (line breaks, controls) written out as an escape."""
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def share(value: float | None, sign: str = " %") -> str:
+    """A share of 1 in per cent, never rounded to 0 or to 100 unless it is."""
+    if not known(value):
+        return UNKNOWN
+    percent = round(100 * value, 1)
+    if percent == 0 and value > 0:
+        return f"<0.1{sign}"
+    if percent == 100 and value < 1:
+        return f">99.9{sign}"
+    return f"{percent:.1f}".removesuffix(".0") + sign
+
+
+def number(value: float | None) -> str:
+    """Whole numbers as they are, others with four digits."""
+    if not known(value):
+        return UNKNOWN
+    return (f"{value:,.0f}" if value == round(value) else f"{value:.4g}").replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    return f"{value:,.0f}" if known(value) else UNKNOWN
+
+
+def measured(value: float | None, low: float | None, high: float | None, unit: str = "share") -> str:
+    """A value and, where there is one, its interval."""
+    show = {"share": share, "count": count}.get(unit, number)
+    if not (known(value) and known(low) and known(high)):
+        return show(value)
+    return f"{show(value)} ({share(low, '') if unit == 'share' else show(low)} to {show(high)})"
+
+
+def interval_of(row: dict, name: str, unit: str = "share") -> str:
+    return measured(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"), unit)
+
+
+def name_of(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def lines_table(verdict: dict) -> Table:
+    rows = []
+    for line in verdict["lines"]:
+        show = share if line["unit"] == "share" else number
+        bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
+        limit = f"{bound}{show(line['limit'])}" if known(line["limit"]) else "none"
+        value = measured(line["value"], line["low"], line["high"], line["unit"])
+        rows.append((OUTCOMES[line["outcome"]], line["question"], value, limit, line["explanation"]))
+    columns = ("Outcome", "Question", "Measured", "Policy", "What that means")
+    caption = f"What the policy asks, and what was found. In brackets: {share(verdict['policy']['level'])} intervals."
+    return Table(caption, columns, rows, (2, 3), (0.12, 0.25, 0.15, 0.12, 0.36))
+
+
+def counts_table(verdict: dict) -> Table:
+    counts = verdict["counts"]
+    rows = [
+        (name, number(counts.get(f"{name}_images")), number(counts.get(f"{name}_patients")), what)
+        for name, what in COUNTS
+    ]
+    rows = [(name, images, "–" if name == "synthetic" else patients, what) for name, images, patients, what in rows]
+    columns = ("Set", "Images", "Patients", "What it is")
+    return Table("The four sets of images.", columns, rows, (1, 2), (0.15, 0.12, 0.12, 0.61))
+
+
+def policy_words(verdict: dict) -> list[tuple[str, str]]:
+    """(what, its value) of the policy."""
+    policy = verdict["policy"]
+    return [
+        ("Samples that may be copies", f"at most {share(policy['copies'])}"),
+        ("Training patients who may be exposed", f"at most {share(policy['patients'])}"),
+        ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
+        ("Innocent images that may be accused", f"at most {share(policy['false_positives'])}"),
+        ("Planted copies are", ", ".join(map(name_of, policy["transforms"])) or "none"),
+        ("Intervals", share(policy["level"])),
+    ]
+
+
+def detectors_table(verdict: dict) -> Table:
+    rows = [
+        (
+            name_of(row["detector"]),
+            number(row["tau"]) if known(row["tau"]) else "–",
+            *(interval_of(row, name) for name in ("called", "control_rate")),
+            share(row["sensitivity"]),
+            interval_of(row, "true_copies"),
+            OUTCOMES[row["outcome"]],
+        )
+        for row in ({"tau": None, **row} for row in verdict["detectors"])
+    ]
+    columns = (
+        *("Detector", "Threshold", "Samples called copies", "Control images called copies"),
+        *("Planted copies found", "Copies, corrected", "Outcome"),
+    )
+    caption = (
+        "Each detector by itself, and two that agree. Corrected: for the copies that the detector misses and the "
+        "innocent images that it accuses."
+    )
+    return Table(caption, columns, rows, (1, 2, 3, 4, 5), (0.18, 0.1, 0.16, 0.16, 0.11, 0.16, 0.13))
+
+
+def sensitivity_table(verdict: dict) -> Table:
+    detectors = verdict["rule"]["detectors"]
+    rows = [
+        (
+            name_of(row["transform"]),
+            number(row["n"]),
+            measured(row["rule"], row["low"], row["high"]),
+            *(share(row.get(detector)) for detector in detectors),
+        )
+        for row in verdict["sensitivity"]
+    ]
+    columns = ("Transform", "Planted", "Found by the rule", *(f"by {name_of(name)} alone" for name in detectors))
+    caption = "Copies of training images that were planted, and how many were found."
+    rest = 0.46 / len(detectors)
+    return Table(caption, columns, rows, tuple(range(1, len(columns))), (0.24, 0.1, 0.2, *[rest] * len(detectors)))
+
+
+def groups_table(verdict: dict) -> Table:
+    rows = [
+        (
+            name_of(row["column"]),
+            str(row["value"]),
+            number(row["patients"]),
+            number(row["exposed"]),
+            measured(row["share"], row["low"], row["high"]),
+        )
+        for row in verdict["groups"]
+    ]
+    columns = ("Of", "Value", "Training patients", "Exposed", "Share exposed")
+    return Table(
+        "Training patients with at least one copy among the samples.",
+        columns,
+        rows,
+        (2, 3, 4),
+        (0.18, 0.32, 0.16, 0.12, 0.22),
+    )
+
+
+def exposure_words(verdict: dict) -> str:
+    """What the exposure curve comes to, in sentences."""
+    exposure = verdict["exposure"]
+    within, exposed = exposure["within_policy"], exposure["exposed_patients"]
+    patients, allowed = verdict["counts"]["training_patients"], verdict["policy"]["patients"]
+    if known(exposed) and known(patients) and known(allowed) and exposed <= allowed * patients:
+        kept = "That is within the policy."
+    elif known(within):
+        kept = f"Up to {number(within)} samples, drawn at random, keep within the policy."
+    else:
+        kept = "No number of samples is known to keep within the policy."
+    return " ".join(
+        [
+            f"All {number(verdict['counts']['synthetic_images'])} samples together expose "
+            f"{number(exposed)} of {number(patients)} training patients.",
+            kept,
+            f"Were ever more samples drawn, at least about {interval_of(exposure, 'chao1', 'count')} patients would be "
+            "exposed (Chao1).",
+        ]
+    )
+
+
+def quarantine_words(verdict: dict) -> list[str]:
+    """What withholding the samples nearest to training images comes to, in sentences."""
+    quarantine = verdict["quarantine"]
+    if quarantine is None:
+        return ["No quarantine was tried."]
+    return [
+        f"Where every sample above percentile {number(quarantine['percentile'])} of innocent images is withheld, "
+        f"{number(quarantine['withheld'])} samples are withheld and "
+        f"{number(quarantine['released'])} released.",
+        f"Copies that remain among those released: {interval_of(quarantine, 'residual')}.",
+        f"The verdict on those released: {quarantine['verdict']}.",
+        *quarantine["reasons"],
+    ]
+
+
+def membership_words(verdict: dict) -> list[str]:
+    """How well similarity tells training patients from others, in sentences."""
+    test = verdict["membership"]
+    if test is None:
+        return ["Whether somebody can tell who was in the training set was not tested."]
+    return [
+        f"Somebody who has the synthetic set and an image guesses whether it was in the training set. Tried on "
+        f"{number(test['n_members'])} images that were and {number(test['n_others'])} that were not.",
+        f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is a coin's.",
+        f"Members found where 1 % of the others are taken for members: {share(test['tpr_at_1fpr'])}; 1 % is a coin's.",
+    ]
+
+
+def flagged(samples: pd.DataFrame) -> pd.Series:
+    """Which samples the rule calls copies, or are files of the training set."""
+    return samples["copy"].astype(bool) | samples["identical"].astype(bool)
+
+
+def sample_columns(samples: pd.DataFrame, detectors: list[str]) -> tuple[list[dict], list[list]]:
+    """The table of samples: columns (group, name, whether numbers), and rows of numbers, texts and None."""
+    why = [
+        " and ".join(word for word, true in (("copy", copy), ("identical file", identical)) if true) or "no"
+        for copy, identical in zip(samples["copy"], samples["identical"], strict=True)
+    ]
+    columns = [("", "Sample", samples["sample"].astype(int).tolist()), ("", "Flagged", why)]
+    columns.append(("", "Withheld", _yes(samples["withheld"])))
+    if "file" in samples:
+        columns.append(("", "File", _texts(samples["file"])))
+    for detector in detectors:
+        similarity = [float(f"{v:.4g}") if known(v) else None for v in samples[f"similarity_{detector}"]]
+        columns += [
+            (name_of(detector), "Similarity", similarity),
+            (name_of(detector), "Copy", _yes(samples[f"called_{detector}"])),
+            (name_of(detector), "Patient", _texts(samples[f"patient_{detector}"])),
+        ]
+    heads = [{"group": group, "name": name, "number": name in ("Sample", "Similarity")} for group, name, _ in columns]
+    return heads, [list(row) for row in zip(*(values for *_, values in columns), strict=True)]
+
+
+def pair_numbers(samples: pd.DataFrame, pairs: dict, detector: str) -> list[int]:
+    """Flagged samples that there is a pair of, the most alike under `detector` first."""
+    chosen = samples[flagged(samples) & samples["sample"].isin(list(pairs))]
+    return chosen.sort_values(f"similarity_{detector}", ascending=False, kind="stable")["sample"].tolist()
+
+
+def pair_words(row: pd.Series, detector: str) -> str:
+    """What stands below a pair: how alike its images are, and whose the training image is."""
+    patient = row[f"patient_{detector}"]
+    whose = UNKNOWN if pd.isna(patient) else plain(str(patient))
+    return f"{name_of(detector)} {number(row[f'similarity_{detector}'])} · patient {whose}"
+
+
+def provenance_table(verdict: dict) -> Table:
+    provenance = verdict["provenance"]
+    rows = [("copylens", provenance["copylens"]), ("Python", provenance["python"])]
+    rows += [(name, str(version)) for name, version in sorted(provenance["libraries"].items())]
+    rows += [(f"SHA-256, {name_of(key)}", str(value)) for key, value in provenance["checksums"].items()]
+    rows += [(f"Seed, {name_of(key)}", str(value)) for key, value in provenance["seeds"].items()]
+    return Table("What made this report, and of what.", ("What", "Value"), rows, (), (0.28, 0.72))
+
+
+def _yes(values: pd.Series) -> list[str]:
+    return ["yes" if value else "no" for value in values.astype(bool)]
+
+
+def _texts(values: pd.Series) -> list[str | None]:
+    return [None if pd.isna(value) else plain(str(value)) for value in values]
