@@ -16,7 +16,7 @@
 #   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
 #   audits/{audit}/public/                            verdict.json  samples.csv  report.html  report.pdf
-#   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  samples_by_file.tsv  rest/
+#   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  rest/
 #                                                     data/  detectors/  planted/  nearest/  membership.npz
 #   logs/<rule>/<the same wildcards>.log
 # work/                                               unfinished trainings; may be deleted

@@ -146,6 +146,7 @@ rule judge_audit:
         runtime=30,
     params:
         policy=settings_of(spec.audit_policy, "audit"),
+        sources=settings_of(spec.audit_sources, "audit"),
         config=settings_of(spec.audit_shown, "audit"),
     script:
         "../workflow/scripts/judge_audit.py"
@@ -185,11 +186,22 @@ rule report_audit:
         synthetic=rules.pool_images.output.synthetic,
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
-        code=code("audit/publish.py", "reports/__init__.py"),
+        code=code(
+            "audit/publish.py",
+            "reports/__init__.py",
+            "reports/content.py",
+            "reports/figures.py",
+            "reports/pdf.py",
+            "reports/sheets.py",
+            "reports/report.html",
+            "reports/report.css",
+            "reports/report.js",
+            "figures/__init__.py",
+            "figures/house.mplstyle",
+        ),
     output:
         public=multiext("results/audits/{audit}/public/report", ".html", ".pdf"),
         restricted=multiext("results/audits/{audit}/restricted/report", ".html", ".pdf"),
-        by_file="results/audits/{audit}/restricted/samples_by_file.tsv",
     log:
         "results/logs/report_audit/{audit}.log",
     conda:
@@ -198,7 +210,5 @@ rule report_audit:
     resources:
         mem_mb=4000,
         runtime=30,
-    params:
-        sources=settings_of(spec.audit_sources, "audit"),
     script:
         "../workflow/scripts/report_audit.py"

@@ -14,5 +14,6 @@ with job(snakemake.log[0], snakemake.threads):
         files,
         snakemake.params.policy,
         snakemake.params.config,
+        snakemake.params.sources["listing"].get("synthetic"),
         *(snakemake.output[name] for name in ("verdict", "public", "restricted")),
     )

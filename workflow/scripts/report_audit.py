@@ -11,4 +11,4 @@ with job(snakemake.log[0], snakemake.threads):
     files = {name: snakemake.input[name] for name in (*names, "sources", "transforms")}
     files["nearest"] = {Path(path).stem: path for path in snakemake.input.nearest}
     folders = (Path(snakemake.output[name][0]).parent for name in ("public", "restricted"))
-    report_audit(files, snakemake.params.sources["listing"].get("synthetic"), *folders)
+    report_audit(files, *folders)

@@ -131,9 +131,9 @@ def rates(evidence: Evidence, called: dict[str, np.ndarray], level: float) -> di
 def exposed_patients(evidence: Evidence, of_rule: dict[str, float], level: float) -> tuple[float, float, float]:
     """Share of T's patients of whom S holds a copy, corrected for those named by chance and those missed.
 
-    Of n samples the rule names n x control rate patients wrongly, drawn with replacement, and of the right ones the share
-    that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: as few, and
-    as many are missed as may be (binomial, at the sensitivity's lower end).
+    Of n samples the rule names n x control rate patients wrongly, drawn with replacement, and of the right ones the
+    share that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: as
+    few, and as many are missed as may be (binomial, at the sensitivity's lower end).
     """
     named, n = len(named_patients(evidence)[0]), len(evidence.identical)
     n_patients, tail = len(evidence.patients), (1 - level) / 2

@@ -6,11 +6,9 @@ Yeom et al. 2018, arXiv 1709.01604; for diffusion models Matsumoto et al. 2023, 
 from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from copylens.files import read_array, read_table, write_arrays
-from copylens.generators import as_batch, family_of, load_model
 from copylens.splits import rows_of
 
 NOISE_LEVELS = 10
@@ -19,6 +17,9 @@ DRAWS = 500  # of the bootstrap over patients
 
 def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
     """Write for `train` and `held_out` (V then H) the denoising losses, float32 [image, noise level], and patients."""
+    # Here, because the verdict needs no network.
+    from copylens.generators import as_batch, family_of, load_model
+
     splits, images = read_table(splits_path), read_array(images_path)
     module = load_model(folder, upstream)
     family, timesteps = family_of(module.settings["kind"]), module.settings["timesteps"]
@@ -30,8 +31,7 @@ def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream:
     number_of = np.unique(splits["patient"], return_inverse=True)[1]
     arrays = {}
     for name, rows in sets.items():
-        with torch.no_grad():
-            losses = family.losses_by_noise(module, as_batch(images[rows]), chosen.tolist(), seed)
+        losses = family.losses_by_noise(module, as_batch(images[rows]), chosen.tolist(), seed)
         arrays[name], arrays[f"{name}_patient"] = losses.numpy(), number_of[rows]
     write_arrays(arrays, path)
 

@@ -20,7 +20,6 @@ from copylens.files import file_checksum, read_array, read_arrays, read_table, w
 from copylens.splits import rows_of
 
 LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
-PAIRS = 60  # shown in the restricted report
 README = """This folder is restricted: it holds images, names and numbers of patients.
 
 Nothing in it may leave the place that the patients' images are kept in. What may be shown to others lies in the
@@ -38,16 +37,25 @@ def restrict(folder: Path) -> None:
 
 
 def judge_audit(
-    name: str, files: dict, policy: dict, config: dict, verdict_path: Path, public_path: Path, restricted_path: Path
+    name: str,
+    files: dict,
+    policy: dict,
+    config: dict,
+    listing: dict | None,
+    verdict_path: Path,
+    public_path: Path,
+    restricted_path: Path,
 ) -> None:
     """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted.
 
     Both tables: sample, and for each detector similarity, called and patient (a pseudonym), then copy, withheld,
     identical. Pseudonyms are keyed by the training images, so that only who has these can link them to a patient; the
-    restricted table has the patients of splits.tsv in their place. The public one rounds similarities to three digits.
+    restricted table has the patients of splits.tsv in their place, and the samples' files. The public one rounds
+    similarities to three digits.
 
     files: nearest (by detector), splits, samples, sources, transforms, images, synthetic; membership where weights are
-    to be released. config: the audit's part of the configuration, to be shown.
+    to be released. config: the audit's part of the configuration, to be shown. listing: how the data set of samples is
+    listed, None for a network's.
     """
     evidence = read_evidence(files)
     member = (
@@ -70,7 +78,8 @@ def judge_audit(
     for detector in evidence.found:
         public[f"patient_{detector}"] = public[f"patient_{detector}"].map(hidden)
         public[f"similarity_{detector}"] = [float(f"{each:.3g}") for each in public[f"similarity_{detector}"]]
-    write_table(table, restricted_path)
+    files_of = [harmless(each) for each in sample_names(listing, len(table))]
+    write_table(table.assign(file=files_of), restricted_path)
     write_table(public, public_path)
     with whole(verdict_path) as temporary:
         temporary.write_text(to_json(verdict))
@@ -98,10 +107,10 @@ def pseudonyms(patients: np.ndarray, images_path: Path) -> dict[str, str]:
     return {patient: f"P-{name}" for patient, name in named.items()}
 
 
-def report_audit(files: dict, listing: dict | None, public: Path, restricted: Path) -> None:
+def report_audit(files: dict, public: Path, restricted: Path) -> None:
     """Write report.html and report.pdf into both folders.
 
-    files: as of `judge_audit`, and verdict, public_samples, restricted_samples. listing: as of `gather_rest`.
+    files: as of `judge_audit`, and verdict, public_samples, restricted_samples.
     """
     # Here, because it takes seconds to import and judging needs none of it.
     from copylens.reports import write_report
@@ -118,10 +127,9 @@ def report_audit(files: dict, listing: dict | None, public: Path, restricted: Pa
     paths = public / "report.html", public / "report.pdf"
     write_report(verdict, table, scores, None, "public", *paths)
     table = read_table(files["restricted_samples"])
-    table["file"] = sample_names(listing, len(table))
+    table["file"] = table["file"].astype(str)
     paths = restricted / "report.html", restricted / "report.pdf"
     write_report(verdict, table, scores, _pairs(table, files, verdict["rule"]["detectors"][0]), "restricted", *paths)
-    write_table(table.assign(file=[harmless(name) for name in table["file"]]), restricted / "samples_by_file.tsv")
 
 
 def _samples(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
@@ -135,11 +143,13 @@ def _samples(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
 
 
 def _pairs(table: pd.DataFrame, files: dict, first: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """The samples that are most surely copies, each beside the training image nearest to it."""
-    flagged = table[table["copy"]].nlargest(PAIRS, f"similarity_{first}", keep="first")
+    """The flagged samples that the report shows, each beside the training image nearest to it."""
+    # Here, because judging needs no report.
+    from copylens.reports import MAX_PAIRS
+    from copylens.reports.content import pair_numbers
+
     trained = rows_of(read_table(files["splits"]), "train")
     index = read_arrays(files["nearest"][first])["synthetic_index"][:, 0]
     images, synthetic = read_array(files["images"]), read_array(files["synthetic"])
-    rows = flagged["sample"].to_numpy() - 1
-    # Rows of T come first in the array, in the order that indices count.
-    return {int(row) + 1: (np.array(synthetic[row]), np.array(images[trained[index[row]]])) for row in rows}
+    rows = [number - 1 for number in pair_numbers(table, range(1, len(table) + 1), first)[:MAX_PAIRS]]
+    return {row + 1: (np.array(synthetic[row]), np.array(images[trained[index[row]]])) for row in rows}
