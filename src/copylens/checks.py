@@ -119,7 +119,7 @@ def _check_variants(config: dict) -> None:
                 spec.resolve(config, model, variant)
             except ValueError as error:
                 errors.append(error)
-        if len(errors) == len(config["models"]):
+        if errors and len(errors) == len(config["models"]):
             raise next((error for error in errors if "did you mean" in str(error)), errors[-1])
 
 
