@@ -47,6 +47,7 @@ class Line:
     unit: str  # share, count or nothing
     outcome: str  # pass, fail or unable
     explanation: str
+    needed: str | None = None  # what would let this line say more
 
 
 def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
@@ -63,8 +64,12 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         _calibration_size(evidence, policy),
         _control_rate(of_rule, policy),
         _sensitivity(evidence, policy),
-        _share("copies", "Are more samples copies than the policy allows?", "samples", policy, of_rule, _true(of_rule)),
-        _share("patients", "Are more patients exposed than the policy allows?", "patients", policy, of_rule, exposed),
+        _share(
+            "copies", "Are more samples copies than the policy allows?", "samples are copies", policy, _true(of_rule)
+        ),
+        _share(
+            "patients", "Are more patients exposed than the policy allows?", "patients are exposed", policy, exposed
+        ),
         _agreement(of_each, policy),
     ]
     lines += [_membership(member, policy)] if member else []
@@ -80,7 +85,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
         "counts": _counts(evidence),
         "rule": {"detectors": detectors, "percentile": PERCENTILE, "text": RULE.format(first=detectors[0])},
-        "lines": [asdict(line) for line in lines],
+        "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
         "detectors": [row | {"outcome": _against(policy["copies"], _true(row))} for row in rows],
         "sensitivity": sensitivity,
         "exposure": exposure_of(evidence, policy["patients"], level),
@@ -216,37 +221,25 @@ def _identical(evidence: Evidence) -> Line:
 
 
 def _calibration_size(evidence: Evidence, policy: dict) -> Line:
-    n = evidence.n_patients("calibration")
-    possible = highest_false_positive_rate(n, policy["level"])
-    enough = next(
-        m for m in range(20, 10**6) if highest_false_positive_rate(m, policy["level"]) <= policy["false_positives"]
-    )
-    fits = possible <= policy["false_positives"]
-    explanation = (
-        f"With {n} calibration patients a threshold may accuse up to {_percent(possible)} of innocent images"
-        + (
-            "."
-            if fits
-            else f"; {enough} patients who weren't trained on are needed for {_percent(policy['false_positives'])}."
-        )
-    )
+    n, level, limit = evidence.n_patients("calibration"), policy["level"], policy["false_positives"]
+    possible = highest_false_positive_rate(n, level)
+    enough = next((m for m in range(20, 10**4) if highest_false_positive_rate(m, level) <= limit), None)
     return Line(
         "calibration_size",
         "Are there enough calibration patients for a threshold?",
-        policy["false_positives"],
+        limit,
         possible,
         None,
         None,
         "share",
-        "pass" if fits else "unable",
-        explanation,
+        "pass" if possible <= limit else "unable",
+        f"With {n} calibration patients a threshold may accuse up to {_percent(possible)} of innocent images.",
+        f"{enough or 'Very many'} calibration patients, who weren't trained on, for at most {_percent(limit)}.",
     )
 
 
 def _control_rate(of_rule: dict, policy: dict) -> Line:
     value, low, high = (of_rule[f"control_rate{end}"] for end in ("", "_low", "_high"))
-    fits = low <= policy["copies"]
-    explanation = f"Of control patients, whom nothing was trained on, the rule calls {_percent(value)} copies"
     return Line(
         "control_rate",
         "Does the rule spare innocent images?",
@@ -255,9 +248,9 @@ def _control_rate(of_rule: dict, policy: dict) -> Line:
         low,
         high,
         "share",
-        "pass" if fits else "unable",
-        explanation
-        + ("." if fits else "; calibration and control patients aren't alike, or patients are in both sets."),
+        "pass" if low <= policy["copies"] else "unable",
+        f"Of control patients, whom nothing was trained on, the rule calls {_percent(value)} copies.",
+        "Calibration and control patients of one kind, none of them in the training set under another name.",
     )
 
 
@@ -265,17 +258,16 @@ def _sensitivity(evidence: Evidence, policy: dict) -> Line:
     shares = found_shares(evidence, evidence.copies("planted"), policy["level"])
     worst = min(shares, key=lambda row: (row["low"], row["found"]))
     weak = [row["transform"] for row in shares if row["low"] < policy["sensitivity"]]
+    needed = "More planted copies (planted.copies), of more training patients."
     if not weak:
         explanation = (
-            f"Of copies planted in these data at least {_percent(worst['found'])} are found under every transform."
+            f"Of copies planted in these data {_percent(worst['found'])} or more are found under every transform."
         )
     elif worst["found"] >= policy["sensitivity"]:
-        explanation = (
-            f"{worst['n']} planted copies are too few to be sure that {_percent(policy['sensitivity'])} are found "
-            f"under {_listed(weak)}; plant more of them (planted.copies), of more training patients."
-        )
+        explanation = f"{worst['n']} planted copies are too few to be sure that enough are found under {_listed(weak)}."
     else:
-        explanation = f"Too few planted copies are found under {_listed(weak)}; a detector that finds them is needed."
+        explanation = f"Too few planted copies are found under {_listed(weak)}."
+        needed = f"Two detectors that find copies under {_listed(weak)}, or a policy that doesn't ask for these."
     return Line(
         "sensitivity",
         "Would copies be found?",
@@ -286,47 +278,27 @@ def _sensitivity(evidence: Evidence, policy: dict) -> Line:
         "share",
         "unable" if weak else "pass",
         explanation,
+        needed,
     )
 
 
-def _share(name: str, question: str, what: str, policy: dict, of_rule: dict, interval: tuple) -> Line:
+def _share(name: str, question: str, what: str, policy: dict, interval: tuple[float, float, float]) -> Line:
     value, low, high = interval
     outcome = _against(policy[name], interval)
-    between = f"{_percent(value)} of {what} ({_percent(low)} to {_percent(high)})"
-    verb = "are copies" if name == "copies" else "are exposed"
+    said = f"{_percent(value)} of {what} ({_percent(low)} to {_percent(high)})"
     if not np.isfinite(high):
-        explanation = "The rule finds no more planted copies than it accuses innocent images, so nothing can be said."
+        explanation = f"No more planted copies are found than innocent images accused: how many {what} can't be said."
     elif outcome == "unable":
-        explanation = (
-            f"{between} {verb}: the interval holds the limit of {_percent(policy[name])}. More control patients, "
-            "planted copies or samples would narrow it."
-        )
+        explanation = f"{said}: the interval holds the limit of {_percent(policy[name])}."
     else:
-        explanation = f"{between} {verb}, corrected for what is missed and for what is called so by chance."
-    return Line(name, question, policy[name], value, low, high, "share", outcome, explanation)
+        explanation = f"{said}, corrected for what is missed and for what is called so by chance."
+    needed = "More control patients, planted copies or samples, which make intervals narrower."
+    return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed)
 
 
 def _agreement(of_each: dict[str, dict], policy: dict) -> Line:
-    outcomes = {name: _against(policy["copies"], _true(row)) for name, row in of_each.items()}
-    accusing = [name for name, outcome in outcomes.items() if outcome == "fail"]
-    clearing = [name for name, outcome in outcomes.items() if outcome == "pass"]
-    first = next(iter(of_each))
-    if len(accusing) > len(of_each) / 2:
-        outcome, explanation = "fail", f"{_listed(accusing)} each find more copies than the policy allows."
-    elif accusing and (clearing or first in accusing):
-        outcome = "unable"
-        explanation = (
-            f"{_listed(accusing)} alone find more copies than the policy allows; look at the samples they call."
-        )
-    else:
-        outcome, explanation = (
-            "pass",
-            f"None of {len(of_each)} detectors alone finds more copies than the policy allows.",
-        )
-        if accusing:
-            explanation = (
-                f"{_listed(accusing)} alone find more copies than the policy allows, the first detector doesn't."
-            )
+    accusing = [name for name, row in of_each.items() if _against(policy["copies"], _true(row)) == "fail"]
+    most = len(accusing) > len(of_each) / 2
     return Line(
         "agreement",
         "Do the detectors agree?",
@@ -335,8 +307,11 @@ def _agreement(of_each: dict[str, dict], policy: dict) -> Line:
         None,
         None,
         "count",
-        outcome,
-        explanation,
+        "fail" if most else "unable" if accusing else "pass",
+        f"More copies than the policy allows are found by {_listed(accusing)} alone."
+        if accusing
+        else f"None of {len(of_each)} detectors alone finds more copies than the policy allows.",
+        "Somebody's eyes on the samples that only one detector calls copies.",
     )
 
 
@@ -348,8 +323,6 @@ def _membership(member: dict, policy: dict) -> Line:
         f"({member['auc_low']:.2f} to {member['auc_high']:.2f}; 0.5 is chance), and find "
         f"{_percent(member['tpr_at_1fpr'])} of them at 1 % false positives."
     )
-    if outcome == "unable":
-        explanation += " More held-out patients would narrow the interval."
     return Line(
         "membership",
         "Do the weights give away who was trained on?",
@@ -358,6 +331,7 @@ def _membership(member: dict, policy: dict) -> Line:
         "",
         outcome,
         explanation,
+        "More held-out patients, which make the interval narrower.",
     )
 
 
@@ -365,7 +339,7 @@ def _conclude(lines: list[Line], evidence: Evidence, policy: dict) -> tuple[str,
     """The verdict, its reasons, and what would be needed to say more."""
     named = {line.name: line for line in lines}
     unable = [line for line in lines if line.outcome == "unable"]
-    needed = [line.explanation for line in unable]
+    needed = list(dict.fromkeys(line.needed for line in unable))
     if named["identical_files"].outcome == "fail":
         return FAIL, [line.explanation for line in lines if line.outcome == "fail"], []
     shaky = [named[name] for name in FOUNDATIONS if named[name].outcome != "pass"]

@@ -13,7 +13,7 @@ VERDICTS = {
     "NOT ABLE TO SAY": ("unable", "There isn't enough to say whether the synthetic set keeps within the policy."),
 }
 RESTRICTED = "RESTRICTED: shows patients"
-AT_LEAST, AT_MOST = {"sensitivity", "calibration_size"}, {"copies", "patients", "control_rate"}
+AT_LEAST, AT_MOST = {"sensitivity"}, {"calibration_size", "copies", "patients", "control_rate", "membership"}
 COUNTS = (
     ("training", "The generator was trained on these"),
     ("calibration", "Real, of other patients: they set the thresholds"),

@@ -68,7 +68,7 @@ def test_two_detectors_accuse_fewer_innocents_than_one():
 def test_few_calibration_patients_say_how_many_are_needed():
     verdict = judge(evidence(of_share(0.0), n_calibration=20), POLICY, None)
     assert verdict["verdict"] == "NOT ABLE TO SAY"
-    assert "56 patients" in verdict["needed"][0]
+    assert verdict["needed"][0].startswith("56 calibration patients")
     enough = judge(evidence(of_share(0.0), n_calibration=56), POLICY, None)
     assert line(enough, "calibration_size")["outcome"] == "pass"
 
