@@ -109,8 +109,7 @@ def quarantine(evidence: Evidence, policy: dict, of_rule: dict, lines: list[Line
     """
     failing = [line for line in lines if line.name in FOUNDATIONS and line.outcome != "pass"]
     n, n_planted = len(evidence.identical), int(evidence.is_copy.sum())
-    n_patients = len(evidence.patients)
-    result = None
+    n_patients, tried = len(evidence.patients), []
     for percentile in STRICTER:
         withheld = withheld_samples(evidence, percentile)
         released = int((~withheld).sum())
@@ -141,12 +140,13 @@ def quarantine(evidence: Evidence, policy: dict, of_rule: dict, lines: list[Line
                 f"are copies that were missed, given that {_percent(found)} of planted copies are withheld too."
             )
             return result | {"verdict": PASS, "reasons": [reason]}
+        tried.append((result, weak))
+    # The threshold that leaves the least doubt; of equals the one that withholds least.
+    result, weak = min(tried, key=lambda each: 1.0 if each[0]["residual_high"] is None else each[0]["residual_high"])
     if not result["released"]:
         reason = "Nothing is left: every sample is withheld."
     elif weak:
-        reason = (
-            f"Copies under {_listed(weak)} are missed too often for the rest to be sure, even at the lowest threshold."
-        )
+        reason = f"Copies under {_listed(weak)} are missed too often for the rest to be sure."
     elif result["residual_high"] is None:
         reason = (
             "The rule finds no more planted copies than it accuses innocent images, so nothing is known of the rest."
