@@ -3,13 +3,7 @@
 
 
 localrules:
-    audits,
     gather_rest,
-
-
-rule audits:
-    input:
-        [spec.audit_files(config, audit) for audit in config["audits"]],
 
 
 rule pool_images:
@@ -187,7 +181,7 @@ rule report_audit:
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
         code=code(
-            "audit/publish.py",
+            "audit/report.py",
             "reports/__init__.py",
             "reports/content.py",
             "reports/figures.py",

@@ -1,4 +1,5 @@
-# Targets by name: a stage of every study (`snakemake models`), or all of one study (`snakemake study_built_in`).
+# Targets by name: a stage of every study (`snakemake models`), all of one study (`snakemake study_built_in`), or every
+# audit (`snakemake audits`).
 
 
 localrules:
@@ -6,6 +7,7 @@ localrules:
     samples,
     scores,
     figures,
+    audits,
 
 
 rule models:
@@ -26,6 +28,11 @@ rule scores:
 rule figures:
     input:
         [f for study in config["studies"] for f in spec.study_files(config, study) if f.startswith("results/figures/")],
+
+
+rule audits:
+    input:
+        [spec.audit_files(config, audit) for audit in config["audits"]],
 
 
 for study in config["studies"]:

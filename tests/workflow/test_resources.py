@@ -95,5 +95,7 @@ USES_A_NETWORK = {
     "plant_copies",
     "benchmark_detector",
     "locate_copies",
+    "compare_audit",
+    "measure_membership",
     "score_quality",
 }

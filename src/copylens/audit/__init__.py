@@ -5,6 +5,8 @@ comparison  each image's nearest training images by one detector, and those of c
 evidence    which samples are copies, what innocent images and planted copies say about that, who is exposed
 membership  whether a network's weights give away who was trained on
 verdict     evidence against a policy: PASS, FAIL or NOT ABLE TO SAY; which samples to withhold, and what that helps
+publish     the verdict and tables of samples, for everybody and restricted
+report      the same as pages
 rest        the folder of the samples that are left
 gate        the verdict as an exit code
 """

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import binom, binomtest, norm, poisson
 
 from copylens.calibration import CURVE_POINTS, PERCENTILE, exposure
+from copylens.files import read_arrays, read_table
 from copylens.prevalence import true_share
 from copylens.splits import rows_of
 
@@ -85,6 +86,17 @@ def evidence_of(
         (sources["role"] == "train").to_numpy(),
         np.unique(sources["patient"], return_inverse=True)[1],
         transforms,
+    )
+
+
+def read_evidence(files: dict) -> Evidence:
+    """What the detectors found, from the files of `copylens.audit.publish.judge_audit`."""
+    return evidence_of(
+        {detector: read_arrays(path) for detector, path in files["nearest"].items()},
+        read_table(files["splits"]),
+        read_table(files["samples"]),
+        read_table(files["sources"]),
+        list(read_table(files["transforms"])["transform"]),
     )
 
 

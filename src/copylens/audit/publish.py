@@ -1,8 +1,7 @@
-"""What an audit says, in two editions: a public one without patients, and a restricted one."""
+"""The verdict and the samples' tables, in two editions: a public one without patients, and a restricted one."""
 
 import hashlib
 import hmac
-import json
 import os
 import platform
 from importlib.metadata import version
@@ -11,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, evidence_of
+from copylens.audit.evidence import Evidence, read_evidence
 from copylens.audit.membership import membership
 from copylens.audit.rest import harmless, sample_names
 from copylens.audit.verdict import judge, to_json, withheld_samples
 from copylens.calibration import PERCENTILE
-from copylens.files import file_checksum, read_array, read_arrays, read_table, whole, write_table
-from copylens.splits import rows_of
+from copylens.files import file_checksum, read_arrays, whole, write_table
 
 LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
 README = """This folder is restricted: it holds images, names and numbers of patients.
@@ -85,17 +83,6 @@ def judge_audit(
         temporary.write_text(to_json(verdict))
 
 
-def read_evidence(files: dict) -> Evidence:
-    """What the detectors found, from the files of `judge_audit`."""
-    return evidence_of(
-        {detector: read_arrays(path) for detector, path in files["nearest"].items()},
-        read_table(files["splits"]),
-        read_table(files["samples"]),
-        read_table(files["sources"]),
-        list(read_table(files["transforms"])["transform"]),
-    )
-
-
 def pseudonyms(patients: np.ndarray, images_path: Path) -> dict[str, str]:
     """A name for each patient that says nothing to who hasn't the training images (HMAC-SHA256)."""
     # Not the checksum that a report shows: whoever reads it could compute the names again.
@@ -107,31 +94,6 @@ def pseudonyms(patients: np.ndarray, images_path: Path) -> dict[str, str]:
     return {patient: f"P-{name}" for patient, name in named.items()}
 
 
-def report_audit(files: dict, public: Path, restricted: Path) -> None:
-    """Write report.html and report.pdf into both folders.
-
-    files: as of `judge_audit`, and verdict, public_samples, restricted_samples.
-    """
-    # Here, because it takes seconds to import and judging needs none of it.
-    from copylens.reports import write_report
-
-    verdict = json.loads(Path(files["verdict"]).read_text())
-    evidence = read_evidence(files)
-    sets = ("synthetic", "calibration", "control")
-    scores = {
-        detector: {name: found.similarity[name] for name in sets}
-        | {"planted": found.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
-        for detector, found in evidence.found.items()
-    }
-    table = read_table(files["public_samples"])
-    paths = public / "report.html", public / "report.pdf"
-    write_report(verdict, table, scores, None, "public", *paths)
-    table = read_table(files["restricted_samples"])
-    table["file"] = table["file"].astype(str)
-    paths = restricted / "report.html", restricted / "report.pdf"
-    write_report(verdict, table, scores, _pairs(table, files, verdict["rule"]["detectors"][0]), "restricted", *paths)
-
-
 def _samples(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
     columns = {"sample": np.arange(1, len(withheld) + 1)}
     for detector, found in evidence.found.items():
@@ -140,16 +102,3 @@ def _samples(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
         columns[f"patient_{detector}"] = evidence.patients[found.patient["synthetic"]]
     copies = evidence.copies("synthetic") | evidence.identical
     return pd.DataFrame(columns | {"copy": copies, "withheld": withheld, "identical": evidence.identical})
-
-
-def _pairs(table: pd.DataFrame, files: dict, first: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """The flagged samples that the report shows, each beside the training image nearest to it."""
-    # Here, because judging needs no report.
-    from copylens.reports import MAX_PAIRS
-    from copylens.reports.content import pair_numbers
-
-    trained = rows_of(read_table(files["splits"]), "train")
-    index = read_arrays(files["nearest"][first])["synthetic_index"][:, 0]
-    images, synthetic = read_array(files["images"]), read_array(files["synthetic"])
-    rows = [number - 1 for number in pair_numbers(table, range(1, len(table) + 1), first)[:MAX_PAIRS]]
-    return {row + 1: (np.array(synthetic[row]), np.array(images[trained[index[row]]])) for row in rows}
