@@ -71,9 +71,9 @@ def test_every_shipped_configuration_is_valid():
         ("audits.release.held_out", "chest", "audits.release.held_out: is the training set"),
         ("audits.release.held_out", "knee", "datasets.knee.grid: must be that of datasets.chest, because"),
         (
-            "audits.release.synthetic",
-            {"dataset": "knee"},
-            "datasets.knee.grid: must be that of datasets.chest, because",
+            "audits.replay.synthetic",
+            {"dataset": "chest"},
+            "datasets.chest.grid: must be that of datasets.knee, because",
         ),
         ("audits.release.synthetic", {"model": "autoencoder"}, "'autoencoder' can't be sampled"),
         (
