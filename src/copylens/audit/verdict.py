@@ -308,7 +308,7 @@ def _agreement(of_each: dict[str, dict], policy: dict) -> Line:
         None,
         "count",
         "fail" if most else "unable" if accusing else "pass",
-        f"More copies than the policy allows are found by {_listed(accusing)} alone."
+        f"More copies than the policy allows, by each of these alone: {_listed(accusing)}."
         if accusing
         else f"None of {len(of_each)} detectors alone finds more copies than the policy allows.",
         "Somebody's eyes on the samples that only one detector calls copies.",
