@@ -12,7 +12,7 @@ from copylens import checks, scans, spec
 from copylens.audit.comparison import compare_audit
 from copylens.audit.evidence import SETS, Evidence, evidence_of
 from copylens.audit.pool import pool_images
-from copylens.audit.verdict import judge
+from copylens.audit.verdict import judge, withheld_samples
 from copylens.detection import Embedder, embed_file, train_detector
 from copylens.files import read_array, read_arrays, read_table, write_array, write_table
 from copylens.generators import load_model, train_model
@@ -209,8 +209,11 @@ def test_twenty_calibration_patients_are_not_able_to_say(audit):
 
 
 def test_a_diffusion_model_that_memorized_fails_and_its_rest_is_judged_again(chests):
-    verdict = judge(chests.evidence("diffusion"), POLICY, None)
+    evidence = chests.evidence("diffusion")
+    verdict = judge(evidence, POLICY, None)
     assert verdict["verdict"] == "FAIL", verdict["reasons"]
     rest = verdict["quarantine"]
-    assert rest["verdict"] == "PASS" or rest["reasons"]
-    assert 0 < rest["withheld"] <= 100
+    withheld = withheld_samples(evidence, rest["percentile"])
+    assert rest["withheld"] == withheld.sum()
+    assert withheld[evidence.copies("synthetic")].all()
+    assert rest["verdict"] != "PASS" or rest["residual_high"] <= POLICY["copies"]

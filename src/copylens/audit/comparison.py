@@ -8,14 +8,12 @@ from copylens.files import read_array, read_table, write_arrays
 from copylens.job import timed
 from copylens.splits import rows_of
 
-KEPT = 5  # neighbours of each image
-
 
 def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, path: Path) -> None:
-    """Write for each set `<set>_similarity`, float32, and `<set>_index`, rows of T, int64, both [image, neighbour].
+    """Write for each set `<set>_similarity`, float32, and `<set>_index`, int64 [image]: its nearest row of T.
 
     The sets are synthetic, calibration, control, calibration_decoded, control_decoded (no rows without a decoder) and
-    planted (transforms one after the other). `k` candidates are compared, `KEPT` of them kept.
+    planted (transforms one after the other). The nearest is the best of `k` candidates.
 
     files: images, splits and scans (the embeddings of images), synthetic, decoded, planted.
     """
@@ -36,5 +34,5 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
         sets = {role: real[rows_of(splits, role)] for role in ("calibration", "control")}
         for name, images in (sets | {name: all_of(array, embed(array)) for name, array in new.items()}).items():
             similarity, index = comparer.nearest(images, k)
-            arrays[f"{name}_similarity"], arrays[f"{name}_index"] = similarity[:, :KEPT], index[:, :KEPT]
+            arrays[f"{name}_similarity"], arrays[f"{name}_index"] = similarity[:, 0], index[:, 0]
     write_arrays(arrays, path)

@@ -46,7 +46,6 @@ class Evidence:
     splits: pd.DataFrame  # scan, patient, role, about_...
     identical: np.ndarray  # bool [S], pixel by pixel a training image
     is_copy: np.ndarray  # bool [source], of the planted images: a copy, or an innocent image under the same transform
-    source: np.ndarray  # [source], the number of its patient
     transforms: list[str]
 
     @property
@@ -77,14 +76,13 @@ def evidence_of(
     number_of = np.unique(trained, return_inverse=True)[1]
     found = {}
     for detector, arrays in nearest.items():
-        similarity = {name: arrays[f"{name}_similarity"][:, 0] for name in SETS}
-        found[detector] = Found(similarity, {name: number_of[arrays[f"{name}_index"][:, 0]] for name in SETS})
+        similarity = {name: arrays[f"{name}_similarity"] for name in SETS}
+        found[detector] = Found(similarity, {name: number_of[arrays[f"{name}_index"]] for name in SETS})
     return Evidence(
         found,
         splits,
         samples["identical"].to_numpy(bool),
         (sources["role"] == "train").to_numpy(),
-        np.unique(sources["patient"], return_inverse=True)[1],
         transforms,
     )
 

@@ -38,7 +38,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
 def _pairs(table: pd.DataFrame, files: dict, first: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """The flagged samples that the report shows, each beside the training image nearest to it."""
     trained = rows_of(read_table(files["splits"]), "train")
-    index = read_arrays(files["nearest"][first])["synthetic_index"][:, 0]
+    index = read_arrays(files["nearest"][first])["synthetic_index"]
     images, synthetic = read_array(files["images"]), read_array(files["synthetic"])
     rows = [number - 1 for number in pair_numbers(table, range(1, len(table) + 1), first)[:MAX_PAIRS]]
     return {row + 1: (np.array(synthetic[row]), np.array(images[trained[index[row]]])) for row in rows}

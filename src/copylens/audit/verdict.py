@@ -21,7 +21,7 @@ SCHEMA = "copylens-verdict-1"
 PASS, FAIL, UNABLE = "PASS", "FAIL", "NOT ABLE TO SAY"
 # Without these, nothing that is counted means anything.
 FOUNDATIONS = ("calibration_size", "control_rate")
-CHARGES = ("identical_files", "copies", "patients", "agreement", "membership")
+CHARGES = ("copies", "patients", "agreement", "membership")
 STRICTER = (PERCENTILE, 90, 80, 70, 60, 50)  # percentiles of V above which samples are withheld, tried in this order
 RULE = "A sample is called a copy where {first} calls it one and another detector does too and names the same patient."
 LIMITS = (
@@ -73,7 +73,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         _agreement(of_each, policy),
     ]
     lines += [_membership(member, policy)] if member else []
-    verdict, reasons, needed = _conclude(lines, evidence, policy)
+    verdict, reasons, needed = _conclude(lines)
     sensitivity = _sensitivity_table(evidence, level)
     rows = [{"detector": name, "tau": evidence.found[name].tau(), **of_each[name]} for name in detectors]
     rows.append({"detector": "agreement of two", "tau": None, **of_rule})
@@ -335,7 +335,7 @@ def _membership(member: dict, policy: dict) -> Line:
     )
 
 
-def _conclude(lines: list[Line], evidence: Evidence, policy: dict) -> tuple[str, list[str], list[str]]:
+def _conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
     """The verdict, its reasons, and what would be needed to say more."""
     named = {line.name: line for line in lines}
     unable = [line for line in lines if line.outcome == "unable"]

@@ -221,13 +221,15 @@ def quarantine_words(verdict: dict) -> list[str]:
 
 
 def membership_words(verdict: dict) -> list[str]:
-    """How well similarity tells training patients from others, in sentences."""
+    """How well a network's losses tell who was trained on, in sentences."""
     test = verdict["membership"]
     if test is None:
-        return ["Whether somebody can tell who was in the training set was not tested."]
+        return [
+            "Whether the generator's weights give away who was trained on was not tested: they stay where they are."
+        ]
     return [
-        f"Somebody who has the synthetic set and an image guesses whether it was in the training set. Tried on "
-        f"{number(test['n_members'])} images that were and {number(test['n_others'])} that were not.",
+        f"Somebody who has the generator's weights and an image guesses from its loss whether it was trained on. Tried "
+        f"on {number(test['n_members'])} images that were and {number(test['n_others'])} that were not.",
         f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is a coin's.",
         f"Members found where 1 % of the others are taken for members: {share(test['tpr_at_1fpr'])}; 1 % is a coin's.",
     ]

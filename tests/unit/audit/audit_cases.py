@@ -53,7 +53,7 @@ def evidence(
     splits["scan"] = [f"scan_{row:06d}" for row in range(len(roles))]
     splits["about_site"] = np.where(np.arange(len(roles)) < 20, "small", "large")
     identical = np.zeros(len(copies), bool)
-    return Evidence(detectors, splits, identical, is_copy, source, POLICY["transforms"])
+    return Evidence(detectors, splits, identical, is_copy, POLICY["transforms"])
 
 
 def of_share(share: float, n: int = 300) -> np.ndarray:
