@@ -80,7 +80,7 @@ rule compare_audit:
         "results/logs/compare_audit/{audit}/{detector}.log",
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: 2
     resources:
         gpu=1,
         mem_mb=8000,

@@ -5,6 +5,8 @@ query's; or, where its kind has ``compare``, whose embeddings it finds most simi
 has ``verify``, the candidates are compared again, by their images.
 """
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +17,7 @@ import pandas as pd
 from copylens.files import read_array, read_table, read_yaml, write_arrays
 from copylens.job import timed
 from copylens.neighbours import Neighbours
-from copylens.similarity import EXACT, Rows, nearest
+from copylens.similarity import EXACT, Progress, Rows, nearest
 from copylens.splits import rows_of
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded")
@@ -77,24 +79,37 @@ class Comparer:
         """The file of the detector's kind."""
         return import_module(f"copylens.detectors.{self.settings['kind']}")
 
-    def candidates(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `k` training images whose embeddings are most similar: similarity and position [query, rank]."""
-        if not self.spec["compare"]:
-            return nearest(queries.embeddings, self._embeddings, k, self.search)
-        blocks = []
-        for start in range(0, len(queries), QUERIES):
-            images_BC = queries.pixels(slice(start, start + QUERIES))
-            blocks.append(best_of(self.kind.compare(self.module, images_BC, self._embeddings), k))
-        return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
-
     def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `k` most similar training images: similarity, float32, and position in T, int64 [query, rank]."""
+        """The `k` most similar training images: similarity, float32, and position in T, int64 [query, rank].
+
+        Queries are shared out among torch's threads, in blocks: whatever their number, the bits are the same.
+        """
         k = min(k, len(self.training))
         if not len(queries):
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
-        similarity, position = self.candidates(queries, k)
-        if not self.spec["verify"]:
-            return similarity, position
+        by_embeddings = None
+        if not self.spec["compare"]:
+            by_embeddings = nearest(queries.embeddings, self._embeddings, k, self.search)
+            if not self.spec["verify"]:
+                return by_embeddings
+
+        def of_block(start: int) -> tuple[np.ndarray, np.ndarray]:
+            block = slice(start, start + QUERIES)
+            if by_embeddings:
+                found = tuple(each[block] for each in by_embeddings)
+            else:
+                compared = self.kind.compare(self.module, queries.pixels(block), self._embeddings)
+                found = best_of(compared, k)
+            return self._verified(queries[block], found[1]) if self.spec["verify"] else found
+
+        blocks, progress = [], Progress(len(queries) * len(self.training))
+        for block in in_threads(of_block, range(0, len(queries), QUERIES), self.module.device):
+            blocks.append(block)
+            progress.add(len(block[0]) * len(self.training))
+        return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
+
+    def _verified(self, queries: Images, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates compared again by their images, the most similar first."""
         verified = [
             self.kind.verify(self.module, queries.pixels([row])[0], self.training.pixels(position[row]))
             for row in range(len(queries))
@@ -102,6 +117,22 @@ class Comparer:
         verified = np.stack(verified).astype(np.float32)
         order = np.argsort(-verified, axis=1, kind="stable")
         return np.take_along_axis(verified, order, axis=1), np.take_along_axis(position, order, axis=1)
+
+
+def in_threads(function: Callable, arguments: Iterable, device) -> Iterator:
+    """`function` of each argument: on a CPU as many at a time as torch has threads, each with one of them."""
+    import torch
+
+    if device.type != "cpu":
+        yield from map(function, arguments)
+        return
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # of threads that start from now on, too
+    try:
+        with ThreadPoolExecutor(n_threads) as threads:
+            yield from threads.map(function, arguments)
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def best_of(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

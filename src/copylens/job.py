@@ -57,6 +57,11 @@ def claim_gpus(n: int, gpus: list[Path]) -> list[int]:
     return list(range(len(gpus)))
 
 
+def one_line(text: str) -> str:
+    """What a terminal takes for text alone: a file's name may hold line breaks and commands for terminals."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 @contextlib.contextmanager
 def timed(what: str) -> Iterator[None]:
     """Print how long the body took, for whoever asks where a study's time goes (benchmarks/orchestration.py)."""
@@ -83,7 +88,8 @@ def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     if rank() == 0:
         Path(log).write_text("")
-    with open(log, "a", buffering=1) as file:
+    # A file's name may be no UTF-8.
+    with open(log, "a", buffering=1, errors="backslashreplace") as file:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
@@ -93,5 +99,5 @@ def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
             traceback.print_exc(file=file)
             if not isinstance(error, ValueError | OSError | OutOfTime):
                 raise
-            print(f"copylens: {error}", file=sys.stderr)
+            print(f"copylens: {one_line(str(error))}", file=sys.stderr)
             raise SystemExit(1) from None

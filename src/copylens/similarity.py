@@ -102,7 +102,7 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
     correlation = np.full((len(queries), k), -np.inf, np.float32)
     rows = np.full((len(queries), k), -1, np.int64)
     blocks = _blocks(len(candidates), CANDIDATES)
-    progress = _Progress(len(queries) * len(candidates))
+    progress = Progress(len(queries) * len(candidates))
     on_gpu = faiss.StandardGpuResources() if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() else None
     for block in blocks:
         some = standardise(candidates[block])
@@ -148,7 +148,7 @@ def _blocks(n: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-class _Progress:
+class Progress:
     """A line now and then about a search that takes long."""
 
     def __init__(self, pairs: int):

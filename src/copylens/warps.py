@@ -56,14 +56,24 @@ def warp(
     matrix: [B, dims, dims] in pixels. shift: [B, dims], shares of each side. displacement: [B, dims, *grid], shares of
     each side too. All three lead from the result's coordinates, last axis first, to those in `images_BC`.
     """
-    batch, sizes = len(images_BC), images_BC.shape[2:]
-    dims = len(sizes)
+    places = places_of(images_BC.shape[2:], matrix, shift).to(images_BC.device)
+    if displacement is not None:
+        places = places + 2 * displacement.to(images_BC.device).movedim(1, -1)
+    return look(images_BC, places)
+
+
+def places_of(sizes: torch.Size, matrix: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:
+    """Where in images of these sizes `warp` looks, [B, *grid, dims]: the slower half of it, for maps that stay."""
+    batch, dims = len(matrix), len(sizes)
     # affine_grid measures each axis from -1 to 1: turn in pixels, not in these units.
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=matrix.device)
     matrix = matrix * extent[None, None, :] / extent[None, :, None]
     shift = torch.zeros(batch, dims, device=matrix.device) if shift is None else 2 * shift
-    theta = torch.cat([matrix, shift[:, :, None]], dim=2).to(images_BC.device)
-    grid = functional.affine_grid(theta, list(images_BC.shape), align_corners=False)
-    if displacement is not None:
-        grid = grid + 2 * displacement.to(images_BC.device).movedim(1, -1)
-    return functional.grid_sample(images_BC, grid, padding_mode="border", align_corners=False)
+    return functional.affine_grid(
+        torch.cat([matrix, shift[:, :, None]], dim=2), [batch, 1, *sizes], align_corners=False
+    )
+
+
+def look(images_BC: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Images [B, C, *grid] at their places [B, *grid, dims] (see `places_of`)."""
+    return functional.grid_sample(images_BC, places, padding_mode="border", align_corners=False)

@@ -1,5 +1,6 @@
 """What leaves an audit holds no patient: names, ids and paths of real files are looked for, byte by byte."""
 
+import contextlib
 import csv
 import os
 import re
@@ -12,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pydicom
+import pypdf
 import pytest
 import yaml
 from conftest import ROOT
+from reader_examples import save_slice
+from scipy import ndimage
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "=HYPERLINK(1)", "line\nbreak", "plain"]
 IDENTITIES = (
@@ -28,11 +32,14 @@ IDENTITIES = (
 
 
 @pytest.fixture(scope="module")
-def audited(real_images, tmp_path_factory) -> Path:
-    """An audit of files with hostile names against NIH chest X-rays, and DICOM series listed beside it."""
-    folder, data = tmp_path_factory.mktemp("audited"), tmp_path_factory.mktemp("data")
-    for name in ("nih_chestxray", "dicom_hippocampus"):
-        (data / name).symlink_to(real_images / name)
+def folders(real_images, tmp_path_factory) -> Path:
+    """COPYLENS_DATA of two audits: of files with hostile names against NIH chest X-rays, and of DICOM series.
+
+    The series' training patients are real ones, beyond a link, and drawn ones with names; of their synthetic patients
+    the first four repeat drawn training patients.
+    """
+    data = tmp_path_factory.mktemp("data")
+    (data / "nih_chestxray").symlink_to(real_images / "nih_chestxray")
     (data / "synthetic").mkdir()
     real = sorted((real_images / "nih_chestxray").rglob("*.png"))
     for number, name in enumerate(HOSTILE * 5):
@@ -41,13 +48,51 @@ def audited(real_images, tmp_path_factory) -> Path:
         noise = np.random.default_rng(number).integers(0, 255, (64, 64), dtype=np.uint8)
         image = PIL.Image.open(real[number]).resize((128, 128)) if number % 2 else PIL.Image.fromarray(noise)
         image.convert("L").save(target)
+    for name, people in SERIES.items():
+        for number in people:
+            volume = ndimage.gaussian_filter(np.random.default_rng(number % 100).normal(size=(10, 10, 10)), 1.5)
+            pixels = np.round(4000 * (volume - volume.min()) / np.ptp(volume)).astype(np.int16)
+            for height, plane in enumerate(pixels + number // 100):  # copies aren't the same to the bit
+                save_slice(data / name / f"{surname(number)}_scan" / f"{height}.dcm", plane, **header(number, height))
+    (data / "series" / "real").symlink_to(real_images / "dicom_hippocampus")
+    return data
+
+
+SERIES = {"series": range(8), "series_others": range(10, 26), "series_made": [*range(100, 104), *range(40, 46)]}
+
+
+def surname(number: int) -> str:
+    return f"Mustermann{number:03}"
+
+
+def header(number: int, height: int) -> dict:
+    """What a scanner writes about somebody into each slice."""
+    return {
+        "PatientName": f"{surname(number)}^Erika",
+        "PatientID": f"MRN-{number:03}-77",
+        "PatientBirthDate": f"19{number % 100:02}0229",
+        "AccessionNumber": f"ACC{number:03}-4711",
+        "StudyInstanceUID": f"1.2.840.99.{number + 1}",
+        "SeriesInstanceUID": f"1.2.840.99.{number + 1}.5",
+        "ImagePositionPatient": [0, 0, 2.0 * height],
+    }
+
+
+@pytest.fixture(scope="module")
+def audited(folders, tmp_path_factory) -> Path:
+    """The results of both audits, `given` and `volumes`."""
+    folder = tmp_path_factory.mktemp("audited")
     split = {"train": 60, "calibration": 60, "control": 60, "scans_per_patient": 1}
+    series = {"reader": "dicom_series", "grid": [8, 8, 8]}
+    few = {"planted": {"copies": 20}, "policy": {"transforms": ["identity", "noise"]}}
     config = {
         "datasets": {
             "nih": {"reader": "nih_chestxray14", "root": "nih_chestxray", "about": ["Finding Labels"], "grid": [16, 16]}
             | {"split": split},
             "made": {"reader": "image_folder", "root": "synthetic", "grid": [16, 16]},
-            "series": {"reader": "dicom_series", "root": "dicom_hippocampus", "grid": [8, 8, 8]},
+            "series": series | {"root": "series", "outside_links": True},
+            "series_others": series | {"root": "series_others"},
+            "series_made": series | {"root": "series_made"},
         },
         "detectors": {
             "pixels": {"kind": "pixel_correlation"},
@@ -57,31 +102,53 @@ def audited(real_images, tmp_path_factory) -> Path:
         "audits": {
             "given": {
                 **{"training": "nih", "synthetic": {"dataset": "made"}, "detectors": ["pixels", "distance", "random"]},
-                **{"planted": {"copies": 20}, "policy": {"transforms": ["identity", "noise"]}},
-            }
+                **few,
+            },
+            "volumes": {
+                **{"training": "series", "held_out": "series_others", "synthetic": {"dataset": "series_made"}},
+                **{"detectors": ["pixels", "distance", "random"]},
+                **few,
+            },
         },
     }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(path), "--cores", "1", "audits", "results/data/series/scans.tsv"]
-    environment = os.environ | {"COPYLENS_DATA": str(data)}
+    command += ["--configfile", str(path), "--cores", "1", "audits"]
+    environment = os.environ | {"COPYLENS_DATA": str(folders)}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "results"
 
 
 def shown(path: Path) -> bytes:
-    """A file's bytes, and those of the streams that a PDF compresses; without the PDF's table of where things stand."""
+    """A file's bytes, and of a PDF the text of its pages, what it says about itself and its decompressed streams.
+
+    Without the PDF's table of where things stand.
+    """
     content = path.read_bytes()
     if path.suffix == ".pdf":
-        content = re.sub(rb"\d{10} \d{5} [nf]", b"", content)
-        for start in re.finditer(rb"stream\r?\n", content):
-            try:
+        # Kerning cuts words to pieces in the streams.
+        reader = pypdf.PdfReader(path)
+        text = [page.extract_text() for page in reader.pages]
+        about = [str(value) for value in (reader.metadata or {}).values()] + [str(reader.xmp_metadata or "")]
+        content = re.sub(rb"\d{10} \d{5} [nf]", b"", content) + "\n".join(text + about).encode()
+        for start in re.finditer(rb"stream\r?\n", path.read_bytes()):
+            with contextlib.suppress(zlib.error):
                 content += zlib.decompressobj().decompress(path.read_bytes()[start.end() :])
-            except zlib.error:
-                continue
     return content
+
+
+def identities(folder: Path) -> set[str]:
+    """Names, ids, dates and paths in the headers and the file names of DICOM files."""
+    found = set()
+    for path in folder.rglob("*"):
+        found |= {path.name, path.stem}
+        if path.is_file():
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            found |= {str(dataset.get(name, "")) for name in IDENTITIES}
+            found |= set(str(dataset.get("PatientName", "")).split("^"))
+    return found
 
 
 def leaving(results: Path) -> list[Path]:
@@ -90,15 +157,13 @@ def leaving(results: Path) -> list[Path]:
     return [path for path in everything if path.suffix != ".npy"]
 
 
-def test_no_name_id_or_path_of_a_real_file_leaves(audited, real_images):
+def test_no_name_id_or_path_of_a_real_file_leaves(audited, folders, real_images):
     secrets = {path.stem for path in (real_images / "nih_chestxray").rglob("*.png")}
     secrets |= {stem.split("_")[0] for stem in secrets}
-    for path in (real_images / "dicom_hippocampus").rglob("*"):
-        if path.is_file():
-            secrets.add(path.stem)
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            secrets |= {str(header.get(name, "")) for name in IDENTITIES}
-    secrets |= {str(real_images), "nih_chestxray/images"}
+    secrets |= identities(real_images / "dicom_hippocampus")
+    drawn = {name for folder in SERIES for name in identities(folders / folder)}
+    assert {"Mustermann003^Erika", "Mustermann103", "MRN-012-77", "1.2.840.99.43.5", "ACC101-4711"} <= drawn
+    secrets |= drawn | {str(real_images), str(folders), "nih_chestxray/images"}
     # What is shorter turns up by chance.
     secrets = {secret.encode() for secret in secrets if len(secret) > 5}
     assert len(secrets) > 500
@@ -108,6 +173,12 @@ def test_no_name_id_or_path_of_a_real_file_leaves(audited, real_images):
         content = shown(path)
         leaked = [secret for secret in secrets if secret in content]
         assert not leaked, f"{path.name}: {leaked[:3]}"
+
+
+def test_a_pdf_is_searched_as_somebody_reads_it(audited):
+    """The restricted report says which files are copies: what isn't found there wouldn't be found in the public one."""
+    content = shown(audited / "audits" / "volumes" / "restricted" / "report.pdf")
+    assert b"Mustermann101_scan" in content and b"RESTRICTED" in content.upper()
 
 
 def test_no_synthetic_file_name_and_no_image_is_public(audited):
@@ -132,6 +203,18 @@ def test_names_never_become_html_nor_formulas(audited):
     assert "<img src=x" not in page
     table = (audited / "audits" / "given" / "restricted" / "samples.tsv").read_text()
     assert not re.search(r"(^|\t)=", table, flags=re.MULTILINE)
+
+
+def test_a_series_that_is_left_is_left_with_all_its_slices(audited, folders):
+    rest = audited / "audits" / "volumes" / "restricted" / "rest"
+    with (rest / "list.tsv").open(newline="") as file:
+        withheld = {row["file"]: row["withheld"] == "True" for row in csv.DictReader(file, delimiter="\t")}
+    assert set(withheld) == {f"{surname(number)}_scan" for number in SERIES["series_made"]}
+    assert all(withheld[f"{surname(number)}_scan"] for number in range(100, 104)), "copies of training patients"
+    left = {path.name: sorted(file.name for file in path.iterdir()) for path in (rest / "files").iterdir()}
+    assert set(left) == {name for name in withheld if not withheld[name]}
+    assert len(left) >= 3
+    assert all(files == sorted(f"{height}.dcm" for height in range(10)) for files in left.values())
 
 
 def test_everything_restricted_lies_in_one_folder_of_its_owner(audited):

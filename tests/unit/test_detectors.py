@@ -14,7 +14,7 @@ from copylens import transforms
 from copylens.benchmark import METRICS, benchmark_detector
 from copylens.comparison import Comparer, all_of
 from copylens.detection import Embedder, embed_file, family_of_detector, load_detector, train_detector
-from copylens.detectors import copylens
+from copylens.detectors import aligned_correlation, copylens
 from copylens.duplicates import find_duplicates
 from copylens.files import read_array, read_table, write_array, write_table
 from copylens.generators import as_batch
@@ -87,6 +87,21 @@ def test_replayed_patients_are_guilty_and_others_are_not(data, detector, kind):
         assert all(len(set(row)) == len(row) for row in position)
 
 
+@pytest.mark.parametrize("kind", ["copylens", "aligned_correlation", "ssim"])
+def test_the_number_of_threads_changes_no_bit(data, detector, kind, monkeypatch):
+    built = detector(kind)
+    real = all_of(read_array(data / "images.npy"), read_array(built.scans))
+    monkeypatch.setattr("copylens.comparison.QUERIES", 3)
+    found = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda n_threads=n_threads: n_threads)
+        found.append(Comparer(built.folder, real[np.arange(30)]).nearest(real[np.arange(30, 41)], 5))
+    monkeypatch.undo()
+    torch.set_num_threads(1)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("kind", UNTAUGHT)
 def test_comparing_again_gives_the_same_bits(data, detector, kind):
     built = detector(kind)
@@ -96,22 +111,32 @@ def test_comparing_again_gives_the_same_bits(data, detector, kind):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_shortlist_keeps_the_source_and_what_is_said_of_it(data, detector):
-    module = load_detector(detector("copylens").folder)
+@pytest.mark.parametrize("kind", [aligned_correlation, copylens])
+def test_a_shortlist_keeps_the_source_and_what_is_said_of_it(data, detector, kind):
+    module = load_detector(detector(kind.__name__.split(".")[-1]).folder)
     images = as_batch(read_array(data / "images.npy"))
     training, queries = images[:60], images[:12].flip(-1)
-    embeddings = copylens.embed(module, training).numpy()
-    whole = copylens.compare(module, queries, embeddings)
+    embeddings = kind.embed(module, training).numpy()
+    whole = kind.compare(module, queries, embeddings)
     module.settings["shortlist"] = 25
-    short = copylens.compare(module, queries, embeddings)
+    short = kind.compare(module, queries, embeddings)
     sources = np.arange(12)
     assert (short.argmax(axis=1) == sources).all()
     np.testing.assert_allclose(short[sources, sources], whole[sources, sources], rtol=1e-4)
     assert np.isfinite(short).all()
     closely = np.isclose(short, whole, rtol=1e-4, atol=1e-4).sum(axis=1)
     assert (closely >= 25).all() and closely.mean() < 35
-    candidates = [training[np.argsort(-each[3])[:10]] for each in (whole, short)]
-    scores = [copylens.verify(module, queries[3], each).max() for each in candidates]
+
+
+def test_a_shortlist_leaves_the_proof_as_it_was(data, detector):
+    module = load_detector(detector("copylens").folder)
+    images = as_batch(read_array(data / "images.npy"))
+    training, query = images[:60], images[3:4].flip(-1)
+    scores = []
+    for n in (60, 25):
+        module.settings["shortlist"] = n
+        similarity = copylens.compare(module, query, copylens.embed(module, training).numpy())[0]
+        scores.append(copylens.verify(module, query[0], training[np.argsort(-similarity)[:10]]).max())
     assert scores[1] == pytest.approx(scores[0], rel=0.1)
 
 

@@ -100,6 +100,17 @@ def test_a_bad_file_is_one_error(tmp_path, raw, config, damage, message):
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [("p3\n\x1b[31m.png", r"p3\n\x1b[31m.png"), (os.fsdecode(b"p3\xff.png"), r"p3\udcff.png")]
+)
+def test_an_error_is_one_line_whatever_a_file_is_called(tmp_path, raw, config, name, shown):
+    (raw / "p3.png").write_bytes(b"\x89PNG broken")
+    (raw / "p3.png").rename(raw / name)
+    done = run(tmp_path, config, "results/data/chest/scans.tsv")
+    assert done.returncode != 0
+    assert said(done) == [f"copylens: {shown}: can't be read as an image; a whole PNG, JPEG or TIFF is needed"]
+
+
 def test_too_few_patients_is_one_error(tmp_path, raw, config):
     config["datasets"]["chest"]["split"]["train"] = 5
     done = run(tmp_path, config, "results/data/chest/splits.tsv")

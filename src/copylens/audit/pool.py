@@ -122,7 +122,8 @@ def _refuse_shared_patients(listing: dict, training: pd.DataFrame, held_out: pd.
     if shared:
         raise ValueError(
             f"held_out: {len(set(shared))} of its patients were trained on, such as {shared[0]}; "
-            "a threshold needs patients who weren't"
+            "a threshold needs patients who weren't. If they are other people of the same id, tell them apart by the "
+            "key patient, or by a table"
         )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.lib.format import open_memmap
 
 from copylens.files import read_array, read_table, write_table
-from copylens.scans import find_scans
+from copylens.scans import find_scans, reader_of
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run a cell for that begins so
 
@@ -25,7 +25,7 @@ def gather_rest(samples_path: Path, synthetic_path: Path, listing: dict | None, 
     samples = read_table(samples_path)
     names = sample_names(listing, len(samples))
     kept = np.flatnonzero(~samples["withheld"].to_numpy(bool))
-    files = _files(listing, names) if listing else None
+    root, files = _files(listing) if listing else (None, None)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if files is None:
@@ -36,15 +36,13 @@ def gather_rest(samples_path: Path, synthetic_path: Path, listing: dict | None, 
         images[:] = synthetic[kept]
         images.flush()
     else:
-        for number in kept:
-            target = folder / "files" / names[number]
+        for file in (file for number in kept for file in files[number]):
+            target = folder / "files" / file
             target.parent.mkdir(parents=True, exist_ok=True)
             if how == "links":
-                os.symlink(files[number], target)
-            elif files[number].is_dir():
-                shutil.copytree(files[number], target)
+                os.symlink((root / file).resolve(), target)
             else:
-                shutil.copyfile(files[number], target)
+                shutil.copyfile(root / file, target)
     listed = pd.DataFrame({"sample": samples["sample"], "file": [harmless(name) for name in names]})
     write_table(listed.assign(withheld=samples["withheld"]), folder / "list.tsv")
 
@@ -64,9 +62,11 @@ def harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
-def _files(listing: dict, names: list[str]) -> list[Path] | None:
-    """Each sample's own file or folder; None where samples share one, or where one sample is many files."""
+def _files(listing: dict) -> tuple[Path, list[list[str]] | None]:
+    """The data set's folder, and each sample's own files below it; None where several samples share one."""
     root, scans = find_scans(listing)
-    paths = [(root / scan.source).resolve() for scan in scans]
-    many = listing["reader"] == "dicom_series" and not all(path.is_dir() for path in paths)
-    return None if many or len(set(paths)) < len(paths) or any(scan.part is not None for scan in scans) else paths
+    files_of = getattr(reader_of(listing), "files", lambda root, scan, settings: [scan.source])
+    files = [files_of(root, scan, listing) for scan in scans]
+    used = [(root / file).resolve() for of_sample in files for file in of_sample]
+    alone = len(set(used)) == len(used) and all(scan.part is None for scan in scans)
+    return root, files if alone else None

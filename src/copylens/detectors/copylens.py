@@ -11,6 +11,7 @@ that noise, blur or a crop, which all of them share, makes nobody guilty. Nothin
 training images of different patients.
 """
 
+import functools
 import itertools
 import math
 
@@ -18,11 +19,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from copylens.coarse import CoarseSearch, parts, standardised
+from copylens.coarse import CoarseSearch, parts, ranked, standardised
 from copylens.filters import box, local_normalise, no_larger, resize, smooth
 from copylens.networks import TrainedModule, derive_seed
 from copylens.registration import align, match
-from copylens.warps import flips, turns, warp
+from copylens.warps import flips, look, places_of, turns, warp
 
 SETTINGS = """
 properties:
@@ -92,6 +93,11 @@ class Copylens(TrainedModule):
         # Deviation of how far each feature of an unlike image stands out.
         self.register_buffer("spread", torch.ones(N_FEATURES))
 
+    @functools.cached_property
+    def places(self) -> torch.Tensor:
+        """Where each pose looks in an image at half the resolution, [pose, *half, dims]."""
+        return places_of(torch.Size(size // 2 for size in self.grid), self.poses)
+
     def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
         """[B, channel, *grid] at the detector's own resolution: locally normalised at two scales, and smoothed."""
         images_BC = resize(images_BC, self.grid)
@@ -117,12 +123,12 @@ class Copylens(TrainedModule):
         """
         training = [parts(images) for images in pooled_training.unbind(dim=1)]
         halved, batch = self.pool(normalised), len(normalised)
-        first, rest = self.poses[: self.n_shifted], self.poses[self.n_shifted :]
+        first, rest = self.places[: self.n_shifted], self.places[self.n_shifted :]
         found = []
-        for poses, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
-            for some in poses.split(max(1, POSED // batch)):
+        for places, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
+            for some in places.split(max(1, POSED // batch)):
                 images = halved.repeat(len(some), *[1] * (normalised.ndim - 1))
-                posed = warp(images, some.repeat_interleave(batch, dim=0))
+                posed = look(images, some.repeat_interleave(batch, dim=0))
                 likeness = self.likeness(posed, shifts, training)
                 found.append(likeness.view(N_CHANNELS, len(some), batch, -1))
         return torch.cat(found, dim=1)
@@ -152,7 +158,7 @@ class Copylens(TrainedModule):
     def likely(self, normalised: torch.Tensor, search: CoarseSearch) -> torch.Tensor:
         """How far each training image stands out as one query's like, [1, channel, *grid], in any pose, [T]."""
         halved = self.pool(normalised[:, COARSE_CHANNELS])
-        posed = warp(halved.expand(len(self.poses), *halved.shape[1:]), self.poses)
+        posed = look(halved.expand(len(self.poses), *halved.shape[1:]), self.places)
         shifted = [self.coarse(self.centre(posed[: self.n_shifted], shift)) for shift in self.shifts]
         return search(torch.cat([self.coarse(self.centre(posed)), *shifted]), len(posed))
 
@@ -251,12 +257,11 @@ def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -
         return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
     search, found = CoarseSearch(module.coarse(pooled[:, COARSE_CHANNELS])), []
     for query in normalised.split(1):
-        similarity = module.likely(query, search)
-        best = similarity.topk(n)
-        close = module.similarities(query, pooled[best.indices]).amax(dim=1).sum(dim=0)[0]
-        similarity += close.min() - best.values[-1]
-        similarity[best.indices] = close
-        found.append(similarity)
+
+        def closely(rows, query=query):
+            return module.similarities(query, pooled[rows]).amax(dim=1).sum(dim=0)[0]
+
+        found.append(ranked(module.likely(query, search), n, closely))
     return torch.stack(found).cpu().numpy()
 
 

@@ -77,6 +77,11 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
     return hashlib.sha256("".join(sorted(file_checksum(root / path) for path in paths)).encode()).hexdigest()
 
 
+def files(root: Path, scan: Scan, settings: dict) -> list[str]:
+    """Paths of the series' files."""
+    return _series_of(root, settings)[scan.source][0]
+
+
 def _series_of(root: Path, settings: dict) -> dict[str, tuple[list[str], set[str]]]:
     shared = {key: settings[key] for key in ("table", "outside_links") if key in settings}
     return _series(root, settings["pattern"], settings["patient_tag"], tuple(shared.items()))
