@@ -2,10 +2,6 @@
 # All but public/ is restricted.
 
 
-localrules:
-    gather_rest,
-
-
 rule pool_images:
     input:
         unpack(settings_of(spec.audit_images, "audit")),
@@ -124,8 +120,20 @@ rule judge_audit:
         synthetic=rules.pool_images.output.synthetic,
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
+        listed=settings_of(spec.audit_listed, "audit"),
         membership=settings_of(spec.audit_membership, "audit"),
-        code=code("audit/evidence.py", "audit/verdict.py", "audit/publish.py", "prevalence.py", "calibration.py"),
+        code=code(
+            "audit/evidence.py",
+            "audit/exposure.py",
+            "audit/quarantine.py",
+            "audit/verdict.py",
+            "audit/words.py",
+            "audit/membership.py",
+            "audit/publish.py",
+            "prevalence.py",
+            "calibration.py",
+            "audit/rest.py",
+        ),
     output:
         verdict="results/audits/{audit}/public/verdict.json",
         public="results/audits/{audit}/public/samples.csv",
@@ -150,6 +158,7 @@ rule gather_rest:
     input:
         samples=rules.judge_audit.output.restricted,
         synthetic=rules.pool_images.output.synthetic,
+        listed=settings_of(spec.audit_listed, "audit"),
         code=code("audit/rest.py"),
     output:
         rest=directory("results/audits/{audit}/restricted/rest"),

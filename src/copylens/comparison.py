@@ -58,8 +58,8 @@ def all_of(array: np.ndarray, embedded: np.ndarray) -> Images:
 class Comparer:
     """One detector and the training images that it looks for. The network is loaded only where its kind needs it."""
 
-    def __init__(self, folder: Path, training: Images, search: dict = EXACT):
-        self.folder, self.training, self.search = folder, training, search
+    def __init__(self, folder: Path, training: Images, search: dict = EXACT, patients: np.ndarray | None = None):
+        self.folder, self.training, self.search, self.patients = folder, training, search, patients
         self.spec = read_yaml(folder / "spec.yaml")
         self.settings = self.spec["settings"]
         self._module = None
@@ -82,6 +82,8 @@ class Comparer:
     def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The `k` most similar training images: similarity, float32, and position in T, int64 [query, rank].
 
+        Where the training images' patients are given, and candidates are chosen by images, these are of one patient
+        each.
         Queries are shared out among torch's threads, in blocks: whatever their number, the bits are the same.
         """
         k = min(k, len(self.training))
@@ -99,7 +101,7 @@ class Comparer:
                 found = tuple(each[block] for each in by_embeddings)
             else:
                 compared = self.kind.compare(self.module, queries.pixels(block), self._embeddings)
-                found = best_of(compared, k)
+                found = best_of(compared, k, self.patients)
             return self._verified(queries[block], found[1]) if self.spec["verify"] else found
 
         blocks, progress = [], Progress(len(queries) * len(self.training))
@@ -135,10 +137,12 @@ def in_threads(function: Callable, arguments: Iterable, device) -> Iterator:
         torch.set_num_threads(n_threads)
 
 
-def best_of(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `k` largest entries of each row, largest first: values and columns."""
-    k = min(k, similarity.shape[1])
-    order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+def best_of(similarity: np.ndarray, k: int, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` largest entries of each row, largest first: values and columns; of each group of columns only one."""
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    if groups is not None:
+        order = np.stack([row[np.sort(np.unique(groups[row], return_index=True)[1])] for row in order])
+    order = order[:, :k]
     return np.take_along_axis(similarity, order, axis=1), order
 
 

@@ -18,11 +18,14 @@ def true_share(
     """(share, low, high) of `n` samples that are copies, if a share `called` of them is called so.
 
     sensitivity: share of `n_planted` known copies that the same threshold finds; accused: share of `n_innocent`
-    innocent images that it calls copies. (called - accused) / (sensitivity - accused), cut to 0 and 1. NaN three times
-    for a detector that finds no larger share of copies than it accuses of innocents: it can't say.
+    innocent images that it calls copies. (called - accused) / (sensitivity - accused), cut to 0 and 1. Where fewer
+    samples are called than innocent images are, the innocents among the samples are accused less than those, and
+    `called` takes the place of `accused`: otherwise the interval would end at 0. NaN three times for a detector that
+    finds no larger share of copies than it accuses of innocents: it can't say.
     """
     if not sensitivity > accused:
         return math.nan, math.nan, math.nan
+    accused = min(accused, called)
     share = (called - accused) / (sensitivity - accused)
     z = norm.ppf(0.5 + level / 2)
     # Each share a little nearer to the middle, as if some more had been seen.

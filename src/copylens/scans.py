@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.files import write_table
+from copylens.files import read_table, write_table
 from copylens.readers import UNKNOWN, Image, Scan, choose
 from copylens.spec import data_root
 
@@ -19,6 +19,19 @@ def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
     """
     root = data_root() / settings.get("root", "")
     return root, choose(root, reader_of(settings).list_scans(root, settings), settings)
+
+
+def listed_scans(settings: dict, table_path: Path) -> tuple[Path, list[Scan]]:
+    """`find_scans`, where they are still those of scans.tsv; ValueError if an image came, went, or was changed."""
+    root, scans = find_scans(settings)
+    reader = reader_of(settings)
+    checksums = read_table(table_path)["checksum"].tolist()
+    # Files are read only if there are as many as there were.
+    if len(scans) != len(checksums) or [reader.checksum(root, scan, settings) for scan in scans] != checksums:
+        raise ValueError(
+            f"{table_path}: the data set has changed since it was listed; delete this file to list it again"
+        )
+    return root, scans
 
 
 def list_scans(settings: dict, table_path: Path) -> None:

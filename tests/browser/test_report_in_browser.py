@@ -36,8 +36,9 @@ def reports(tmp_path_factory):
     """Addresses of the pages: both editions, one of volumes, and one of 10,000 samples."""
     folder = tmp_path_factory.mktemp("reports")
     results = {edition: examples.arguments("FAIL", edition, N, FLAGGED) for edition in EDITIONS}
-    results["unable"] = examples.arguments("NOT ABLE TO SAY", n_copies=4)
-    results["pass"] = examples.arguments("PASS", "restricted", 20, 3, (12, 24, 32))
+    results["unable"] = examples.arguments("NOT ABLE TO SAY")
+    results["pass"] = examples.arguments("PASS")
+    results["volumes"] = examples.arguments("FAIL", "restricted", 40, 36, (12, 24, 32))
     results["large"] = examples.arguments(n=10_000, n_copies=3_000)
     for name, arguments in results.items():
         write_report(**arguments, html_path=folder / f"{name}.html", pdf_path=folder / f"{name}.pdf")
@@ -83,7 +84,7 @@ def heads(browser):
     return browser.find_elements(By.CSS_SELECTOR, "#samples-table th[data-column]")
 
 
-@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "large"])
+@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "volumes", "large"])
 def test_it_opens_without_the_network_and_without_errors(name, browser, reports):
     resize(browser, 1280)
     browser.get_log("performance"), browser.get_log("browser")
@@ -99,7 +100,7 @@ def test_it_opens_without_the_network_and_without_errors(name, browser, reports)
 
 
 @pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass"])
+@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "volumes"])
 def test_everything_is_shown_and_nothing_sticks_out(name, width, browser, reports):
     resize(browser, width)
     browser.get(reports[name])
@@ -121,7 +122,8 @@ def test_the_table_is_sorted_and_filtered_by_mouse(browser, reports):
     assert similarity.get_attribute("aria-sort") == "none"
     similarity.find_element(By.TAG_NAME, "button").click()
     assert similarity.get_attribute("aria-sort") == "descending"
-    wanted = examples.samples(N, FLAGGED).query("copy")["similarity_copylens"].nlargest(50)
+    samples = examples.arguments("FAIL")["samples"]
+    wanted = samples[samples["copy"]]["similarity_copylens"].nlargest(50)
     assert list(map(float, column(browser, 3))) == pytest.approx(list(wanted), rel=1e-3)
     browser.find_element(By.ID, "next").click()
     assert status(browser).startswith("Rows 51 to 100 ")
@@ -188,7 +190,7 @@ def test_it_prints(browser, reports):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("name", ["public", "unable", "pass"])
+@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass"])
 def test_axe_finds_nothing(name, width, scheme, browser, reports):
     resize(browser, width, scheme)
     browser.get(reports[name])

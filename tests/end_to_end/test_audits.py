@@ -12,7 +12,8 @@ from copylens import checks, scans, spec
 from copylens.audit.comparison import compare_audit
 from copylens.audit.evidence import SETS, Evidence, evidence_of
 from copylens.audit.pool import pool_images
-from copylens.audit.verdict import judge, withheld_samples
+from copylens.audit.quarantine import withheld_samples
+from copylens.audit.verdict import judge
 from copylens.detection import Embedder, embed_file, train_detector
 from copylens.files import read_array, read_arrays, read_table, write_array, write_table
 from copylens.generators import load_model, train_model
@@ -213,7 +214,7 @@ def test_a_diffusion_model_that_memorized_fails_and_its_rest_is_judged_again(che
     verdict = judge(evidence, POLICY, None)
     assert verdict["verdict"] == "FAIL", verdict["reasons"]
     rest = verdict["quarantine"]
-    withheld = withheld_samples(evidence, rest["percentile"])
+    withheld = withheld_samples(evidence, rest["percentile"], rest["detectors"])
     assert rest["withheld"] == withheld.sum()
     assert withheld[evidence.copies("synthetic")].all()
     assert rest["verdict"] != "PASS" or rest["residual_high"] <= POLICY["copies"]

@@ -102,6 +102,26 @@ def test_the_number_of_threads_changes_no_bit(data, detector, kind, monkeypatch)
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_patient_with_many_like_images_is_found(data, detector, tmp_path):
+    built = detector("copylens")
+    images = read_array(data / "images.npy")
+    generator = np.random.default_rng(0)
+
+    def noisy(image: np.ndarray) -> np.ndarray:
+        return (image + 0.02 * generator.normal(size=image.shape)).clip(0, 1).astype(np.float32)
+
+    # The first of thirty patients has 25 images; the query is a copy of one of them.
+    write_array(np.stack([*images, *(noisy(images[0]) for _ in range(25))]), tmp_path / "images.npy")
+    embed_file(Embedder(built.folder), tmp_path / "images.npy", tmp_path / "scans.npy", tmp_path / "work")
+    real = all_of(read_array(tmp_path / "images.npy"), read_array(tmp_path / "scans.npy"))
+    trained, patients = np.r_[0:30, 90:114], np.r_[0:30, [0] * 24]
+    comparer = Comparer(built.folder, real[trained], patients=patients)
+    control = comparer.nearest(real[np.arange(30, 90)], 20)[0][:, 0]
+    similarity, position = comparer.nearest(real[[114]], 20)
+    assert patients[position[0, 0]] == 0 and len(set(patients[position[0]])) == 20
+    assert similarity[0, 0] > control.max()
+
+
 @pytest.mark.parametrize("kind", UNTAUGHT)
 def test_comparing_again_gives_the_same_bits(data, detector, kind):
     built = detector(kind)

@@ -14,6 +14,7 @@ import report_examples as examples
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from copylens import transforms
 from copylens.reports import content, figures, pdf, write_report
 
 WORDS = ("PASS", "FAIL", "NOT ABLE TO SAY")
@@ -97,7 +98,7 @@ def test_the_same_results_give_the_same_bytes(edition, write):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_the_verdict_its_reasons_and_what_is_needed_come_first(word, write, pages):
-    arguments = examples.arguments(word, n=12, n_copies=7)
+    arguments = examples.arguments(word)
     html, _ = write(arguments)
     text = Page(html).text
     verdict = arguments["verdict"]
@@ -115,28 +116,51 @@ def test_numbers_are_those_of_the_verdict(write, pages):
     html, _ = write(arguments)
     verdict, tables = arguments["verdict"], Page(html).tables
     for line, (outcome, question, value, limit, explanation) in zip(verdict["lines"], tables[0][1:], strict=True):
-        assert (outcome, question, explanation) == (line["outcome"], line["question"], line["explanation"])
+        told = content.OUTCOMES[line["outcome"]], line["question"], line["explanation"]
+        assert (outcome, question, explanation) == told
         scale = 100 if line["unit"] == "share" else 1
         wanted = [line[key] for key in ("value", "low", "high") if line[key] is not None]
         found = [float(text) for text in re.findall(r"[\d.]+", value)]
-        assert found == pytest.approx([scale * number for number in wanted], abs=0.06)
-        assert (limit == "none") == (line["limit"] is None)
+        assert found[: len(wanted)] == pytest.approx([scale * number for number in wanted], abs=0.06)
+        assert (limit == "none") == (line["limit"] == 0)
         assert value in " ".join(pages[0])
     for row, cells in zip(verdict["detectors"], tables[2][1:], strict=True):
         assert cells[0] == row["detector"].replace("_", " ")
-        assert cells[1] == (f"{row['tau']:g}" if "tau" in row else "–")
+        assert cells[1] == ("–" if row["tau"] is None else f"{row['tau']:.4g}")
         assert cells[2].startswith(f"{content.share(row['called'])} (")
     for row, cells in zip(verdict["sensitivity"], tables[3][1:], strict=True):
         shares = [row["rule"], *(row[name] for name in examples.DETECTORS)]
-        found = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells[2:]]
+        found = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells[3:]]
         assert found == pytest.approx([100 * share for share in shares], abs=0.06)
+
+
+def test_weights_that_fail_alone_do_not_condemn_the_images(write, pages):
+    arguments = examples.arguments("PASS")
+    verdict = arguments["verdict"]
+    assert content.sentence_of(verdict) == content.VERDICTS["PASS"][1]
+    failed = next(line for line in examples.arguments("FAIL")["verdict"]["lines"] if line["name"] == "membership")
+    html, _ = write({**arguments, "verdict": verdict | {"verdict": "FAIL", "lines": [*verdict["lines"], failed]}})
+    assert "The weights break the policy" in Page(html).text and "The weights break the policy" in " ".join(pages[0])
+
+
+def test_it_says_whether_weights_and_what_is_flagged_by_chance(write):
+    text = Page(write(examples.arguments("PASS"))[0]).text
+    assert "doesn't cover a release of the weights" in text
+    assert "If none were copies, about 0 would be called so" in text
+    arguments = examples.arguments("PASS")
+    arguments["verdict"]["detectors"][-1]["control_rate"] = 0.04
+    assert "If none were copies, about 12 would be called so" in Page(write(arguments)[0]).text
+
+
+def test_every_transform_is_told_in_words():
+    assert set(content.TRANSFORMS) == set(transforms.TRANSFORMS)
 
 
 def test_rounding_never_makes_none_or_all_of_some():
     shares = (0, 0.0004, 0.0006, 0.05, 1 / 3, 0.9996, 1, None, np.nan)
     words = ("0 %", "<0.1 %", "0.1 %", "5 %", "33.3 %", ">99.9 %", "100 %", "not known", "not known")
-    assert tuple(map(content.share, shares)) == words
-    assert content.measured(0.93, 0.88, 0.97) == "93 % (88 to 97 %)"
+    assert tuple(content.share(value).replace("\N{NO-BREAK SPACE}", " ") for value in shares) == words
+    assert content.measured(0.93, 0.88, 0.97).split() == ["93", "%", "(88", "to", "97", "%)"]
     assert content.number(10000) == "10,000" and content.number(-1.23456) == "−1.235"
 
 
@@ -220,7 +244,7 @@ def test_nothing_known_and_nothing_flagged(edition, write, recwarn):
     nothing = {name: {group: np.full(3, np.nan) for group in examples.GROUPS} for name in examples.DETECTORS}
     html, _ = write({**arguments, "verdict": verdict, "samples": samples, "scores": nothing})
     page = Page(html)
-    assert "not known" in page.text and not re.search(r"\b(nan|None)\b", page.text.replace("None.", ""))
+    assert "not known" in page.text and not re.search(r"\b(nan|None)\b", re.sub(r"None( of \d|\.)", "", page.text))
     assert not page.count("img")
     assert samples_of(html)["rows"][0][-3:] == [None, "no", None]
 
@@ -228,7 +252,7 @@ def test_nothing_known_and_nothing_flagged(edition, write, recwarn):
         verdict[key] = []
     verdict["exposure"]["curve"], verdict["quarantine"], verdict["membership"] = [], None, None
     html, _ = write({**arguments, "verdict": verdict, "samples": samples, "scores": {}})
-    assert "No quarantine was tried." in html and "was not tested" in html
+    assert "No quarantine is needed" in html and "was not tested" in html
     assert not [warning.message for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
 
 
@@ -237,7 +261,8 @@ def test_ten_thousand_samples(write, pages):
     data = samples_of(html)
     assert len(data["rows"]) == 10_000 and sum(row[1] == "copy" for row in data["rows"]) == 3_000
     assert len(html) < 3e6
-    assert "3,000 of 10,000 samples are flagged. The first 100 are listed" in " ".join(itertools.chain(*pages))
+    words = " ".join(itertools.chain(*pages))
+    assert "3,000 of 10,000 samples are flagged." in words and "The first 100 are listed" in words
 
 
 def test_a_page_is_well_made(write):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from copylens.comparison import Comparer, all_of
 from copylens.detection import Embedder
 from copylens.files import read_array, read_table, write_arrays
@@ -13,7 +15,9 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
     """Write for each set `<set>_similarity`, float32, and `<set>_index`, int64 [image]: its nearest row of T.
 
     The sets are synthetic, calibration, control, calibration_decoded, control_decoded (no rows without a decoder) and
-    planted (transforms one after the other). The nearest is the best of `k` candidates.
+    planted (transforms one after the other). The nearest is the best of `k` candidates. Of a detector that chooses
+    these by images they are of `k` patients, one each: what counts may be how far one stands out from the others, and
+    many images of one patient would hide it.
 
     files: images, splits and scans (the embeddings of images), synthetic, decoded, planted.
     """
@@ -28,7 +32,10 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
         "calibration_decoded": decoded[:n_calibration],
         "control_decoded": decoded[n_calibration:],
     }
-    comparer = Comparer(detector, real[rows_of(splits, "train")], search)
+    trained = rows_of(splits, "train")
+    patients = np.unique(splits["patient"].to_numpy()[trained], return_inverse=True)[1]
+    several = len(np.unique(patients)) < len(patients)
+    comparer = Comparer(detector, real[trained], search, patients if several else None)
     arrays = {}
     with timed("comparison"):
         sets = {role: real[rows_of(splits, role)] for role in ("calibration", "control")}

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from copylens.audit.verdict import FAIL, PASS, UNABLE
+from copylens.audit.words import FAIL, PASS, UNABLE
 
 SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "verdict.schema.yaml"
 CODES = {PASS: 0, FAIL: 1, UNABLE: 2}

@@ -9,7 +9,7 @@ from numpy.lib.format import open_memmap
 
 from copylens.files import read_array, read_table, whole, write_array, write_table
 from copylens.readers import UNKNOWN
-from copylens.scans import find_scans
+from copylens.scans import listed_scans
 from copylens.splits import ROLES
 
 ABOUT = "about_"  # begins the columns of scans.tsv that say something about a patient
@@ -27,7 +27,8 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
     training_scans; training_splits and training_rows where there are any; held_out_images and held_out_scans; synthetic
     (images [S, *grid], or [state, S, *grid] of which the last is taken) and decoded.
 
-    Raises ValueError where patients aren't known, or where a patient or an image is in T and in V or H.
+    Raises ValueError where patients aren't known, where a patient has two roles or an image is in T and in V or H, and
+    for less than two patients in T.
     """
     training = _training(files)
     if "held_out_scans" in files:
@@ -43,6 +44,7 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
         if not len(part):
             raise ValueError(f"the audit has no {role} images; see the key split, or the column split of the table")
     rows = pd.concat(parts, ignore_index=True)
+    _refuse_two_roles(rows)
     arrays = {name: read_array(files[name]) for name in rows["array"].unique()}
     grid = arrays["training_images"].shape[1:]
     with whole(folder / "images.npy") as temporary:
@@ -106,12 +108,29 @@ def _known(scans: pd.DataFrame, part: str) -> pd.DataFrame:
     return scans.assign(row=np.arange(len(scans)))
 
 
+def _refuse_two_roles(rows: pd.DataFrame) -> None:
+    """A table may split one patient's images; nothing else does."""
+    roles = rows.groupby("patient")["role"].agg(lambda each: " and ".join(sorted(set(each))))
+    shared = roles[roles.str.contains(" and ")]
+    if len(shared):
+        raise ValueError(
+            f"patients with two roles: {len(shared)}, such as {shared.index[0]} ({shared.iloc[0]}); "
+            "give all images of a patient the same split in the table"
+        )
+    n_trained = int((roles == "train").sum())
+    if n_trained < 2:
+        raise ValueError(
+            f"the audit has {n_trained} training patient; an image is a copy if it's nearer to one patient than to "
+            "others, so it needs two at least, and many more to pass"
+        )
+
+
 def _refuse_shared_patients(listing: dict, training: pd.DataFrame, held_out: pd.DataFrame, files: dict) -> None:
     """Two data sets have pseudonyms of their own, so the ids are compared as their sources have them."""
-    ids = {part: [scan.patient for scan in find_scans(listing[part])[1]] for part in ("training", "held_out")}
-    for part, table in (("training", training), ("held_out", held_out)):
-        if len(ids[part]) != len(table):
-            raise ValueError(f"{files[f'{part}_scans']}: the data set has changed since it was listed; list it again")
+    ids = {
+        part: [scan.patient for scan in listed_scans(listing[part], files[f"{part}_scans"])[1]]
+        for part in ("training", "held_out")
+    }
     used = training["role"] == "train"
     trained = dict(zip(np.array(ids["training"])[used], training["patient"][used], strict=True))
     shared = [

@@ -12,9 +12,9 @@ import pandas as pd
 
 from copylens.audit.evidence import Evidence, read_evidence
 from copylens.audit.membership import membership
+from copylens.audit.quarantine import withheld_samples
 from copylens.audit.rest import harmless, sample_names
-from copylens.audit.verdict import judge, to_json, withheld_samples
-from copylens.calibration import PERCENTILE
+from copylens.audit.verdict import judge, to_json
 from copylens.files import file_checksum, read_arrays, whole, write_table
 
 LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
@@ -52,8 +52,8 @@ def judge_audit(
     similarities to three digits.
 
     files: nearest (by detector), splits, samples, sources, transforms, images, synthetic; membership where weights are
-    to be released. config: the audit's part of the configuration, to be shown. listing: how the data set of samples is
-    listed, None for a network's.
+    to be released, synthetic_scans where samples are a data set. config: the audit's part of the configuration, to be
+    shown. listing: how that data set is listed, None for a network's.
     """
     evidence = read_evidence(files)
     member = (
@@ -61,7 +61,9 @@ def judge_audit(
     )
     verdict = {"audit": name, **judge(evidence, policy, member)}
     quarantine = verdict["quarantine"]
-    withheld = withheld_samples(evidence, quarantine["percentile"] if quarantine else PERCENTILE)
+    withheld = evidence.copies("synthetic") | evidence.identical
+    if quarantine:
+        withheld = withheld_samples(evidence, quarantine["percentile"], quarantine["detectors"])
     verdict["provenance"] = {
         "copylens": version("copylens"),
         "python": platform.python_version(),
@@ -70,13 +72,13 @@ def judge_audit(
         "seeds": {"audit": policy["seed"]},
         "config": config,
     }
-    table = _samples(evidence, withheld)
+    table = samples_of(evidence, withheld)
     hidden = pseudonyms(evidence.patients, Path(files["images"]))
     public = table.copy()
     for detector in evidence.found:
         public[f"patient_{detector}"] = public[f"patient_{detector}"].map(hidden)
         public[f"similarity_{detector}"] = [float(f"{each:.3g}") for each in public[f"similarity_{detector}"]]
-    files_of = [harmless(each) for each in sample_names(listing, len(table))]
+    files_of = [harmless(each) for each in sample_names(listing, files.get("synthetic_scans"), len(table))]
     write_table(table.assign(file=files_of), restricted_path)
     write_table(public, public_path)
     with whole(verdict_path) as temporary:
@@ -94,7 +96,8 @@ def pseudonyms(patients: np.ndarray, images_path: Path) -> dict[str, str]:
     return {patient: f"P-{name}" for patient, name in named.items()}
 
 
-def _samples(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
+def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
+    """What each sample is called, and by whom, with the training patient that it is most like."""
     columns = {"sample": np.arange(1, len(withheld) + 1)}
     for detector, found in evidence.found.items():
         columns[f"similarity_{detector}"] = found.similarity["synthetic"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import read_evidence
+from copylens.audit.evidence import Evidence, read_evidence
 from copylens.files import read_array, read_arrays, read_table
 from copylens.reports import MAX_PAIRS, write_report
 from copylens.reports.content import pair_numbers
@@ -20,12 +20,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
     """
     verdict = json.loads(Path(files["verdict"]).read_text())
     evidence = read_evidence(files)
-    sets = ("synthetic", "calibration", "control")
-    scores = {
-        detector: {name: found.similarity[name] for name in sets}
-        | {"planted": found.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
-        for detector, found in evidence.found.items()
-    }
+    scores = scores_of(evidence)
     table = read_table(files["public_samples"])
     paths = public / "report.html", public / "report.pdf"
     write_report(verdict, table, scores, None, "public", *paths)
@@ -33,6 +28,16 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
     table["file"] = table["file"].astype(str)
     paths = restricted / "report.html", restricted / "report.pdf"
     write_report(verdict, table, scores, _pairs(table, files, verdict["rule"]["detectors"][0]), "restricted", *paths)
+
+
+def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
+    """Each detector's similarities of the samples, of innocent images, and of planted copies."""
+    sets = ("synthetic", "calibration", "control")
+    return {
+        detector: {name: found.similarity[name] for name in sets}
+        | {"planted": found.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
+        for detector, found in evidence.found.items()
+    }
 
 
 def _pairs(table: pd.DataFrame, files: dict, first: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:

@@ -9,21 +9,25 @@ import pandas as pd
 from numpy.lib.format import open_memmap
 
 from copylens.files import read_array, read_table, write_table
-from copylens.scans import find_scans, reader_of
+from copylens.scans import find_scans, listed_scans, reader_of
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run a cell for that begins so
 
 
-def gather_rest(samples_path: Path, synthetic_path: Path, listing: dict | None, how: str, folder: Path) -> None:
+def gather_rest(
+    samples_path: Path, synthetic_path: Path, listing: dict | None, scans_path: Path | None, how: str, folder: Path
+) -> None:
     """Write into `folder` the samples that aren't withheld, and list.tsv: sample, file, withheld.
 
     Files keep their names below files/: links to them, or copies, as `how` says. Where samples aren't files of their
     own (of a network, or several in one file) images.npy has them as they were compared, float32 [sample, *grid].
-    `listing`: how the data set of samples is listed, None for a network's. Cells that a spreadsheet would run get a
-    leading apostrophe.
+    listing, scans_path: how the data set of samples is listed, and its scans.tsv; None for a network's. Cells that a
+    spreadsheet would run get a leading apostrophe.
+
+    Raises ValueError where the data set isn't what was audited.
     """
     samples = read_table(samples_path)
-    names = sample_names(listing, len(samples))
+    names = sample_names(listing, scans_path, len(samples))
     kept = np.flatnonzero(~samples["withheld"].to_numpy(bool))
     root, files = _files(listing) if listing else (None, None)
     shutil.rmtree(folder, ignore_errors=True)
@@ -47,13 +51,11 @@ def gather_rest(samples_path: Path, synthetic_path: Path, listing: dict | None, 
     write_table(listed.assign(withheld=samples["withheld"]), folder / "list.tsv")
 
 
-def sample_names(listing: dict | None, n: int) -> list[str]:
-    """What each sample is called where it comes from: its file, with the number of its part, or its number."""
+def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[str]:
+    """What each of `n` samples is called where it comes from: its file, with the number of its part, or its number."""
     if listing is None:
         return [f"sample {number}" for number in range(1, n + 1)]
-    scans = find_scans(listing)[1]
-    if len(scans) != n:
-        raise ValueError(f"synthetic: there are {len(scans)} images now, there were {n}; list them again")
+    scans = listed_scans(listing, scans_path)[1]
     return [scan.source if scan.part is None else f"{scan.source} [{scan.part}]" for scan in scans]
 
 

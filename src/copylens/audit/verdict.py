@@ -1,35 +1,30 @@
 """Evidence against a policy: PASS, FAIL or NOT ABLE TO SAY, and why."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from copylens.audit.evidence import (
-    Evidence,
-    exact_interval,
-    exposed_patients,
-    exposure_of,
-    found_shares,
-    groups_of,
-    rates,
-)
+from copylens.audit.evidence import Evidence, found_shares, rates
+from copylens.audit.exposure import exposed_patients, exposed_share, exposure_of, groups_of
+from copylens.audit.quarantine import quarantine
+from copylens.audit.words import FAIL, PASS, UNABLE, listed, percent
 from copylens.calibration import PERCENTILE
 from copylens.prevalence import highest_false_positive_rate
 
 SCHEMA = "copylens-verdict-1"
-PASS, FAIL, UNABLE = "PASS", "FAIL", "NOT ABLE TO SAY"
 # Without these, nothing that is counted means anything.
 FOUNDATIONS = ("calibration_size", "control_rate")
 CHARGES = ("copies", "patients", "agreement", "membership")
-STRICTER = (PERCENTILE, 90, 80, 70, 60, 50)  # percentiles of V above which samples are withheld, tried in this order
 RULE = "A sample is called a copy where {first} calls it one and another detector does too and names the same patient."
 LIMITS = (
     "No copies found means that these detectors found none of the kinds that were planted; other kinds may be there.",
     "A copy is nearer to a patient's image than other patients' images are. Whether somebody could be recognised, or "
     "something be learnt about them, is another question.",
     "The thresholds hold for images like the calibration patients'. Other scanners, sites or protocols move them, and "
-    "the control rate shows it only if the control patients are like the training patients.",
+    "the control rate shows it only if the control patients are like the training patients. Samples that are smoother "
+    "than real images may look more like them than other real images do.",
     "Patients who are in none of the sets, and what several samples say together about one patient, are not looked at.",
 )
 
@@ -58,21 +53,18 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     level, detectors = policy["level"], list(evidence.found)
     of_rule = rates(evidence, _by_rule(evidence), level)
     of_each = {name: rates(evidence, _calls(evidence, name), level) for name in detectors}
-    exposed = exposed_patients(evidence, of_rule, level)
+    accusing = {name: row for name, row in of_each.items() if _against(policy["copies"], _true(row)) == "fail"}
     lines = [
         _identical(evidence),
         _calibration_size(evidence, policy),
         _control_rate(of_rule, policy),
         _sensitivity(evidence, policy),
-        _share(
-            "copies", "Are more samples copies than the policy allows?", "samples are copies", policy, _true(of_rule)
-        ),
-        _share(
-            "patients", "Are more patients exposed than the policy allows?", "patients are exposed", policy, exposed
-        ),
-        _agreement(of_each, policy),
+        _copies(of_rule, policy),
+        _patients(evidence, of_rule, policy),
+        _agreement(evidence, list(accusing), policy),
     ]
     lines += [_membership(member, policy)] if member else []
+    shaky = [line.explanation for line in lines if line.name in FOUNDATIONS and line.outcome != "pass"]
     verdict, reasons, needed = _conclude(lines)
     sensitivity = _sensitivity_table(evidence, level)
     rows = [{"detector": name, "tau": evidence.found[name].tau(), **of_each[name]} for name in detectors]
@@ -88,77 +80,12 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
         "detectors": [row | {"outcome": _against(policy["copies"], _true(row))} for row in rows],
         "sensitivity": sensitivity,
-        "exposure": exposure_of(evidence, policy["patients"], level),
+        "exposure": exposure_of(evidence, of_rule, policy["patients"], level),
         "groups": groups_of(evidence, level),
         "membership": member,
-        "quarantine": quarantine(evidence, policy, of_rule, lines) if verdict != PASS else None,
+        "quarantine": None if verdict == PASS else quarantine(evidence, policy, accusing, of_rule, shaky),
         "limits": list(LIMITS),
     }
-
-
-def withheld_samples(evidence: Evidence, percentile: float) -> np.ndarray:
-    """What isn't released: what the rule or the first detector, at a percentile of V, calls a copy. Bool [S]."""
-    return _withheld(evidence, "synthetic", percentile) | evidence.identical
-
-
-def quarantine(evidence: Evidence, policy: dict, of_rule: dict, lines: list[Line]) -> dict:
-    """What is left when copies are withheld, audited again, with ever lower thresholds until it passes.
-
-    Of the rest the rule calls nothing a copy; what may still be in it are the copies that it misses. residual: of the
-    true copies' share the part that is missed, over the share that is left; planted copies say what is missed.
-    """
-    failing = [line for line in lines if line.name in FOUNDATIONS and line.outcome != "pass"]
-    n, n_planted = len(evidence.identical), int(evidence.is_copy.sum())
-    n_patients, tried = len(evidence.patients), []
-    for percentile in STRICTER:
-        withheld = withheld_samples(evidence, percentile)
-        released = int((~withheld).sum())
-        shares = found_shares(evidence, _withheld(evidence, "planted", percentile), policy["level"])
-        found = float(np.mean([row["found"] for row in shares]))
-        found_low, found_high = exact_interval(round(found * n_planted), n_planted, policy["level"])
-        missed = [
-            share * (1 - caught) * n / max(released, 1)
-            for share, caught in zip(_true(of_rule), (found, found_high, found_low), strict=True)
-        ]
-        value, low, high = (float(min(1.0, each)) if np.isfinite(each) else None for each in missed)
-        result = {
-            "withheld": n - released,
-            "released": released,
-            "percentile": percentile,
-            "residual": value,
-            "residual_low": low,
-            "residual_high": high,
-        }
-        if failing:
-            return result | {"verdict": UNABLE, "reasons": [line.explanation for line in failing]}
-        weak = [row["transform"] for row in shares if row["low"] < policy["sensitivity"]]
-        enough = released and high is not None and high <= policy["copies"]
-        few = released and high is not None and high * released <= max(policy["patients"] * n_patients, 1)
-        if enough and few and not weak:
-            reason = (
-                f"{n - released} of {n} samples are withheld. Of the {released} that are left at most {_percent(high)} "
-                f"are copies that were missed, given that {_percent(found)} of planted copies are withheld too."
-            )
-            return result | {"verdict": PASS, "reasons": [reason]}
-        tried.append((result, weak))
-    # The threshold that leaves the least doubt; of equals the one that withholds least.
-    result, weak = min(tried, key=lambda each: 1.0 if each[0]["residual_high"] is None else each[0]["residual_high"])
-    if not result["released"]:
-        reason = "Nothing is left: every sample is withheld."
-    elif weak:
-        reason = f"Copies under {_listed(weak)} are missed too often for the rest to be sure."
-    elif result["residual_high"] is None:
-        reason = (
-            "The rule finds no more planted copies than it accuses innocent images, so nothing is known of the rest."
-        )
-    else:
-        reason = (
-            f"Even with {result['withheld']} of {n} samples withheld, up to {_percent(result['residual_high'])} of the "
-            f"{result['released']} that are left may be copies that were missed; the policy allows "
-            f"{_percent(policy['copies'])} of samples and {_percent(policy['patients'])} of patients. More planted "
-            "copies (planted.copies) would narrow this; with a generator that mostly copies, nothing would."
-        )
-    return result | {"verdict": UNABLE, "reasons": [reason]}
 
 
 def to_json(verdict: dict) -> str:
@@ -186,11 +113,6 @@ def _by_rule(evidence: Evidence) -> dict[str, np.ndarray]:
 def _calls(evidence: Evidence, detector: str) -> dict[str, np.ndarray]:
     found = evidence.found[detector]
     return {name: found.calls(name) for name in found.similarity}
-
-
-def _withheld(evidence: Evidence, name: str, percentile: float) -> np.ndarray:
-    first = next(iter(evidence.found.values()))
-    return evidence.copies(name) | first.calls(name, percentile)
 
 
 def _true(row: dict) -> tuple[float, float, float]:
@@ -222,7 +144,9 @@ def _identical(evidence: Evidence) -> Line:
 
 def _calibration_size(evidence: Evidence, policy: dict) -> Line:
     n, level, limit = evidence.n_patients("calibration"), policy["level"], policy["false_positives"]
-    possible = highest_false_positive_rate(n, level)
+    worth = math.floor(evidence.n_independent("calibration") + 1e-9)
+    possible = highest_false_positive_rate(worth, level)
+    unequal = f", who say as much as {worth} of one image each," if worth < n else ""
     enough = next((m for m in range(20, 10**4) if highest_false_positive_rate(m, level) <= limit), None)
     return Line(
         "calibration_size",
@@ -233,24 +157,33 @@ def _calibration_size(evidence: Evidence, policy: dict) -> Line:
         None,
         "share",
         "pass" if possible <= limit else "unable",
-        f"With {n} calibration patients a threshold may accuse up to {_percent(possible)} of innocent images.",
-        f"{enough or 'Very many'} calibration patients, who weren't trained on, for at most {_percent(limit)}.",
+        f"With {n} calibration patients{unequal} a detector may accuse up to {percent(possible)} of innocent images.",
+        f"{enough or 'Very many'} calibration patients, who weren't trained on, for at most {percent(limit)}.",
     )
 
 
 def _control_rate(of_rule: dict, policy: dict) -> Line:
     value, low, high = (of_rule[f"control_rate{end}"] for end in ("", "_low", "_high"))
+    limit = policy["false_positives"]
+    explanation = f"Of control patients, whom nothing was trained on, the rule calls {percent(value)} copies."
+    needed = None
+    if low > policy["copies"]:
+        explanation += f" That is surely more than the {percent(policy['copies'])} of copies that are allowed."
+        needed = "Calibration and control patients of one kind, none of them in the training set under another name."
+    elif high > limit:
+        explanation += f" There are too few of them to be sure that it isn't more than {percent(limit)}."
+        needed = "More control patients, who weren't trained on."
     return Line(
         "control_rate",
         "Does the rule spare innocent images?",
-        policy["copies"],
+        limit,
         value,
         low,
         high,
         "share",
-        "pass" if low <= policy["copies"] else "unable",
-        f"Of control patients, whom nothing was trained on, the rule calls {_percent(value)} copies.",
-        "Calibration and control patients of one kind, none of them in the training set under another name.",
+        "unable" if needed else "pass",
+        explanation,
+        needed,
     )
 
 
@@ -261,13 +194,13 @@ def _sensitivity(evidence: Evidence, policy: dict) -> Line:
     needed = "More planted copies (planted.copies), of more training patients."
     if not weak:
         explanation = (
-            f"Of copies planted in these data {_percent(worst['found'])} or more are found under every transform."
+            f"Of copies planted in these data {percent(worst['found'])} or more are found under every transform."
         )
     elif worst["found"] >= policy["sensitivity"]:
-        explanation = f"{worst['n']} planted copies are too few to be sure that enough are found under {_listed(weak)}."
+        explanation = f"{worst['n']} planted copies are too few to be sure that enough are found under {listed(weak)}."
     else:
-        explanation = f"Too few planted copies are found under {_listed(weak)}."
-        needed = f"Two detectors that find copies under {_listed(weak)}, or a policy that doesn't ask for these."
+        explanation = f"Too few planted copies are found under {listed(weak)}."
+        needed = f"Two detectors that find copies under {listed(weak)}, or a policy that doesn't ask for these."
     return Line(
         "sensitivity",
         "Would copies be found?",
@@ -282,56 +215,104 @@ def _sensitivity(evidence: Evidence, policy: dict) -> Line:
     )
 
 
-def _share(name: str, question: str, what: str, policy: dict, interval: tuple[float, float, float]) -> Line:
+def _copies(of_rule: dict, policy: dict) -> Line:
+    return _share(
+        "copies",
+        "Are more samples copies than the policy allows?",
+        "samples are copies",
+        policy,
+        _true(of_rule),
+        "More control patients, planted copies or samples, which make intervals narrower.",
+    )
+
+
+def _patients(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
+    level, needed = policy["level"], "More control patients, planted copies or training patients."
+    n, n_patients = len(evidence.identical), len(evidence.patients)
+    # What is left in doubt even if nobody is named.
+    least = exposed_share(0, n, n_patients, of_rule, level)[2]
+    if least > policy["patients"]:
+        enough = math.ceil(least * n_patients / policy["patients"])
+        needed = (
+            f"At least {enough} training patients, or a policy that allows more of them: of {n_patients}, "
+            f"{percent(least)} may be exposed even where no sample names one."
+        )
+    return _share(
+        "patients",
+        "Are more patients exposed than the policy allows?",
+        "patients are exposed",
+        policy,
+        exposed_patients(evidence, of_rule, level),
+        needed,
+    )
+
+
+def _share(name: str, question: str, what: str, policy: dict, interval: tuple, needed: str) -> Line:
     value, low, high = interval
     outcome = _against(policy[name], interval)
-    said = f"{_percent(value)} of {what} ({_percent(low)} to {_percent(high)})"
+    said = f"{percent(value)} of {what} ({percent(low)} to {percent(high)})"
     if not np.isfinite(high):
         explanation = f"No more planted copies are found than innocent images accused: how many {what} can't be said."
     elif outcome == "unable":
-        explanation = f"{said}: the interval holds the limit of {_percent(policy[name])}."
+        explanation = f"{said}: the interval holds the limit of {percent(policy[name])}."
     else:
         explanation = f"{said}, corrected for what is missed and for what is called so by chance."
-    needed = "More control patients, planted copies or samples, which make intervals narrower."
     return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed)
 
 
-def _agreement(of_each: dict[str, dict], policy: dict) -> Line:
-    accusing = [name for name, row in of_each.items() if _against(policy["copies"], _true(row)) == "fail"]
-    most = len(accusing) > len(of_each) / 2
+def _agreement(evidence: Evidence, accusing: list[str], policy: dict) -> Line:
+    """Detectors that accuse by themselves are evidence where two of them name the same patients, else a question."""
+    called = {name: evidence.agreed_by_any(name, accusing) for name in next(iter(evidence.found.values())).similarity}
+    together = rates(evidence, called, policy["level"]) if len(accusing) > 1 else None
+    guilty = together is not None and _against(policy["copies"], _true(together)) == "fail"
+    alone = f"More copies than the policy allows, by each of these alone: {listed(accusing)}." if accusing else ""
+    if guilty:
+        explanation = f"{alone} {percent(together['called'])} of samples are copies of the same patient by two of them."
+    elif accusing:
+        n = int(np.any([evidence.found[name].calls("synthetic") for name in accusing], axis=0).sum())
+        whose = "it calls" if len(accusing) == 1 else "they call"
+        explanation = f"{alone} Other detectors don't see the same copies in the {n} samples that {whose} so."
+    else:
+        explanation = f"None of {len(evidence.found)} detectors alone finds more copies than the policy allows."
     return Line(
         "agreement",
-        "Do the detectors agree?",
-        None,
+        "Does any detector alone find too many copies?",
+        0,
         len(accusing),
         None,
         None,
         "count",
-        "fail" if most else "unable" if accusing else "pass",
-        f"More copies than the policy allows, by each of these alone: {_listed(accusing)}."
-        if accusing
-        else f"None of {len(of_each)} detectors alone finds more copies than the policy allows.",
-        "Somebody's eyes on the samples that only one detector calls copies.",
+        "fail" if guilty else "unable" if accusing else "pass",
+        explanation,
+        "Somebody's eyes on the samples that only some detectors call copies, or a release of the rest without them.",
     )
 
 
 def _membership(member: dict, policy: dict) -> Line:
-    interval = member["auc"], member["auc_low"], member["auc_high"]
-    outcome = _against(policy["membership"], interval)
+    interval, limit = (member["auc"], member["auc_low"], member["auc_high"]), policy["membership"]
     explanation = (
         f"Losses tell training patients from others with an area under the curve of {member['auc']:.2f} "
         f"({member['auc_low']:.2f} to {member['auc_high']:.2f}; 0.5 is chance), and find "
-        f"{_percent(member['tpr_at_1fpr'])} of them at 1 % false positives."
+        f"{percent(member['tpr_at_1fpr'])} of them at 1 % false positives."
     )
+    outcome, needed = _against(limit, interval), "More held-out patients, which make the interval narrower."
+    if member["n_others"] >= 100 and member["tpr_at_1fpr_low"] > policy["patients"]:
+        # Some who are known for sure, though most are not.
+        outcome = "fail"
+        explanation += f" That is surely more than the {percent(policy['patients'])} of patients who may be exposed."
+    elif member["auc_high"] < 1 - limit:
+        outcome = "unable"
+        explanation += " Losses are lower on patients who weren't trained on: the two aren't images of one kind."
+        needed = "Held-out images that differ from the training images in nothing but the patients."
     return Line(
         "membership",
         "Do the weights give away who was trained on?",
-        policy["membership"],
+        limit,
         *interval,
         "",
         outcome,
         explanation,
-        "More held-out patients, which make the interval narrower.",
+        needed,
     )
 
 
@@ -378,13 +359,3 @@ def _counts(evidence: Evidence) -> dict[str, int]:
         counts[f"{name}_images"] = int((evidence.splits["role"] == role).sum())
         counts[f"{name}_patients"] = evidence.n_patients(role)
     return counts | {"synthetic_images": len(evidence.identical)}
-
-
-def _percent(share: float) -> str:
-    if share is None or not np.isfinite(share):
-        return "an unknown share"
-    return f"{100 * share:.1f} %"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

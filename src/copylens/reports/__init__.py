@@ -129,7 +129,7 @@ def _figures(verdict: dict, scores: dict) -> dict:
         figures.EXPOSURE,
         partial(figures.exposure, verdict=verdict),
         "Patients exposed by the number of samples released",
-        content.exposure_words(verdict),
+        " ".join(content.exposure_words(verdict)),
     )
     return {"histograms": histograms, "sensitivity": sensitivity, "exposure": exposure}
 

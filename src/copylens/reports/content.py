@@ -6,12 +6,52 @@ from dataclasses import dataclass
 import pandas as pd
 
 UNKNOWN = "not known"
+PERCENT = "\N{NO-BREAK SPACE}%"
 OUTCOMES = {"pass": "pass", "fail": "fail", "unable": "not able to say"}
 VERDICTS = {
     "PASS": ("pass", "The synthetic set keeps within the policy."),
     "FAIL": ("fail", "The synthetic set breaks the policy: do not release it as it is."),
     "NOT ABLE TO SAY": ("unable", "There isn't enough to say whether the synthetic set keeps within the policy."),
 }
+ONLY_WEIGHTS = "The weights break the policy: do not release them. Of the synthetic set nothing says that it does."
+# What is done to planted copies, for those who don't know the names (`copylens.transforms`).
+TRANSFORMS = {
+    "identity": "nothing",
+    "flip": "mirrored, left to right",
+    "flip_first": "mirrored, top to bottom or along the first axis",
+    "rotation_05": "turned by 5°",
+    "rotation_10": "turned by 10°",
+    "rotation_20": "turned by 20°",
+    "gamma_07": "mid-tones made brighter (exponent 0.7)",
+    "gamma_15": "mid-tones made darker (exponent 1.5)",
+    "contrast_15": "contrast raised by half",
+    "brightness": "a tenth of the range brighter",
+    "noise": "noise added, a tenth of the range",
+    "blur": "blurred",
+    "crop_95": "the inner 95 % of each side enlarged",
+    "crop_90": "the inner 90 % of each side enlarged",
+    "crop_80": "the inner 80 % of each side enlarged",
+    "shift": "moved by 5 % of each side",
+    "flip_rotation_noise": "mirrored, turned by 5° and noise added",
+    "jpeg": "saved as JPEG of low quality",
+    "rotation_30": "turned by 30°",
+    "elastic": "bent",
+    "bias_field": "brighter here and darker there, as a coil makes it",
+    "clahe": "contrast evened out place by place",
+    "mixture": "mixed with 40 % of another patient's image",
+    "occluded": "its centre covered",
+    "halves": "one half replaced by another patient's",
+    "rotation_crop_shift_gamma": "turned by 12°, enlarged, moved and made brighter",
+}
+GLOSSARY = (
+    ("Copy", "a sample that shows a training patient's image again, changed or not"),
+    ("Called a copy", "what a detector says, rightly or not; corrected numbers count what it misses and gets wrong"),
+    ("Exposed", "a training patient of whom at least one sample is a copy"),
+    ("Named", "the patient whose training image a called sample is most like"),
+    ("Threshold", "how alike a sample must be; 5 % of the calibration patients' own images are more alike than that"),
+    ("Planted copy", "a training image, changed in a known way, that detectors are tried on"),
+    ("Interval", "where the true number lies, with the confidence that the policy asks for"),
+)
 RESTRICTED = "RESTRICTED: shows patients"
 AT_LEAST, AT_MOST = {"sensitivity"}, {"calibration_size", "copies", "patients", "control_rate", "membership"}
 COUNTS = (
@@ -46,7 +86,19 @@ def known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def share(value: float | None, sign: str = " %") -> str:
+def sentence_of(verdict: dict) -> str:
+    """What the verdict's word means, for the banner."""
+    failed = [line["name"] for line in verdict["lines"] if line["outcome"] == "fail"]
+    return ONLY_WEIGHTS if failed == ["membership"] else VERDICTS[verdict["verdict"]][1]
+
+
+def all_of(names: list[str]) -> str:
+    """Names as a sentence has them."""
+    *first, last = map(name_of, names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def share(value: float | None, sign: str = PERCENT) -> str:
     """A share of 1 in per cent, never rounded to 0 or to 100 unless it is."""
     if not known(value):
         return UNKNOWN
@@ -86,16 +138,24 @@ def name_of(word: str) -> str:
 
 
 def lines_table(verdict: dict) -> Table:
-    rows = []
-    for line in verdict["lines"]:
-        show = share if line["unit"] == "share" else number
-        bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
-        limit = f"{bound}{show(line['limit'])}" if known(line["limit"]) else "none"
-        value = measured(line["value"], line["low"], line["high"], line["unit"])
-        rows.append((OUTCOMES[line["outcome"]], line["question"], value, limit, line["explanation"]))
+    rows = [
+        (OUTCOMES[line["outcome"]], line["question"], *_found_and_asked(line, verdict), line["explanation"])
+        for line in verdict["lines"]
+    ]
     columns = ("Outcome", "Question", "Measured", "Policy", "What that means")
     caption = f"What the policy asks, and what was found. In brackets: {share(verdict['policy']['level'])} intervals."
-    return Table(caption, columns, rows, (2, 3), (0.12, 0.25, 0.15, 0.12, 0.36))
+    return Table(caption, columns, rows, (2, 3), (0.12, 0.23, 0.17, 0.12, 0.36))
+
+
+def _found_and_asked(line: dict, verdict: dict) -> tuple[str, str]:
+    """What was measured, and what the policy asks for."""
+    if line["unit"] == "count":
+        things = {"agreement": (len(verdict["rule"]["detectors"]), "detectors")}
+        n, what = things.get(line["name"], (verdict["counts"]["synthetic_images"], "images"))
+        return f"{number(line['value'])} of {number(n)} {what}", "none"
+    show = share if line["unit"] == "share" else number
+    bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
+    return measured(line["value"], line["low"], line["high"], line["unit"]), f"{bound}{show(line['limit'])}"
 
 
 def counts_table(verdict: dict) -> Table:
@@ -116,8 +176,8 @@ def policy_words(verdict: dict) -> list[tuple[str, str]]:
         ("Samples that may be copies", f"at most {share(policy['copies'])}"),
         ("Training patients who may be exposed", f"at most {share(policy['patients'])}"),
         ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
-        ("Innocent images that may be accused", f"at most {share(policy['false_positives'])}"),
-        ("Planted copies are", ", ".join(map(name_of, policy["transforms"])) or "none"),
+        ("False alarms of a detector, in the worst case", f"at most {share(policy['false_positives'])}"),
+        ("Area under the curve of the membership test", f"at most {number(policy['membership'])}"),
         ("Intervals", share(policy["level"])),
     ]
 
@@ -150,16 +210,21 @@ def sensitivity_table(verdict: dict) -> Table:
     rows = [
         (
             name_of(row["transform"]),
+            TRANSFORMS.get(row["transform"], "–"),
             number(row["n"]),
             measured(row["rule"], row["low"], row["high"]),
             *(share(row.get(detector)) for detector in detectors),
         )
         for row in verdict["sensitivity"]
     ]
-    columns = ("Transform", "Planted", "Found by the rule", *(f"by {name_of(name)} alone" for name in detectors))
+    columns = (
+        *("Transform", "What was done", "Planted", "Found by the rule"),
+        *(f"by {name_of(name)} alone" for name in detectors),
+    )
     caption = "Copies of training images that were planted, and how many were found."
-    rest = 0.46 / len(detectors)
-    return Table(caption, columns, rows, tuple(range(1, len(columns))), (0.24, 0.1, 0.2, *[rest] * len(detectors)))
+    rest = 0.36 / len(detectors)
+    widths = (0.16, 0.21, 0.09, 0.18, *[rest] * len(detectors))
+    return Table(caption, columns, rows, tuple(range(2, len(columns))), widths)
 
 
 def groups_table(verdict: dict) -> Table:
@@ -183,39 +248,51 @@ def groups_table(verdict: dict) -> Table:
     )
 
 
-def exposure_words(verdict: dict) -> str:
+def exposure_words(verdict: dict) -> list[str]:
     """What the exposure curve comes to, in sentences."""
     exposure = verdict["exposure"]
-    within, exposed = exposure["within_policy"], exposure["exposed_patients"]
-    patients, allowed = verdict["counts"]["training_patients"], verdict["policy"]["patients"]
-    if known(exposed) and known(patients) and known(allowed) and exposed <= allowed * patients:
-        kept = "That is within the policy."
-    elif known(within):
-        kept = f"Up to {number(within)} samples, drawn at random, keep within the policy."
+    named, within = exposure["named_patients"], exposure["within_policy"]
+    n, patients = verdict["counts"]["synthetic_images"], verdict["counts"]["training_patients"]
+    line = next(line for line in verdict["lines"] if line["name"] == "patients")
+    said = [
+        f"Samples that are called copies name {number(named)} of {number(patients)} training patients. Corrected for "
+        f"what is missed and for whom chance names, {measured(line['value'], line['low'], line['high'])} are exposed; "
+        f"the policy allows {share(line['limit'])}."
+    ]
+    if line["outcome"] == "pass":
+        said.append(f"So all {number(n)} samples keep within that.")
+    elif known(within) and within > 0:
+        said.append(
+            f"{number(within)} samples, drawn at random, would surely keep within that, but as large a share of them "
+            "would be copies."
+        )
     else:
-        kept = "No number of samples is known to keep within the policy."
-    return " ".join(
-        [
-            f"All {number(verdict['counts']['synthetic_images'])} samples together expose "
-            f"{number(exposed)} of {number(patients)} training patients.",
-            kept,
+        said.append("No number of samples, drawn at random, would surely keep within that.")
+    if not named:
+        said.append("Nobody is named, so nothing can be said of whom more samples would name.")
+    else:
+        said.append(
             f"Were ever more samples drawn, at least about {interval_of(exposure, 'chao1', 'count')} patients would be "
-            "exposed (Chao1).",
-        ]
-    )
+            "named, by chance or as copies (Chao1)."
+        )
+    return said
 
 
 def quarantine_words(verdict: dict) -> list[str]:
     """What withholding the samples nearest to training images comes to, in sentences."""
     quarantine = verdict["quarantine"]
     if quarantine is None:
-        return ["No quarantine was tried."]
+        return [
+            "No quarantine is needed: the set passes as it is. What is flagged is left out of the folder of the rest "
+            "all the same, because that costs nothing."
+        ]
     return [
-        f"Where every sample above percentile {number(quarantine['percentile'])} of innocent images is withheld, "
-        f"{number(quarantine['withheld'])} samples are withheld and "
-        f"{number(quarantine['released'])} released.",
-        f"Copies that remain among those released: {interval_of(quarantine, 'residual')}.",
-        f"The verdict on those released: {quarantine['verdict']}.",
+        "Withheld is what the rule calls a copy, what is an image of the training set, and what is more alike to a "
+        f"training image than {number(quarantine['percentile'])} % of innocent images are, as "
+        f"{all_of(quarantine['detectors'])} {'has' if len(quarantine['detectors']) == 1 else 'have'} it.",
+        f"{number(quarantine['withheld'])} samples are withheld, {number(quarantine['released'])} are left.",
+        f"Copies among those that are left: {interval_of(quarantine, 'residual')}.",
+        f"The verdict on those that are left: {quarantine['verdict']}.",
         *quarantine["reasons"],
     ]
 
@@ -225,14 +302,25 @@ def membership_words(verdict: dict) -> list[str]:
     test = verdict["membership"]
     if test is None:
         return [
-            "Whether the generator's weights give away who was trained on was not tested: they stay where they are."
+            "Whether the generator's weights give away who was trained on was not tested. This report is about the "
+            "synthetic images and doesn't cover a release of the weights."
         ]
     return [
         f"Somebody who has the generator's weights and an image guesses from its loss whether it was trained on. Tried "
         f"on {number(test['n_members'])} images that were and {number(test['n_others'])} that were not.",
         f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is a coin's.",
-        f"Members found where 1 % of the others are taken for members: {share(test['tpr_at_1fpr'])}; 1 % is a coin's.",
+        f"Members found where 1 % of the others are taken for members: {interval_of(test, 'tpr_at_1fpr')}; 1 % is a "
+        "coin's.",
     ]
+
+
+def by_chance(verdict: dict) -> str:
+    """How many samples the rule would call copies if none were."""
+    control = verdict["detectors"][-1]["control_rate"]
+    if not known(control):
+        return "How many would be by chance is not known."
+    n = verdict["counts"]["synthetic_images"] * control
+    return f"If none were copies, about {number(round(n))} would be called so, as control images are."
 
 
 def flagged(samples: pd.DataFrame) -> pd.Series:

@@ -135,27 +135,27 @@ def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: 
 
 
 def exposure(figure: Figure, left: float, top: float, width: float, verdict: dict) -> None:
-    """How many training patients are exposed when so many samples are released, and how many Chao1 expects at last."""
+    """How many training patients so many samples expose, with the interval, and how many Chao1 expects to be named."""
     words = verdict["exposure"]
-    curve = [(point["released"], point["patients"]) for point in words["curve"] if known(point["patients"])]
-    points = np.array(curve, float)
+    curve = [[point[key] for key in ("released", "patients", "low", "high")] for point in words["curve"]]
+    points = np.array([row for row in curve if all(map(known, row))], float)
     axes = place(figure, left + 0.42, top + 0.2, width - 0.52, EXPOSURE - 0.2 - BELOW)
     axes.set(xlabel="samples released", ylabel="patients exposed")
     allowed = verdict["policy"]["patients"]
     patients = verdict["counts"]["training_patients"]
     if len(points):
-        axes.plot(*points.T, color=ROLES["synthetic"], linewidth=1.4)
-        axes.fill_between(*points.T, color=ROLES["synthetic"], alpha=0.12, linewidth=0)
-    if known(words["chao1"]):
-        if known(words["chao1_low"]) and known(words["chao1_high"]):
-            axes.axhspan(words["chao1_low"], words["chao1_high"], color=ROLES["training"], alpha=0.12, linewidth=0)
-        axes.axhline(words["chao1"], color=ROLES["training"], linewidth=1)
+        released, exposed, low, high = points.T
+        axes.plot(released, exposed, color=ROLES["synthetic"], linewidth=1.4)
+        axes.fill_between(released, low, high, color=ROLES["synthetic"], alpha=0.15, linewidth=0)
+    if known(words["chao1"]) and words["chao1"] > 0:
+        axes.axhline(words["chao1"], color=ROLES["training"], linestyle=(0, (1, 1.4)), linewidth=1)
         _on_line(axes, words["chao1"], f"Chao1 {tick_number(round(words['chao1']))}", ROLES["training"])
     if known(allowed) and known(patients):
         axes.axhline(allowed * patients, color=INK, linestyle=(0, (3, 1.6)), linewidth=0.8)
         _on_line(axes, allowed * patients, f"policy {tick_number(allowed * patients)}", INK)
     axes.set_xlim(0, max(points[:, 0].max() if len(points) else 1, 1))
-    axes.set_ylim(0, max(axes.get_ylim()[1], 1))
+    # Room for the words on the highest line, and none for patients that there aren't.
+    axes.set_ylim(0, max(1.04 * axes.get_ylim()[1], 1))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

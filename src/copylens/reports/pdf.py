@@ -65,7 +65,7 @@ def _first_page(sheets: Sheets, verdict: dict) -> None:
     write(sheets.page, MARGIN, sheets.top, fit(verdict["audit"], BODY, 8), size=8, color=QUIET)
     write(sheets.page, MARGIN, sheets.top + 0.3, "Can this synthetic data set be released?", size=15, weight="bold")
     sheets.top += 0.5
-    _banner(sheets.page, sheets.top, verdict["verdict"])
+    _banner(sheets.page, sheets.top, verdict)
     sheets.top += BANNER
     if verdict["reasons"]:
         sheets.heading("Why")
@@ -75,7 +75,7 @@ def _first_page(sheets: Sheets, verdict: dict) -> None:
         sheets.text(*(f"•  {need}" for need in verdict["needed"]))
     sheets.heading("The policy, line by line")
     sheets.table(content.lines_table(verdict), 6.5)
-    sheets.need(4 * SIGN + 0.5)
+    sheets.need(2 * SIGN + 0.25)
     sheets.top = max(sheets.top, HEIGHT - BOTTOM - 2 * SIGN - 0.25)
     sheets.text("I have read this report and decide on the release by it.")
     half = BODY / 2
@@ -87,9 +87,9 @@ def _first_page(sheets: Sheets, verdict: dict) -> None:
     sheets.top += 2 * SIGN
 
 
-def _banner(page: Figure, top: float, word: str) -> None:
+def _banner(page: Figure, top: float, verdict: dict) -> None:
     """The verdict in its colour, with a sign whose shape says the same."""
-    kind, sentence = content.VERDICTS[word]
+    kind = content.VERDICTS[verdict["verdict"]][0]
     tone, tint = TONES[kind]
     sheet = paper(page)
     sheet.add_patch(Rectangle((MARGIN, top), BODY, BANNER, facecolor=tint, linewidth=0))
@@ -109,8 +109,8 @@ def _banner(page: Figure, top: float, word: str) -> None:
         sheet.add_patch(Polygon([(x, y - 0.35), (x + 0.39, y + 0.29), (x - 0.39, y + 0.29)], **line))
         sheet.plot([x, x], [y - 0.12, y + 0.07], **stroke_of)
         sheet.plot([x, x], [y + 0.185, y + 0.186], **stroke_of)
-    write(page, x + 0.65, y + 0.08, word, size=26, weight="bold", color=tone)
-    write(page, x + 0.66, y + 0.34, fit(sentence, BODY - 1.5, 8.5), size=8.5)
+    write(page, x + 0.65, y + 0.08, verdict["verdict"], size=26, weight="bold", color=tone)
+    write(page, x + 0.66, y + 0.34, fit(content.sentence_of(verdict), BODY - 1.5, 8.5), size=8.5)
 
 
 def _figures(sheets: Sheets, verdict: dict, scores: dict) -> None:
@@ -134,7 +134,7 @@ def _figures(sheets: Sheets, verdict: dict, scores: dict) -> None:
     figures.sensitivity(sheets.page, MARGIN, sheets.top, half, verdict)
     figures.exposure(sheets.page, MARGIN + half + GAP, sheets.top, half, verdict)
     sheets.top += height + 0.15
-    sheets.text(content.exposure_words(verdict))
+    sheets.text(*content.exposure_words(verdict))
 
 
 def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:
@@ -144,7 +144,8 @@ def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:
     columns, rows = content.sample_columns(chosen.head(MAX_ROWS), detectors)
     sheets.heading("Flagged samples")
     more = f" The first {MAX_ROWS} are listed; the page report.html has all." if len(chosen) > MAX_ROWS else ""
-    caption = f"{content.number(len(chosen))} of {content.number(len(samples))} samples are flagged.{more}"
+    flagged = f"{content.number(len(chosen))} of {content.number(len(samples))} samples are flagged."
+    caption = f"{flagged} {content.by_chance(verdict)}{more}"
     kept = [place for place, column in enumerate(columns) if column["name"] != "Copy"]
     names = [f"{columns[place]['group']} {columns[place]['name'].lower()}".strip() for place in kept]
     cells = [[_cell(row[place]) for place in kept] for row in rows]

@@ -1,6 +1,7 @@
 """Images of several data sets in an audit's own arrays, what makes them worthless, and the folder of the rest."""
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -97,6 +98,37 @@ def test_a_patient_in_both_sets_is_refused_by_pseudonym(tmp_path):
     assert "a03" not in str(error.value)
 
 
+def roles_of(case: Case, part: str, roles: list[str]) -> None:
+    """Give a data set the column split, as a table of the user's would."""
+    path = case.files[f"{part}_scans"]
+    write_table(read_table(path).assign(split=roles), path)
+
+
+@pytest.mark.parametrize("part", ["training", "held_out"])
+def test_a_patient_with_two_roles_is_refused_by_pseudonym(part, tmp_path):
+    case = Case(tmp_path)
+    if part == "training":
+        # Two images of each of twelve patients: the seventh has one in T and one in V.
+        roles_of(case, part, ["train"] * 13 + ["calibration"] * 7 + ["control"] * 4)
+        case.files = {name: path for name, path in case.files.items() if not name.startswith("held_out")}
+    else:
+        names = [scan.source for scan in scans.find_scans(case.listing["held_out"])[1]]
+        os.rename(tmp_path / "held_out" / names[29], tmp_path / "held_out" / f"{names[28][:3]}_1.npy")
+        case.files |= {
+            f"held_out_{kind}": path for kind, path in listed(case.listing["held_out"], tmp_path / "y").items()
+        }
+        roles_of(case, part, ["calibration", *["control"] * 28, "calibration"])
+    with pytest.raises(ValueError, match=r"patients with two roles: 1, such as (held_out_)?patient_\d{5} \("):
+        case.pool()
+
+
+def test_one_training_patient_is_refused(tmp_path):
+    case = Case(tmp_path)
+    roles_of(case, "training", ["train"] * 2 + ["unused"] * 22)
+    with pytest.raises(ValueError, match="it needs two at least"):
+        case.pool()
+
+
 def test_an_image_in_both_sets_is_refused_by_pseudonym(tmp_path):
     case = Case(tmp_path)
     images = np.array(read_array(case.files["held_out_images"]))
@@ -154,7 +186,8 @@ def test_the_rest_keeps_its_files_and_names(how, tmp_path):
     withheld = [name.startswith("plain") for name in names]
     samples = tmp_path / "samples.tsv"
     write_table(table_of(withheld), samples)
-    gather_rest(samples, tmp_path / "none.npy", listing, how, tmp_path / "rest")
+    files = listed(listing, tmp_path / "data")
+    gather_rest(samples, tmp_path / "none.npy", listing, files["scans"], how, tmp_path / "rest")
     kept = sorted(path.name for path in (tmp_path / "rest" / "files").iterdir())
     assert kept == sorted(name for name in names if not name.startswith("plain"))
     assert all(path.is_symlink() == (how == "links") for path in (tmp_path / "rest" / "files").iterdir())
@@ -167,7 +200,7 @@ def test_the_rest_of_a_network_is_an_array(tmp_path):
     synthetic = np.random.default_rng(0).random((4, 8, 8)).astype(np.float32)
     write_array(synthetic, tmp_path / "synthetic.npy")
     write_table(table_of([True, False, True, False]), tmp_path / "samples.tsv")
-    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", None, "links", tmp_path / "rest")
+    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", None, None, "links", tmp_path / "rest")
     assert np.array_equal(read_array(tmp_path / "rest" / "images.npy"), synthetic[[1, 3]])
 
 
@@ -179,8 +212,21 @@ def test_samples_that_share_a_file_come_as_an_array(tmp_path):
     write_array(synthetic, tmp_path / "synthetic.npy")
     write_table(table_of([True, False, False, False]), tmp_path / "samples.tsv")
     listing = ARRAYS | {"root": str(root), "stacked": True}
-    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", listing, "links", tmp_path / "rest")
+    table = listed(listing, tmp_path / "data")["scans"]
+    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", listing, table, "links", tmp_path / "rest")
     assert len(read_array(tmp_path / "rest" / "images.npy")) == 3
+
+
+def test_nothing_is_released_of_files_that_were_changed_since(tmp_path):
+    listing = folder_of(tmp_path / "samples", ["a_0", "b_0", "c_0"], 3)
+    table = listed(listing, tmp_path / "data")["scans"]
+    write_table(table_of([False, False, True]), tmp_path / "samples.tsv")
+    # What was withheld takes the name of what wasn't.
+    (tmp_path / "samples" / "c_0.npy").replace(tmp_path / "samples" / "a_0.npy")
+    shutil.copyfile(tmp_path / "samples" / "b_0.npy", tmp_path / "samples" / "c_0.npy")
+    with pytest.raises(ValueError, match=r"scans.tsv: the data set has changed since it was listed"):
+        gather_rest(tmp_path / "samples.tsv", tmp_path / "none.npy", listing, table, "copies", tmp_path / "rest")
+    assert not (tmp_path / "rest").exists()
 
 
 def table_of(withheld: list[bool]) -> pd.DataFrame:

@@ -7,12 +7,13 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
-from audit_cases import POLICY, evidence, of_share
+from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share
 
-from copylens.audit.evidence import chao1, exposure_of, named_patients
+from copylens.audit.evidence import Evidence
 from copylens.audit.gate import SCHEMA, gate
 from copylens.audit.membership import membership
-from copylens.audit.verdict import judge, to_json, withheld_samples
+from copylens.audit.quarantine import withheld_samples
+from copylens.audit.verdict import judge, to_json
 from copylens.cli import main
 
 
@@ -86,6 +87,64 @@ def test_a_detector_that_accuses_alone_is_a_disagreement():
     assert line(verdict, "agreement")["outcome"] == "unable"
 
 
+def replaced(found: Evidence, detectors: list[str], **changes: np.ndarray) -> Evidence:
+    """The same findings, but for what some detectors say of the samples."""
+    changed = {
+        name: dataclasses.replace(
+            each, **{key: getattr(each, key) | {"synthetic": value} for key, value in changes.items()}
+        )
+        for name, each in found.found.items()
+        if name in detectors
+    }
+    return dataclasses.replace(found, found=found.found | changed)
+
+
+def blind(found: Evidence, *detectors: str) -> Evidence:
+    """The same findings, but some detectors see no copy among the samples."""
+    innocent = evidence(of_share(0.0)).found["first"]
+    seen = {"similarity": innocent.similarity["synthetic"], "patient": innocent.patient["synthetic"]}
+    return replaced(found, list(detectors), **seen)
+
+
+def test_copies_that_the_first_detector_misses_fail_and_are_withheld():
+    copies = of_share(0.2)
+    found = blind(evidence(copies), "first")
+    verdict = judge(found, POLICY, None)
+    assert (verdict["verdict"], line(verdict, "agreement")["outcome"]) == ("FAIL", "fail")
+    rest = verdict["quarantine"]
+    assert rest["detectors"] == ["first", "second", "third"]
+    assert withheld_samples(found, rest["percentile"], rest["detectors"])[copies >= 0].all()
+
+
+def test_what_only_one_detector_sees_is_withheld_from_the_rest():
+    copies = of_share(0.2)
+    found = blind(evidence(copies), "first", "second")
+    verdict = judge(found, POLICY, None)
+    assert verdict["verdict"] == "NOT ABLE TO SAY"
+    rest = verdict["quarantine"]
+    assert rest["verdict"] == "PASS"
+    assert withheld_samples(found, rest["percentile"], rest["detectors"])[copies >= 0].all()
+
+
+def test_innocents_that_two_detectors_take_for_different_patients_do_not_fail():
+    found = evidence(of_share(0.0))
+    generator = np.random.default_rng(5)
+    for name in ("second", "third"):
+        # Samples that are smoother than real images are like many of them, now this one, now that one.
+        smooth = found.found[name].similarity["synthetic"] + COPY
+        found = replaced(found, [name], similarity=smooth, patient=generator.integers(N_TRAIN, size=300))
+    verdict = judge(found, POLICY, None)
+    assert (verdict["verdict"], line(verdict, "agreement")["outcome"]) == ("NOT ABLE TO SAY", "unable")
+
+
+@pytest.mark.parametrize("n_control", [1, 3, 10])
+def test_a_few_control_patients_cannot_say(n_control):
+    verdict = judge(evidence(of_share(0.0), n_control=n_control), POLICY, None)
+    assert verdict["verdict"] == "NOT ABLE TO SAY"
+    assert line(verdict, "control_rate")["outcome"] == "unable"
+    assert "More control patients, who weren't trained on." in verdict["needed"]
+
+
 def test_an_image_of_the_training_set_fails_whatever_the_detectors_say():
     found = evidence(of_share(0.0), n_calibration=20)
     identical = found.identical.copy()
@@ -102,7 +161,7 @@ def test_the_rest_of_some_copies_passes_without_them():
     rest = verdict["quarantine"]
     assert (verdict["verdict"], rest["verdict"]) == ("FAIL", "PASS")
     assert rest["residual_high"] <= POLICY["copies"]
-    withheld = withheld_samples(found, rest["percentile"])
+    withheld = withheld_samples(found, rest["percentile"], rest["detectors"])
     assert withheld[copies >= 0].all()
     assert rest["withheld"] == withheld.sum() < 100
 
@@ -120,55 +179,31 @@ def test_missed_copies_make_the_rest_less_sure():
     assert unsure["residual"] > sure["residual"]
 
 
-def test_groups_say_who_is_exposed_and_hide_the_few():
-    copies = np.where(np.arange(300) < 20, np.arange(300), -1)  # the patients of the small site
-    found = evidence(copies)
-    groups = {each["value"]: each for each in judge(found, POLICY, None)["groups"]}
-    assert groups["small"]["share"] == 1.0
-    assert groups["large"]["share"] < 0.1
-    splits = found.splits.copy()
-    splits.loc[:2, "about_site"] = "tiny"
-    values = [each["value"] for each in judge(dataclasses.replace(found, splits=splits), POLICY, None)["groups"]]
-    assert "tiny" not in values
-
-
-def test_exposure_is_what_drawing_samples_gives():
-    copies = np.repeat(np.arange(30), np.arange(30) % 5 + 1)
-    found = evidence(np.concatenate([copies, np.full(200, -1)]))
-    numbers, times = named_patients(found)
-    curve = {point["released"]: point["patients"] for point in exposure_of(found, 0.05, 0.95)["curve"]}
-    released = list(curve)[-3]
-    generator = np.random.default_rng(0)
-    patient = np.concatenate([np.repeat(numbers, times), np.full(len(found.identical) - times.sum(), -1)])
-    drawn = [len(set(generator.permutation(patient)[:released]) - {-1}) for _ in range(500)]
-    assert curve[released] == pytest.approx(np.mean(drawn), abs=0.2)
-
-
-def test_within_the_policy_is_the_largest_release_that_is():
-    found = evidence(of_share(1.0))
-    exposed = exposure_of(found, 0.05, 0.95)
-    assert 0 < exposed["within_policy"] < 300
-    assert exposure_of(found, 1.0, 0.95)["within_policy"] == 300
-
-
-def test_chao1_by_hand():
-    # 3 seen once, 2 twice, 1 five times: 6 + 3 x 2 / (2 x 3) = 7.
-    total, low, high = chao1(np.array([1, 1, 1, 2, 2, 5]), 0.95)
-    assert total == 7
-    assert 6 <= low < total < high
-    assert chao1(np.array([4, 3]), 0.95) == (2, 2, 2)
-
-
 @pytest.mark.parametrize(("learnt", "outcome"), [(1.0, "fail"), (0.0, "pass")])
 def test_weights_that_know_their_patients_fail(learnt, outcome):
-    generator = np.random.default_rng(0)
-    losses = {name: generator.gamma(5, size=(400, 10)) for name in ("train", "held_out")}
+    losses = losses_of(np.random.default_rng(0))
     losses["train"] -= 0.5 * learnt * losses["train"]
-    losses |= {"train_patient": np.arange(400), "held_out_patient": np.arange(400, 800)}
     member = membership(losses, 0.95, 0)
     verdict = judge(evidence(of_share(0.0)), POLICY, member)
     assert line(verdict, "membership")["outcome"] == outcome
     assert verdict["verdict"] == ("FAIL" if learnt else "PASS")
+
+
+def test_weights_that_know_some_patients_for_sure_fail():
+    losses = losses_of(np.random.default_rng(0), shape=50)
+    losses["train"][:60] *= 0.05
+    member = membership(losses, 0.95, 0)
+    assert member["auc"] < POLICY["membership"]
+    verdict = judge(evidence(of_share(0.0)), POLICY, member)
+    assert (verdict["verdict"], line(verdict, "membership")["outcome"]) == ("FAIL", "fail")
+
+
+def test_losses_that_are_lower_on_others_say_nothing():
+    losses = losses_of(np.random.default_rng(0))
+    losses["held_out"] *= 0.5
+    verdict = judge(evidence(of_share(0.0)), POLICY, membership(losses, 0.95, 0))
+    assert (verdict["verdict"], line(verdict, "membership")["outcome"]) == ("NOT ABLE TO SAY", "unable")
+    assert "of one kind" in line(verdict, "membership")["explanation"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])

@@ -21,7 +21,12 @@ COPY = 6.0  # how much more alike a copy is than an innocent image, in deviation
 
 
 def evidence(
-    copies: np.ndarray, n_calibration: int = 120, n_control: int = 300, found: float = 1.0, alone: bool = False
+    copies: np.ndarray,
+    n_calibration: int = 120,
+    n_control: int = 300,
+    found: float = 1.0,
+    alone: bool = False,
+    names: list[str] = POLICY["detectors"],
 ) -> Evidence:
     """S has len(copies) samples, of which those that are not -1 are copies of that patient.
 
@@ -35,7 +40,7 @@ def evidence(
     # Every so manieth is missed, in each transform alike.
     missed = np.tile((np.arange(100) % 10) >= 10 * found, 2)
     detectors = {}
-    for number, name in enumerate(POLICY["detectors"]):
+    for number, name in enumerate(names):
         sees = number == 0 or not alone
         similarity, patient = {}, {}
         for set_name, size in n.items():
@@ -53,7 +58,14 @@ def evidence(
     splits["scan"] = [f"scan_{row:06d}" for row in range(len(roles))]
     splits["about_site"] = np.where(np.arange(len(roles)) < 20, "small", "large")
     identical = np.zeros(len(copies), bool)
-    return Evidence(detectors, splits, identical, is_copy, POLICY["transforms"])
+    sources = pd.DataFrame({"patient": splits["patient"][:100], "role": np.where(is_copy, "train", "control")})
+    return Evidence(detectors, splits, identical, sources, POLICY["transforms"])
+
+
+def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) -> dict[str, np.ndarray]:
+    """Losses of `n` training patients and as many others, who can't be told apart."""
+    losses = {name: generator.gamma(shape, size=(n, 10)) for name in ("train", "held_out")}
+    return losses | {"train_patient": np.arange(n), "held_out_patient": np.arange(n, 2 * n)}
 
 
 def of_share(share: float, n: int = 300) -> np.ndarray:

@@ -1,0 +1,122 @@
+"""Whom a set of samples exposes: how many patients, how many more by releasing or drawing more, and who they are."""
+
+import math
+
+import numpy as np
+from scipy.stats import binom, norm, poisson
+
+from copylens.audit.evidence import Evidence, exact_interval
+from copylens.calibration import CURVE_POINTS, exposure
+
+FEWEST = 5  # patients of a group that is shown
+RARE = "(rarer values)"
+
+
+def named_patients(evidence: Evidence, kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(numbers of the patients that copies name, how many copies name each), of all samples or of those `kept`."""
+    first = next(iter(evidence.found.values()))
+    copies = (evidence.copies("synthetic") | evidence.identical) & (True if kept is None else kept)
+    return np.unique(first.patient["synthetic"][copies], return_counts=True)
+
+
+def exposed_patients(evidence: Evidence, of_rule: dict[str, float], level: float) -> tuple[float, float, float]:
+    """(share, low, high) of T's patients of whom S holds a copy: those named, corrected (`exposed_share`)."""
+    named = len(named_patients(evidence)[0])
+    return exposed_share(named, len(evidence.identical), len(evidence.patients), of_rule, level)
+
+
+def exposed_share(
+    named: float, n: int, n_patients: int, of_rule: dict[str, float], level: float
+) -> tuple[float, float, float]:
+    """(share, low, high) of `n_patients` who are exposed by `n` samples, if the rule names so many of them.
+
+    Of n samples the rule names n x control rate patients wrongly, drawn with replacement, and of the right ones the
+    share that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: as
+    few, and as many are missed as may be (binomial, at the sensitivity's lower end).
+    """
+    tail = (1 - level) / 2
+    wrongly = {
+        end: n_patients * -math.expm1(-n * of_rule[f"control_rate{end}"] / n_patients) for end in ("", "_low", "_high")
+    }
+    value = (named - wrongly[""]) / max(of_rule["sensitivity"], 1e-9)
+    low = named - poisson.ppf(1 - tail, wrongly["_high"])
+    rightly = min(n_patients, max(0, math.ceil(named - poisson.ppf(tail, wrongly["_low"]))))
+    exposed = np.arange(rightly, n_patients + 1)
+    high = exposed[binom.cdf(rightly, exposed, of_rule["sensitivity_low"]) >= tail].max(initial=rightly)
+    value, low, high = (min(1.0, max(0.0, each / n_patients)) for each in (value, low, high))
+    return value, min(low, value), max(high, value)
+
+
+def exposure_of(evidence: Evidence, of_rule: dict[str, float], most: float, level: float) -> dict:
+    """How many patients are exposed when so many samples are released, and how many more would be by sampling on.
+
+    curve: released, named (expected number of patients whom copies name), patients (exposed, corrected) with low and
+    high. within_policy: the largest number of samples, drawn at random, of which surely at most the share `most` of T's
+    patients is exposed. chao1: of all patients that copies name, seen or not (Chao 1984, bias-corrected; interval of
+    Chao 1987), at most T's.
+    """
+    numbers, times = named_patients(evidence)
+    n, n_patients = len(evidence.identical), len(evidence.patients)
+
+    def named(released: int) -> float:
+        # Rounded, so that all samples together name a whole number of patients.
+        return round(float(exposure(times, n, released).sum()), 9) if len(times) else 0.0
+
+    def exposed(released: int) -> tuple[float, float, float]:
+        return exposed_share(named(released), released, n_patients, of_rule, level)
+
+    curve = []
+    for released in np.unique(np.geomspace(1, n, CURVE_POINTS).round().astype(int)).tolist():
+        patients, low, high = (share * n_patients for share in exposed(released))
+        curve.append({"released": released, "named": named(released), "patients": patients, "low": low, "high": high})
+    within, beyond = 0, n + 1
+    while beyond - within > 1:
+        middle = (within + beyond) // 2
+        within, beyond = (middle, beyond) if exposed(middle)[2] <= most else (within, middle)
+    total, low, high = (min(each, float(n_patients)) for each in chao1(times, level))
+    return {
+        "curve": curve,
+        "named_patients": len(numbers),
+        "within_policy": within,
+        "chao1": total,
+        "chao1_low": low,
+        "chao1_high": high,
+    }
+
+
+def chao1(times: np.ndarray, level: float) -> tuple[float, float, float]:
+    """(estimate, low, high) of how many there are in all, given how many times each one seen was seen."""
+    seen, once, twice = len(times), int((times == 1).sum()), int((times == 2).sum())
+    unseen = once * (once - 1) / (2 * (twice + 1))
+    if unseen == 0:
+        return float(seen), float(seen), float(seen)
+    ratio = once / max(twice, 1)
+    variance = max(twice, 1) * (ratio**2 / 2 + ratio**3 + ratio**4 / 4)
+    spread = math.exp(norm.ppf(0.5 + level / 2) * math.sqrt(math.log1p(variance / unseen**2)))
+    return seen + unseen, seen + unseen / spread, seen + unseen * spread
+
+
+def groups_of(evidence: Evidence, level: float) -> list[dict]:
+    """Who is exposed, by what the tables say about T's patients: column, value, patients, exposed, share, low, high.
+
+    Rows go from the rarest value to the commonest. Values that fewer than `FEWEST` patients have are one row, with the
+    next rarest ones if they are still too few together; a column that has nothing else to show is left out.
+    """
+    of_training = evidence.splits[evidence.splits["role"] == "train"]
+    exposed = set(evidence.patients[named_patients(evidence)[0]])
+    rows = []
+    for column in (name for name in of_training if name.startswith("about_")):
+        by_value = of_training.fillna("").groupby(column, sort=True)["patient"].agg(set)
+        shown = sorted(((str(value), patients) for value, patients in by_value.items()), key=lambda each: len(each[1]))
+        rare = set()
+        while shown and (len(shown[0][1]) < FEWEST or 0 < len(rare) < FEWEST):
+            rare |= shown.pop(0)[1]
+        if not shown:
+            continue
+        for value, patients in ([(RARE, rare)] if rare else []) + shown:
+            hit = len(patients & exposed)
+            low, high = exact_interval(hit / len(patients), len(patients), level)
+            named = {"column": column.removeprefix("about_"), "value": value}
+            counts = {"patients": len(patients), "exposed": hit, "share": hit / len(patients)}
+            rows.append(named | counts | {"low": low, "high": high})
+    return rows
