@@ -191,6 +191,8 @@ rule report_audit:
         transforms=rules.plant_audit_copies.output.transforms,
         code=code(
             "audit/report.py",
+            "audit/evidence.py",
+            "audit/words.py",
             "reports/__init__.py",
             "reports/content.py",
             "reports/figures.py",

@@ -2,9 +2,12 @@
 
 pool        the images of T, V, H and S in arrays of their own, and what makes a comparison worthless: shared patients
 comparison  each image's nearest training images by one detector, and those of copies planted in these very data
-evidence    which samples are copies, what innocent images and planted copies say about that, who is exposed
+evidence    which samples are copies, and what innocent images and planted copies say about that
+exposure    how many patients that exposes, and who they are
 membership  whether a network's weights give away who was trained on
-verdict     evidence against a policy: PASS, FAIL or NOT ABLE TO SAY; which samples to withhold, and what that helps
+verdict     evidence against a policy: PASS, FAIL or NOT ABLE TO SAY
+quarantine  which samples to withhold, and what is to be said of the rest
+words       what both write sentences with
 publish     the verdict and tables of samples, for everybody and restricted
 report      the same as pages
 rest        the folder of the samples that are left

@@ -14,4 +14,5 @@ def percent(share: float | None) -> str:
 
 def listed(names: list[str]) -> str:
     """Names as a sentence has them: a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    *first, last = (name.replace("_", " ") for name in names)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from copylens.audit.words import listed
+
 UNKNOWN = "not known"
 PERCENT = "\N{NO-BREAK SPACE}%"
 OUTCOMES = {"pass": "pass", "fail": "fail", "unable": "not able to say"}
@@ -92,12 +94,6 @@ def sentence_of(verdict: dict) -> str:
     return ONLY_WEIGHTS if failed == ["membership"] else VERDICTS[verdict["verdict"]][1]
 
 
-def all_of(names: list[str]) -> str:
-    """Names as a sentence has them."""
-    *first, last = map(name_of, names)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def share(value: float | None, sign: str = PERCENT) -> str:
     """A share of 1 in per cent, never rounded to 0 or to 100 unless it is."""
     if not known(value):
@@ -121,9 +117,13 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}" if known(value) else UNKNOWN
 
 
+def hundredths(value: float | None) -> str:
+    return f"{value:.2f}" if known(value) else UNKNOWN
+
+
 def measured(value: float | None, low: float | None, high: float | None, unit: str = "share") -> str:
     """A value and, where there is one, its interval."""
-    show = {"share": share, "count": count}.get(unit, number)
+    show = {"share": share, "count": count, "": hundredths}[unit]
     if not (known(value) and known(low) and known(high)):
         return show(value)
     return f"{show(value)} ({share(low, '') if unit == 'share' else show(low)} to {show(high)})"
@@ -153,7 +153,7 @@ def _found_and_asked(line: dict, verdict: dict) -> tuple[str, str]:
         things = {"agreement": (len(verdict["rule"]["detectors"]), "detectors")}
         n, what = things.get(line["name"], (verdict["counts"]["synthetic_images"], "images"))
         return f"{number(line['value'])} of {number(n)} {what}", "none"
-    show = share if line["unit"] == "share" else number
+    show = share if line["unit"] == "share" else hundredths
     bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
     return measured(line["value"], line["low"], line["high"], line["unit"]), f"{bound}{show(line['limit'])}"
 
@@ -177,7 +177,7 @@ def policy_words(verdict: dict) -> list[tuple[str, str]]:
         ("Training patients who may be exposed", f"at most {share(policy['patients'])}"),
         ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
         ("False alarms of a detector, in the worst case", f"at most {share(policy['false_positives'])}"),
-        ("Area under the curve of the membership test", f"at most {number(policy['membership'])}"),
+        ("Area under the curve of the membership test", f"at most {hundredths(policy['membership'])}"),
         ("Intervals", share(policy["level"])),
     ]
 
@@ -289,7 +289,7 @@ def quarantine_words(verdict: dict) -> list[str]:
     return [
         "Withheld is what the rule calls a copy, what is an image of the training set, and what is more alike to a "
         f"training image than {number(quarantine['percentile'])} % of innocent images are, as "
-        f"{all_of(quarantine['detectors'])} {'has' if len(quarantine['detectors']) == 1 else 'have'} it.",
+        f"{listed(quarantine['detectors'])} {'has' if len(quarantine['detectors']) == 1 else 'have'} it.",
         f"{number(quarantine['withheld'])} samples are withheld, {number(quarantine['released'])} are left.",
         f"Copies among those that are left: {interval_of(quarantine, 'residual')}.",
         f"The verdict on those that are left: {quarantine['verdict']}.",

@@ -20,7 +20,7 @@ GAP = 1  # pixels between the slices of a volume
 
 # All in inches.
 WEB_WIDTH, NAMES, BELOW = 3.3, 0.95, 0.38
-HISTOGRAM, EXPOSURE, TRANSFORM, LEGEND = 2.0, 2.2, 0.165, 0.4
+HISTOGRAM, EXPOSURE, TRANSFORM, LEGEND = 2.0, 2.2, 0.24, 0.4
 
 
 def histogram(figure: Figure, left: float, top: float, width: float, detector: str, groups: dict, tau: float) -> None:
@@ -111,14 +111,18 @@ def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: 
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
+    # One below the other, so that none hides another: the rule, then each detector.
+    steps = np.linspace(0.2, 0.8, 1 + len(detectors))
     for position, row in enumerate(rows):
-        for detector, colour, marker in zip(detectors, DETECTORS, MARKERS, strict=False):
+        heights = position + steps
+        for detector, height, colour, marker in zip(detectors, heights[1:], DETECTORS, MARKERS, strict=False):
             if known(row.get(detector)):
-                axes.plot(100 * row[detector], position + 0.5, marker, color="white", markeredgecolor=colour, ms=3.6)
+                style = {"color": "white", "markeredgecolor": colour, "ms": 3.4, "clip_on": False}
+                axes.plot(100 * row[detector], height, marker, **style)
         if known(row["low"]) and known(row["high"]):
-            axes.plot([100 * row["low"], 100 * row["high"]], [position + 0.5] * 2, color=INK, linewidth=1.1)
+            axes.plot([100 * row["low"], 100 * row["high"]], [heights[0]] * 2, color=INK, linewidth=1.1)
         if known(row["rule"]):
-            axes.plot(100 * row["rule"], position + 0.5, "o", color=INK, ms=4.2, clip_on=False)
+            axes.plot(100 * row["rule"], heights[0], "o", color=INK, ms=3.8, clip_on=False)
     if known(verdict["policy"]["sensitivity"]):
         axes.axvline(100 * verdict["policy"]["sensitivity"], color=INK, linestyle=(0, (3, 1.6)), linewidth=0.7)
     x = left
