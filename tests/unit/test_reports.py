@@ -129,7 +129,7 @@ def test_numbers_are_those_of_the_verdict(write, pages):
         assert cells[1] == ("–" if row["tau"] is None else f"{row['tau']:.4g}")
         assert cells[2].startswith(f"{content.share(row['called'])} (")
     for row, cells in zip(verdict["sensitivity"], tables[3][1:], strict=True):
-        shares = [row["rule"], *(row[name] for name in examples.DETECTORS)]
+        shares = [row["rule"], *(row["alone"][name] for name in examples.DETECTORS)]
         found = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells[3:]]
         assert found == pytest.approx([100 * share for share in shares], abs=0.06)
 

@@ -1,8 +1,8 @@
 """Which samples are copies, and what the same rule says of innocent images and of planted copies.
 
-The rule: a sample is a copy where the first detector calls it one by the matched rule (see `copylens.calibration`), and
-another detector does too and names the same patient. Innocent images that two detectors accuse by chance rarely lie
-nearest to the same patient in both, so the rule accuses far fewer than one detector does.
+The rule: a sample is a copy where any two detectors call it one by the matched rule (see `copylens.calibration`) and
+name the same patient. Innocent images that two detectors accuse by chance rarely lie nearest to the same patient in
+both, so the rule accuses far fewer than one detector does.
 
 Shares of real images have intervals by patients, not by images: where one patient's images are so alike that they all
 say the same, patients of m images each say as much as (sum of m)^2 / sum of m^2 patients of one image each (Kish 1965,
@@ -43,7 +43,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that an audit's detectors say, the deciding one first."""
+    """All that an audit's detectors say. Of two that agree, the first in this order gives the patient and the image."""
 
     found: dict[str, Found]
     splits: pd.DataFrame  # scan, patient, role, about_...
@@ -63,20 +63,20 @@ class Evidence:
 
     def copies(self, name: str) -> np.ndarray:
         """Which images of a set the rule calls copies, bool [image]."""
-        first, *others = self.found
-        return self.agreed(name, [(first, other) for other in others])
+        return self.named_by(name) >= 0
 
-    def agreed_by_any(self, name: str, detectors: list[str]) -> np.ndarray:
-        """Which images of a set any two of some detectors call copies of the same patient, bool [image]."""
-        return self.agreed(name, list(combinations(detectors, 2)))
+    def named_by(self, name: str) -> np.ndarray:
+        """Which detector names the patient that the rule calls an image a copy of: its position, -1 for no copy."""
+        detectors = list(self.found.values())
+        position = np.full(len(detectors[0].similarity[name]), -1)
+        for (number, one), (_, other) in reversed(list(combinations(enumerate(detectors), 2))):
+            position[one.calls(name) & other.calls(name) & (one.patient[name] == other.patient[name])] = number
+        return position
 
-    def agreed(self, name: str, pairs: list[tuple[str, str]]) -> np.ndarray:
-        """Which images of a set both detectors of a pair call copies of the same patient, bool [image]."""
-        called = np.zeros(len(next(iter(self.found.values())).similarity[name]), bool)
-        for pair in pairs:
-            one, other = (self.found[detector] for detector in pair)
-            called |= one.calls(name) & other.calls(name) & (one.patient[name] == other.patient[name])
-        return called
+    def nearest_patient(self, name: str) -> np.ndarray:
+        """The number of the patient whom the rule names, or for no copy the first detector does, [image]."""
+        named = np.stack([found.patient[name] for found in self.found.values()])
+        return np.take_along_axis(named, np.maximum(self.named_by(name), 0)[None], axis=0)[0]
 
     def n_patients(self, role: str) -> int:
         """How many patients have a role."""
@@ -145,13 +145,19 @@ def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def found_shares(evidence: Evidence, called: np.ndarray, level: float) -> list[dict]:
-    """Of planted copies, by transform: n, found, low, high. `called`: bool [transform x source]."""
-    by_transform = called.reshape(len(evidence.transforms), -1)[:, evidence.is_copy]
+def found_shares(evidence: Evidence, called: np.ndarray, level: float, copies: bool = True) -> list[dict]:
+    """Of planted copies, by transform: n, found, low, high. `called`: bool [transform x source].
+
+    Where `copies` is false, of the innocent images that were transformed alike.
+    """
+    chosen = evidence.is_copy if copies else ~evidence.is_copy
+    n = independent(evidence.sources["patient"][chosen])
     rows = []
-    for transform, of_transform in zip(evidence.transforms, by_transform, strict=True):
-        found = float(of_transform.mean())
-        low, high = exact_interval(found, evidence.n_planted, level)
+    for transform, of_transform in zip(
+        evidence.transforms, called.reshape(len(evidence.transforms), -1)[:, chosen], strict=True
+    ):
+        found = float(of_transform.mean()) if chosen.any() else 0.0
+        low, high = exact_interval(found, n, level)
         rows.append({"transform": transform, "n": len(of_transform), "found": found, "low": low, "high": high})
     return rows
 

@@ -9,14 +9,13 @@ from copylens.audit.evidence import Evidence, exact_interval
 from copylens.calibration import CURVE_POINTS, exposure
 
 FEWEST = 5  # patients of a group that is shown
-RARE = "(rarer values)"
+RARE, UNKNOWN = "(rarer values)", "(not known)"
 
 
-def named_patients(evidence: Evidence, kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(numbers of the patients that copies name, how many copies name each), of all samples or of those `kept`."""
-    first = next(iter(evidence.found.values()))
-    copies = (evidence.copies("synthetic") | evidence.identical) & (True if kept is None else kept)
-    return np.unique(first.patient["synthetic"][copies], return_counts=True)
+def named_patients(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """(numbers of the patients whom samples are called copies of, how many samples name each)."""
+    copies = evidence.copies("synthetic") | evidence.identical
+    return np.unique(evidence.nearest_patient("synthetic")[copies], return_counts=True)
 
 
 def exposed_patients(evidence: Evidence, of_rule: dict[str, float], level: float) -> tuple[float, float, float]:
@@ -31,16 +30,19 @@ def exposed_share(
     """(share, low, high) of `n_patients` who are exposed by `n` samples, if the rule names so many of them.
 
     Of n samples the rule names n x control rate patients wrongly, drawn with replacement, and of the right ones the
-    share that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: as
-    few, and as many are missed as may be (binomial, at the sensitivity's lower end).
+    share that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: none
+    are, since what chance names may be a few patients again and again, and as many are missed as may be (binomial, at
+    the sensitivity's lower end). NaN three times where no more copies are found than innocent images accused.
     """
+    if not of_rule["sensitivity"] > of_rule["control_rate"]:
+        return math.nan, math.nan, math.nan
     tail = (1 - level) / 2
-    wrongly = {
-        end: n_patients * -math.expm1(-n * of_rule[f"control_rate{end}"] / n_patients) for end in ("", "_low", "_high")
-    }
-    value = (named - wrongly[""]) / max(of_rule["sensitivity"], 1e-9)
-    low = named - poisson.ppf(1 - tail, wrongly["_high"])
-    rightly = min(n_patients, max(0, math.ceil(named - poisson.ppf(tail, wrongly["_low"]))))
+    wrongly, at_most = (
+        n_patients * -math.expm1(-n * of_rule[rate] / n_patients) for rate in ("control_rate", "control_rate_high")
+    )
+    value = (named - wrongly) / of_rule["sensitivity"]
+    low = named - poisson.ppf(1 - tail, at_most)
+    rightly = math.ceil(named)
     exposed = np.arange(rightly, n_patients + 1)
     high = exposed[binom.cdf(rightly, exposed, of_rule["sensitivity_low"]) >= tail].max(initial=rightly)
     value, low, high = (min(1.0, max(0.0, each / n_patients)) for each in (value, low, high))
@@ -69,7 +71,8 @@ def exposure_of(evidence: Evidence, of_rule: dict[str, float], most: float, leve
     for released in np.unique(np.geomspace(1, n, CURVE_POINTS).round().astype(int)).tolist():
         patients, low, high = (share * n_patients for share in exposed(released))
         curve.append({"released": released, "named": named(released), "patients": patients, "low": low, "high": high})
-    within, beyond = 0, n + 1
+    # All samples, or else what is found by halving: the upper end isn't quite monotone.
+    within, beyond = (n, n + 1) if exposed(n)[2] <= most else (0, n)
     while beyond - within > 1:
         middle = (within + beyond) // 2
         within, beyond = (middle, beyond) if exposed(middle)[2] <= most else (within, middle)
@@ -97,13 +100,14 @@ def chao1(times: np.ndarray, level: float) -> tuple[float, float, float]:
 
 
 def groups_of(evidence: Evidence, level: float) -> list[dict]:
-    """Who is exposed, by what the tables say about T's patients: column, value, patients, exposed, share, low, high.
+    """Who is named, by what the tables say about T's patients: column, value, patients, named, share, low, high.
 
     Rows go from the rarest value to the commonest. Values that fewer than `FEWEST` patients have are one row, with the
-    next rarest ones if they are still too few together; a column that has nothing else to show is left out.
+    next rarest ones if they are still too few together; a column that has nothing else to show is left out. Where fewer
+    than `FEWEST` of a group are named, or aren't, how many is None.
     """
     of_training = evidence.splits[evidence.splits["role"] == "train"]
-    exposed = set(evidence.patients[named_patients(evidence)[0]])
+    named = set(evidence.patients[named_patients(evidence)[0]])
     rows = []
     for column in (name for name in of_training if name.startswith("about_")):
         by_value = of_training.fillna("").groupby(column, sort=True)["patient"].agg(set)
@@ -114,9 +118,10 @@ def groups_of(evidence: Evidence, level: float) -> list[dict]:
         if not shown:
             continue
         for value, patients in ([(RARE, rare)] if rare else []) + shown:
-            hit = len(patients & exposed)
-            low, high = exact_interval(hit / len(patients), len(patients), level)
-            named = {"column": column.removeprefix("about_"), "value": value}
-            counts = {"patients": len(patients), "exposed": hit, "share": hit / len(patients)}
-            rows.append(named | counts | {"low": low, "high": high})
+            hit, n = len(patients & named), len(patients)
+            few = 0 < hit < FEWEST or 0 < n - hit < FEWEST
+            low, high = exact_interval(hit / n, n, level)
+            row = {"column": column.removeprefix("about_"), "value": value or UNKNOWN, "patients": n}
+            counts = {"named": hit, "share": hit / n, "low": low, "high": high}
+            rows.append(row | (dict.fromkeys(counts) if few else counts))
     return rows

@@ -47,9 +47,9 @@ def judge_audit(
     """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted.
 
     Both tables: sample, and for each detector similarity, called and patient (a pseudonym), then copy, withheld,
-    identical. Pseudonyms are keyed by the training images, so that only who has these can link them to a patient; the
-    restricted table has the patients of splits.tsv in their place, and the samples' files. The public one rounds
-    similarities to three digits.
+    identical, and named_by, the detector whose patient counts. Pseudonyms are keyed by the audit's real images, so that
+    only who has these can link them to a patient; the restricted table has the patients of splits.tsv in their place,
+    and the samples' files. The public one rounds similarities to three digits.
 
     files: nearest (by detector), splits, samples, sources, transforms, images, synthetic; membership where weights are
     to be released, synthetic_scans where samples are a data set. config: the audit's part of the configuration, to be
@@ -86,7 +86,7 @@ def judge_audit(
 
 
 def pseudonyms(patients: np.ndarray, images_path: Path) -> dict[str, str]:
-    """A name for each patient that says nothing to who hasn't the training images (HMAC-SHA256)."""
+    """A name for each patient that says nothing to who hasn't the audit's real images (HMAC-SHA256)."""
     # Not the checksum that a report shows: whoever reads it could compute the names again.
     digest = hashlib.sha256(b"pseudonyms")
     with images_path.open("rb") as file:
@@ -104,4 +104,5 @@ def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
         columns[f"called_{detector}"] = found.calls("synthetic")
         columns[f"patient_{detector}"] = evidence.patients[found.patient["synthetic"]]
     copies = evidence.copies("synthetic") | evidence.identical
-    return pd.DataFrame(columns | {"copy": copies, "withheld": withheld, "identical": evidence.identical})
+    columns |= {"copy": copies, "withheld": withheld, "identical": evidence.identical}
+    return pd.DataFrame(columns | {"named_by": np.array(list(evidence.found))[evidence.named_by("synthetic").clip(0)]})

@@ -19,7 +19,8 @@ def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_r
     Withheld is what the rule calls a copy, and what the first detector alone does, and each of those that accuse more
     samples than the policy allows by themselves. What may still be in the rest are the copies that all of these miss.
     residual: of the true copies' share, as the rule or an accusing detector has it, whichever is the largest, the part
-    that is missed, over the share that is left; planted copies say what is missed.
+    that is missed, over the share that is left; planted copies say what is missed. Its upper end is that of copies
+    which are all of the kind that is found least.
 
     accusing: the rates of the detectors that accuse by themselves. shaky: why nothing that is counted means anything.
     """
@@ -27,12 +28,16 @@ def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_r
     n, n_patients, tried = len(evidence.identical), len(evidence.patients), []
     rows = [of_rule, *accusing.values()]
     true = [np.max([row[f"true_copies{end}"] for row in rows]) for end in ("", "_low", "_high")]
+    worst = min(row["found"] for row in found_shares(evidence, evidence.copies("planted"), policy["level"]))
+    true[2] = min(1.0, true[2] * of_rule["sensitivity"] / worst) if worst else np.nan
     for percentile in STRICTER:
         withheld = withheld_samples(evidence, percentile, detectors)
         released = int((~withheld).sum())
         shares = found_shares(evidence, _withheld(evidence, "planted", percentile, detectors), policy["level"])
         found = float(np.mean([row["found"] for row in shares]))
-        found_low, found_high = exact_interval(found, evidence.n_planted, policy["level"])
+        found_high = exact_interval(found, evidence.n_planted, policy["level"])[1]
+        # All copies may be of the kind that is found least.
+        found_low = min(row["low"] for row in shares)
         missed = [
             share * (1 - caught) * n / max(released, 1)
             for share, caught in zip(true, (found, found_high, found_low), strict=True)
@@ -51,7 +56,7 @@ def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_r
             return result | {"verdict": UNABLE, "reasons": shaky}
         weak = [row["transform"] for row in shares if row["low"] < policy["sensitivity"]]
         enough = released and high is not None and high <= policy["copies"]
-        few = released and high is not None and high * released <= max(policy["patients"] * n_patients, 1)
+        few = released and high is not None and high * released <= policy["patients"] * n_patients
         if enough and few and not weak:
             reason = (
                 f"{n - released} of {n} samples are withheld. Of the {released} that are left at most {percent(high)} "

@@ -27,7 +27,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
     table = read_table(files["restricted_samples"])
     table["file"] = table["file"].astype(str)
     paths = restricted / "report.html", restricted / "report.pdf"
-    write_report(verdict, table, scores, _pairs(table, files, verdict["rule"]["detectors"][0]), "restricted", *paths)
+    write_report(verdict, table, scores, _pairs(table, files, verdict["rule"]["detectors"]), "restricted", *paths)
 
 
 def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
@@ -40,10 +40,13 @@ def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def _pairs(table: pd.DataFrame, files: dict, first: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """The flagged samples that the report shows, each beside the training image nearest to it."""
+def _pairs(table: pd.DataFrame, files: dict, detectors: list[str]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """The flagged samples that the report shows, each beside the training image that it's called a copy of."""
     trained = rows_of(read_table(files["splits"]), "train")
-    index = read_arrays(files["nearest"][first])["synthetic_index"]
+    index = {name: read_arrays(files["nearest"][name])["synthetic_index"] for name in detectors}
     images, synthetic = read_array(files["images"]), read_array(files["synthetic"])
-    rows = [number - 1 for number in pair_numbers(table, range(1, len(table) + 1), first)[:MAX_PAIRS]]
-    return {row + 1: (np.array(synthetic[row]), np.array(images[trained[index[row]]])) for row in rows}
+    rows = [number - 1 for number in pair_numbers(table, range(1, len(table) + 1), detectors[0])[:MAX_PAIRS]]
+    return {
+        row + 1: (np.array(synthetic[row]), np.array(images[trained[index[table["named_by"][row]][row]]]))
+        for row in rows
+    }

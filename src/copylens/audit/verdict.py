@@ -16,8 +16,10 @@ from copylens.prevalence import highest_false_positive_rate
 SCHEMA = "copylens-verdict-1"
 # Without these, nothing that is counted means anything.
 FOUNDATIONS = ("calibration_size", "control_rate")
-CHARGES = ("copies", "patients", "agreement", "membership")
-RULE = "A sample is called a copy where {first} calls it one and another detector does too and names the same patient."
+# These need no threshold.
+SURE = ("identical_files", "membership")
+RULE = "A sample is called a copy where any two detectors call it one and name the same patient."
+MANY = 5000
 LIMITS = (
     "No copies found means that these detectors found none of the kinds that were planted; other kinds may be there.",
     "A copy is nearer to a patient's image than other patients' images are. Whether somebody could be recognised, or "
@@ -25,6 +27,8 @@ LIMITS = (
     "The thresholds hold for images like the calibration patients'. Other scanners, sites or protocols move them, and "
     "the control rate shows it only if the control patients are like the training patients. Samples that are smoother "
     "than real images may look more like them than other real images do.",
+    "Only pixels were looked at, at the resolution of the comparison. What file names, headers and metadata of the "
+    "synthetic files say wasn't.",
     "Patients who are in none of the sets, and what several samples say together about one patient, are not looked at.",
 )
 
@@ -46,7 +50,7 @@ class Line:
 
 
 def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
-    """The verdict as plain values, all but `audit` and `provenance` (see workflow/schemas/verdict.schema.json).
+    """The verdict as plain values, all but `audit` and `provenance` (see workflow/schemas/verdict.schema.yaml).
 
     member: what `copylens.audit.membership` found, where weights are to be released too.
     """
@@ -54,14 +58,15 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     of_rule = rates(evidence, _by_rule(evidence), level)
     of_each = {name: rates(evidence, _calls(evidence, name), level) for name in detectors}
     accusing = {name: row for name, row in of_each.items() if _against(policy["copies"], _true(row)) == "fail"}
+    copies = _copies(of_rule, policy)
     lines = [
         _identical(evidence),
         _calibration_size(evidence, policy),
-        _control_rate(of_rule, policy),
+        _control_rate(evidence, of_rule, policy),
         _sensitivity(evidence, policy),
-        _copies(of_rule, policy),
+        copies,
         _patients(evidence, of_rule, policy),
-        _agreement(evidence, list(accusing), policy),
+        _agreement(evidence, list(accusing), copies.outcome),
     ]
     lines += [_membership(member, policy)] if member else []
     shaky = [line.explanation for line in lines if line.name in FOUNDATIONS and line.outcome != "pass"]
@@ -76,7 +81,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "needed": needed,
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
         "counts": _counts(evidence),
-        "rule": {"detectors": detectors, "percentile": PERCENTILE, "text": RULE.format(first=detectors[0])},
+        "rule": {"detectors": detectors, "percentile": PERCENTILE, "text": RULE},
         "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
         "detectors": [row | {"outcome": _against(policy["copies"], _true(row))} for row in rows],
         "sensitivity": sensitivity,
@@ -147,7 +152,9 @@ def _calibration_size(evidence: Evidence, policy: dict) -> Line:
     worth = math.floor(evidence.n_independent("calibration") + 1e-9)
     possible = highest_false_positive_rate(worth, level)
     unequal = f", who say as much as {worth} of one image each," if worth < n else ""
-    enough = next((m for m in range(20, 10**4) if highest_false_positive_rate(m, level) <= limit), None)
+    # From where on all numbers are enough: as the percentile falls between two of them, one more may be worse.
+    short = [m for m in range(20, MANY) if highest_false_positive_rate(m, level) > limit]
+    enough = short[-1] + 1 if short else 20
     return Line(
         "calibration_size",
         "Are there enough calibration patients for a threshold?",
@@ -158,11 +165,14 @@ def _calibration_size(evidence: Evidence, policy: dict) -> Line:
         "share",
         "pass" if possible <= limit else "unable",
         f"With {n} calibration patients{unequal} a detector may accuse up to {percent(possible)} of innocent images.",
-        f"{enough or 'Very many'} calibration patients, who weren't trained on, for at most {percent(limit)}.",
+        f"{enough if enough < MANY else 'Very many'} calibration patients, who weren't trained on, for at most "
+        f"{percent(limit)}.",
     )
 
 
-def _control_rate(of_rule: dict, policy: dict) -> Line:
+def _control_rate(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
+    transformed = found_shares(evidence, evidence.copies("planted"), policy["level"], copies=False)
+    accused = [row["transform"] for row in transformed if row["low"] > policy["copies"]]
     value, low, high = (of_rule[f"control_rate{end}"] for end in ("", "_low", "_high"))
     limit = policy["false_positives"]
     explanation = f"Of control patients, whom nothing was trained on, the rule calls {percent(value)} copies."
@@ -170,6 +180,11 @@ def _control_rate(of_rule: dict, policy: dict) -> Line:
     if low > policy["copies"]:
         explanation += f" That is surely more than the {percent(policy['copies'])} of copies that are allowed."
         needed = "Calibration and control patients of one kind, none of them in the training set under another name."
+    elif accused:
+        explanation += f" Under {listed(accused)} it calls surely more than {percent(policy['copies'])} of them so."
+        needed = (
+            f"Detectors that spare innocent images under {listed(accused)}, or a policy that doesn't ask for these."
+        )
     elif high > limit:
         explanation += f" There are too few of them to be sure that it isn't more than {percent(limit)}."
         needed = "More control patients, who weren't trained on."
@@ -231,7 +246,7 @@ def _patients(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
     n, n_patients = len(evidence.identical), len(evidence.patients)
     # What is left in doubt even if nobody is named.
     least = exposed_share(0, n, n_patients, of_rule, level)[2]
-    if least > policy["patients"]:
+    if least > policy["patients"] > 0:
         enough = math.ceil(least * n_patients / policy["patients"])
         needed = (
             f"At least {enough} training patients, or a policy that allows more of them: of {n_patients}, "
@@ -260,20 +275,16 @@ def _share(name: str, question: str, what: str, policy: dict, interval: tuple, n
     return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed)
 
 
-def _agreement(evidence: Evidence, accusing: list[str], policy: dict) -> Line:
-    """Detectors that accuse by themselves are evidence where two of them name the same patients, else a question."""
-    called = {name: evidence.agreed_by_any(name, accusing) for name in next(iter(evidence.found.values())).similarity}
-    together = rates(evidence, called, policy["level"]) if len(accusing) > 1 else None
-    guilty = together is not None and _against(policy["copies"], _true(together)) == "fail"
-    alone = f"More copies than the policy allows, by each of these alone: {listed(accusing)}." if accusing else ""
-    if guilty:
-        explanation = f"{alone} {percent(together['called'])} of samples are copies of the same patient by two of them."
-    elif accusing:
-        n = int(np.any([evidence.found[name].calls("synthetic") for name in accusing], axis=0).sum())
-        whose = "it calls" if len(accusing) == 1 else "they call"
-        explanation = f"{alone} Other detectors don't see the same copies in the {n} samples that {whose} so."
+def _agreement(evidence: Evidence, accusing: list[str], copies: str) -> Line:
+    """A detector that accuses by itself is a question, unless two agree on so many samples that `copies` fails."""
+    if not accusing:
+        explanation = f"None of {len(evidence.found)} detectors alone surely finds more copies than the policy allows."
     else:
-        explanation = f"None of {len(evidence.found)} detectors alone finds more copies than the policy allows."
+        explanation = f"Surely more copies than the policy allows, by each of these alone: {listed(accusing)}."
+    if accusing and copies != "fail":
+        n = int(np.any([evidence.found[name].calls("synthetic") for name in accusing], axis=0).sum())
+        n_agreed = int(evidence.copies("synthetic").sum())
+        explanation += f" Of the {n} samples that they call copies two detectors agree on {n_agreed}."
     return Line(
         "agreement",
         "Does any detector alone find too many copies?",
@@ -282,7 +293,7 @@ def _agreement(evidence: Evidence, accusing: list[str], policy: dict) -> Line:
         None,
         None,
         "count",
-        "fail" if guilty else "unable" if accusing else "pass",
+        "pass" if not accusing else "fail" if copies == "fail" else "unable",
         explanation,
         "Somebody's eyes on the samples that only some detectors call copies, or a release of the rest without them.",
     )
@@ -321,14 +332,13 @@ def _conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
     named = {line.name: line for line in lines}
     unable = [line for line in lines if line.outcome == "unable"]
     needed = list(dict.fromkeys(line.needed for line in unable))
-    if named["identical_files"].outcome == "fail":
-        return FAIL, [line.explanation for line in lines if line.outcome == "fail"], []
     shaky = [named[name] for name in FOUNDATIONS if named[name].outcome != "pass"]
+    sure = [named[name] for name in SURE if name in named and named[name].outcome == "fail"]
     if shaky:
-        return UNABLE, [line.explanation for line in shaky], needed
-    guilty = [named[name] for name in CHARGES if name in named and named[name].outcome == "fail"]
+        return FAIL if sure else UNABLE, [line.explanation for line in sure + shaky], needed
+    guilty = [line for line in lines if line.outcome == "fail"]
     if guilty:
-        return FAIL, [line.explanation for line in guilty], []
+        return FAIL, [line.explanation for line in guilty], needed
     if unable:
         return UNABLE, [line.explanation for line in unable], needed
     return PASS, [named["copies"].explanation, named["patients"].explanation, named["sensitivity"].explanation], []
@@ -340,15 +350,8 @@ def _sensitivity_table(evidence: Evidence, level: float) -> list[dict]:
     of_each = {name: found_shares(evidence, found.calls("planted"), level) for name, found in evidence.found.items()}
     for number, row in enumerate(of_rule):
         alone = {name: shares[number]["found"] for name, shares in of_each.items()}
-        rows.append(
-            {
-                "transform": row["transform"],
-                "n": row["n"],
-                "rule": row["found"],
-                **{k: row[k] for k in ("low", "high")},
-                **alone,
-            }
-        )
+        kept = {key: row[key] for key in ("transform", "n", "low", "high")}
+        rows.append(kept | {"rule": row["found"], "alone": alone})
     return rows
 
 

@@ -39,8 +39,9 @@ def write_report(
     """Write both reports of an audit; the same results give the same bytes.
 
     verdict: what verdict.json holds. Any of its numbers may be None or NaN.
-    samples: one row per synthetic image; sample (from 1), copy, withheld, identical, and for each of the rule's
-        detectors similarity_, called_ and patient_<detector>; in the restricted edition also file.
+    samples: one row per synthetic image; sample (from 1), copy, withheld, identical, named_by (the detector that names
+        the patient), and for each of the rule's detectors similarity_, called_ and patient_<detector>; in the
+        restricted edition also file.
     scores: of each detector, the similarities [n] of the groups synthetic, calibration, control and planted to their
         nearest training image.
     pairs: by sample, the synthetic image and the training image nearest to it, [H, W] or [D, H, W] in [0, 1].
@@ -65,7 +66,7 @@ def _check(samples: pd.DataFrame, pairs: dict | None, edition: str, detectors: l
         raise ValueError(f"edition: {edition} is none of {', '.join(EDITIONS)}")
     if edition == "public" and (pairs is not None or "file" in samples):
         raise ValueError("a public report holds no images and no file names: give it no pairs and no column file")
-    columns = ["sample", "copy", "withheld", "identical"]
+    columns = ["sample", "copy", "withheld", "identical", "named_by"]
     columns += [f"{column}_{name}" for name in detectors for column in ("similarity", "called", "patient")]
     columns += ["file"] if edition == "restricted" else []
     missing = [column for column in columns if column not in samples]
@@ -145,7 +146,7 @@ def _pair(
     return {
         "sample": number,
         "file": content.plain(str(row["file"])),
-        "words": content.pair_words(row, verdict["rule"]["detectors"][0]),
+        "words": content.pair_words(row),
         "volume": images[0].ndim == 3,
         "images": [
             ("synthetic", _png(synthetic, **grey)),

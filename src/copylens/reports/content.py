@@ -15,7 +15,10 @@ VERDICTS = {
     "FAIL": ("fail", "The synthetic set breaks the policy: do not release it as it is."),
     "NOT ABLE TO SAY": ("unable", "There isn't enough to say whether the synthetic set keeps within the policy."),
 }
-ONLY_WEIGHTS = "The weights break the policy: do not release them. Of the synthetic set nothing says that it does."
+ONLY_WEIGHTS = {
+    True: "The weights break the policy: do not release them. The synthetic set keeps within it.",
+    False: "The weights break the policy: do not release them. Of the synthetic set there isn't enough to say.",
+}
 # What is done to planted copies, for those who don't know the names (`copylens.transforms`).
 TRANSFORMS = {
     "identity": "nothing",
@@ -91,7 +94,9 @@ def known(value: float | None) -> bool:
 def sentence_of(verdict: dict) -> str:
     """What the verdict's word means, for the banner."""
     failed = [line["name"] for line in verdict["lines"] if line["outcome"] == "fail"]
-    return ONLY_WEIGHTS if failed == ["membership"] else VERDICTS[verdict["verdict"]][1]
+    if failed == ["membership"]:
+        return ONLY_WEIGHTS[all(line["outcome"] != "unable" for line in verdict["lines"])]
+    return VERDICTS[verdict["verdict"]][1]
 
 
 def share(value: float | None, sign: str = PERCENT) -> str:
@@ -213,7 +218,7 @@ def sensitivity_table(verdict: dict) -> Table:
             TRANSFORMS.get(row["transform"], "–"),
             number(row["n"]),
             measured(row["rule"], row["low"], row["high"]),
-            *(share(row.get(detector)) for detector in detectors),
+            *(share(row["alone"].get(detector)) for detector in detectors),
         )
         for row in verdict["sensitivity"]
     ]
@@ -233,14 +238,15 @@ def groups_table(verdict: dict) -> Table:
             name_of(row["column"]),
             str(row["value"]),
             number(row["patients"]),
-            number(row["exposed"]),
-            measured(row["share"], row["low"], row["high"]),
+            number(row["named"]) if known(row["named"]) else "–",
+            measured(row["share"], row["low"], row["high"]) if known(row["share"]) else "–",
         )
         for row in verdict["groups"]
     ]
-    columns = ("Of", "Value", "Training patients", "Exposed", "Share exposed")
+    columns = ("Of", "Value", "Training patients", "Named", "Share named")
     return Table(
-        "Training patients with at least one copy among the samples.",
+        "Training patients whom at least one sample is called a copy of, rightly or by chance. Where fewer than five "
+        "are, or aren't, the number isn't shown.",
         columns,
         rows,
         (2, 3, 4),
@@ -355,8 +361,9 @@ def pair_numbers(samples: pd.DataFrame, pairs: dict, detector: str) -> list[int]
     return chosen.sort_values(f"similarity_{detector}", ascending=False, kind="stable")["sample"].tolist()
 
 
-def pair_words(row: pd.Series, detector: str) -> str:
-    """What stands below a pair: how alike its images are, and whose the training image is."""
+def pair_words(row: pd.Series) -> str:
+    """What stands below a pair: how alike its images are, by the detector that names the patient, and who that is."""
+    detector = row["named_by"]
     patient = row[f"patient_{detector}"]
     whose = UNKNOWN if pd.isna(patient) else plain(str(patient))
     return f"{name_of(detector)} {number(row[f'similarity_{detector}'])} · patient {whose}"

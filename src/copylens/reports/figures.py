@@ -116,9 +116,9 @@ def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: 
     for position, row in enumerate(rows):
         heights = position + steps
         for detector, height, colour, marker in zip(detectors, heights[1:], DETECTORS, MARKERS, strict=False):
-            if known(row.get(detector)):
+            if known(row["alone"].get(detector)):
                 style = {"color": "white", "markeredgecolor": colour, "ms": 3.4, "clip_on": False}
-                axes.plot(100 * row[detector], height, marker, **style)
+                axes.plot(100 * row["alone"][detector], height, marker, **style)
         if known(row["low"]) and known(row["high"]):
             axes.plot([100 * row["low"], 100 * row["high"]], [heights[0]] * 2, color=INK, linewidth=1.1)
         if known(row["rule"]):

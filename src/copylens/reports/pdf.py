@@ -193,7 +193,7 @@ def _pairs(sheets: Sheets, verdict: dict, samples: pd.DataFrame, pairs: dict, n_
             for place, (image, shade) in enumerate(shown):
                 show(sheet, image, left + place * (size + 0.05), sheets.top, size, height, **shade)
             row = samples[samples["sample"] == sample].iloc[0]
-            words = f"Sample {sample} · {content.pair_words(row, verdict['rule']['detectors'][0])}"
+            words = f"Sample {sample} · {content.pair_words(row)}"
             write(sheets.page, left, sheets.top + height + 0.13, fit(words, width, 7), size=7)
             name = fit(content.plain(str(row["file"])), width, 6, keep="end")
             write(sheets.page, left, sheets.top + height + 0.25, name, size=6, color=QUIET)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from audit_cases import N_TRAIN, POLICY, evidence, of_share
 
-from copylens.audit.exposure import RARE, chao1, exposed_share, named_patients
+from copylens.audit.exposure import RARE, UNKNOWN, chao1, exposed_share, named_patients
 from copylens.audit.verdict import judge
 
 
@@ -88,8 +88,22 @@ def test_groups_say_who_is_exposed_and_hide_the_few():
     copies = np.where(np.arange(300) < 20, np.arange(300), -1)  # the patients of the small site
     found = evidence(copies)
     groups = {each["value"]: each for each in judge(found, POLICY, None)["groups"]}
-    assert groups["small"]["share"] == 1.0
-    assert groups["large"]["share"] < 0.1
+    assert (groups["small"]["named"], groups["small"]["share"]) == (20, 1.0)
+    # Of the large site's 180 patients a few are named by chance: how many isn't said.
+    assert groups["large"]["named"] in (0, None)
+
+
+def test_what_chance_names_again_and_again_is_not_taken_from_those_exposed():
+    # 40 of 200 patients are exposed, and what chance names are always the same three.
+    rule = {"sensitivity": 1.0, "sensitivity_low": 0.93}
+    rule |= {"control_rate": 0.036, "control_rate_low": 0.018, "control_rate_high": 0.064}
+    assert exposed_share(43, 3000, 200, rule, 0.95)[2] >= 0.2
+
+
+def test_nothing_is_said_of_patients_where_no_more_copies_are_found_than_innocents():
+    verdict = judge(evidence(of_share(0.2), found=0.0), POLICY, None)
+    assert patients_line(verdict)["outcome"] == "unable"
+    assert "can't be said" in patients_line(verdict)["explanation"]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +114,7 @@ def test_groups_say_who_is_exposed_and_hide_the_few():
         ({"tiny": 3, "minute": 2, "large": 195}, [(RARE, 5), ("large", 195)]),
         ({"tiny": 3, "large": 197}, []),
         ({"small": 20, "large": 180}, [("small", 20), ("large", 180)]),
+        ({None: 20, "large": 180}, [(UNKNOWN, 20), ("large", 180)]),
     ],
 )
 def test_no_group_of_a_few_patients_is_shown(sites, shown):

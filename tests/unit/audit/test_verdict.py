@@ -12,6 +12,7 @@ from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share
 from copylens.audit.evidence import Evidence
 from copylens.audit.gate import SCHEMA, gate
 from copylens.audit.membership import membership
+from copylens.audit.publish import samples_of
 from copylens.audit.quarantine import withheld_samples
 from copylens.audit.verdict import judge, to_json
 from copylens.cli import main
@@ -69,9 +70,10 @@ def test_two_detectors_accuse_fewer_innocents_than_one():
 def test_few_calibration_patients_say_how_many_are_needed():
     verdict = judge(evidence(of_share(0.0), n_calibration=20), POLICY, None)
     assert verdict["verdict"] == "NOT ABLE TO SAY"
-    assert verdict["needed"][0].startswith("56 calibration patients")
-    enough = judge(evidence(of_share(0.0), n_calibration=56), POLICY, None)
-    assert line(enough, "calibration_size")["outcome"] == "pass"
+    assert verdict["needed"][0].startswith("66 calibration patients")
+    for n in range(66, 90):
+        enough = judge(evidence(of_share(0.0), n_calibration=n), POLICY, None)
+        assert line(enough, "calibration_size")["outcome"] == "pass"
 
 
 def test_what_cannot_find_planted_copies_cannot_say():
@@ -111,9 +113,20 @@ def test_copies_that_the_first_detector_misses_fail_and_are_withheld():
     found = blind(evidence(copies), "first")
     verdict = judge(found, POLICY, None)
     assert (verdict["verdict"], line(verdict, "agreement")["outcome"]) == ("FAIL", "fail")
+    assert line(verdict, "patients")["outcome"] == "fail"
+    assert set(copies[found.copies("synthetic")]) == set(found.nearest_patient("synthetic")[found.copies("synthetic")])
+    assert set(samples_of(found, found.identical)["named_by"][found.copies("synthetic")]) == {"second"}
     rest = verdict["quarantine"]
     assert rest["detectors"] == ["first", "second", "third"]
     assert withheld_samples(found, rest["percentile"], rest["detectors"])[copies >= 0].all()
+
+
+def test_copies_that_no_detector_alone_is_sure_of_do_not_pass():
+    # The first detector is blind to 24 copies, and the others call some innocents so, too.
+    found = blind(evidence(of_share(0.08)), "first")
+    verdict = judge(found, POLICY, None)
+    assert verdict["verdict"] != "PASS"
+    assert line(verdict, "patients")["value"] > 0.05
 
 
 def test_what_only_one_detector_sees_is_withheld_from_the_rest():
@@ -135,6 +148,42 @@ def test_innocents_that_two_detectors_take_for_different_patients_do_not_fail():
         found = replaced(found, [name], similarity=smooth, patient=generator.integers(N_TRAIN, size=300))
     verdict = judge(found, POLICY, None)
     assert (verdict["verdict"], line(verdict, "agreement")["outcome"]) == ("NOT ABLE TO SAY", "unable")
+
+
+def test_innocent_images_that_look_like_copies_when_changed_cannot_say():
+    found = evidence(of_share(0.3))
+    changed = {}
+    for name, each in found.found.items():
+        similarity, patient = each.similarity["planted"].copy(), each.patient["planted"].copy()
+        similarity[150:] += COPY  # control images, moved
+        patient[150:] = 7
+        planted = {
+            "similarity": each.similarity | {"planted": similarity},
+            "patient": each.patient | {"planted": patient},
+        }
+        changed[name] = dataclasses.replace(each, **planted)
+    verdict = judge(dataclasses.replace(found, found=changed), POLICY, None)
+    assert verdict["verdict"] == "NOT ABLE TO SAY"
+    assert "Under shift" in line(verdict, "control_rate")["explanation"]
+
+
+def test_the_rest_of_copies_that_are_found_least_is_doubted():
+    """The residual's upper end is that of copies of the worst kind, not of the mean one."""
+    found = evidence(of_share(0.3))
+    changed = {}
+    for name, each in found.found.items():
+        similarity = each.similarity["planted"].copy()
+        similarity[100:107] -= 2 * COPY  # seven of fifty that were moved are missed
+        changed[name] = dataclasses.replace(each, similarity=each.similarity | {"planted": similarity})
+    rest = judge(dataclasses.replace(found, found=changed), POLICY | {"sensitivity": 0.7}, None)["quarantine"]
+    shift = judge(dataclasses.replace(found, found=changed), POLICY, None)["sensitivity"][1]
+    assert shift["rule"] == pytest.approx(0.86)
+    assert rest["residual_high"] >= 0.3 * (1 - shift["low"]) * 300 / rest["released"]
+
+
+@pytest.mark.parametrize("policy", [{"patients": 0.0}, {"copies": 0.0}, {"sensitivity": 1.0}, {"false_positives": 1.0}])
+def test_a_policy_may_ask_for_all_or_nothing(policy):
+    assert judge(evidence(of_share(0.0)), POLICY | policy, None)["verdict"] in ("PASS", "NOT ABLE TO SAY")
 
 
 @pytest.mark.parametrize("n_control", [1, 3, 10])
@@ -196,6 +245,15 @@ def test_weights_that_know_some_patients_for_sure_fail():
     assert member["auc"] < POLICY["membership"]
     verdict = judge(evidence(of_share(0.0)), POLICY, member)
     assert (verdict["verdict"], line(verdict, "membership")["outcome"]) == ("FAIL", "fail")
+
+
+def test_weights_that_know_their_patients_fail_whatever_else_is_unknown():
+    losses = losses_of(np.random.default_rng(0))
+    losses["train"] *= 0.3
+    verdict = judge(evidence(of_share(0.0), n_calibration=20), POLICY, membership(losses, 0.95, 0))
+    assert verdict["verdict"] == "FAIL"
+    assert verdict["reasons"][0].startswith("Losses tell")
+    assert verdict["needed"]
 
 
 def test_losses_that_are_lower_on_others_say_nothing():
