@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import numpy as np
 
@@ -19,7 +20,7 @@ FOUNDATIONS = ("calibration_size", "control_rate")
 # These need no threshold.
 SURE = ("identical_files", "membership")
 RULE = "A sample is called a copy where any two detectors call it one and name the same patient."
-MANY = 5000
+MANY = 5000  # calibration patients, as good as any number
 LIMITS = (
     "No copies found means that these detectors found none of the kinds that were planted; other kinds may be there.",
     "A copy is nearer to a patient's image than other patients' images are. Whether somebody could be recognised, or "
@@ -152,9 +153,7 @@ def _calibration_size(evidence: Evidence, policy: dict) -> Line:
     worth = math.floor(evidence.n_independent("calibration") + 1e-9)
     possible = highest_false_positive_rate(worth, level)
     unequal = f", who say as much as {worth} of one image each," if worth < n else ""
-    # From where on all numbers are enough: as the percentile falls between two of them, one more may be worse.
-    short = [m for m in range(20, MANY) if highest_false_positive_rate(m, level) > limit]
-    enough = short[-1] + 1 if short else 20
+    enough = _enough_patients(limit, level)
     return Line(
         "calibration_size",
         "Are there enough calibration patients for a threshold?",
@@ -168,6 +167,13 @@ def _calibration_size(evidence: Evidence, policy: dict) -> Line:
         f"{enough if enough < MANY else 'Very many'} calibration patients, who weren't trained on, for at most "
         f"{percent(limit)}.",
     )
+
+
+@cache
+def _enough_patients(limit: float, level: float) -> int:
+    """From where on all numbers are enough: as the percentile falls between two of them, one more may be worse."""
+    short = [n for n in range(20, MANY) if highest_false_positive_rate(n, level) > limit]
+    return short[-1] + 1 if short else 20
 
 
 def _control_rate(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
