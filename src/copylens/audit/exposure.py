@@ -104,7 +104,7 @@ def groups_of(evidence: Evidence, level: float) -> list[dict]:
 
     Rows go from the rarest value to the commonest. Values that fewer than `FEWEST` patients have are one row, with the
     next rarest ones if they are still too few together; a column that has nothing else to show is left out. Where fewer
-    than `FEWEST` of a group are named, or aren't, how many is None.
+    than `FEWEST` of a group are named, or aren't, how many is None; and of one more group, if only one is hidden so.
     """
     of_training = evidence.splits[evidence.splits["role"] == "train"]
     named = set(evidence.patients[named_patients(evidence)[0]])
@@ -117,11 +117,17 @@ def groups_of(evidence: Evidence, level: float) -> list[dict]:
             rare |= shown.pop(0)[1]
         if not shown:
             continue
-        for value, patients in ([(RARE, rare)] if rare else []) + shown:
+        groups = ([(RARE, rare)] if rare else []) + shown
+        few = [
+            0 < (hit := len(patients & named)) < FEWEST or 0 < len(patients) - hit < FEWEST for _, patients in groups
+        ]
+        if sum(few) == 1:
+            # The total would tell what one row hides.
+            few[few.index(False) if False in few else 0] = True
+        for (value, patients), hidden in zip(groups, few, strict=True):
             hit, n = len(patients & named), len(patients)
-            few = 0 < hit < FEWEST or 0 < n - hit < FEWEST
             low, high = exact_interval(hit / n, n, level)
             row = {"column": column.removeprefix("about_"), "value": value or UNKNOWN, "patients": n}
             counts = {"named": hit, "share": hit / n, "low": low, "high": high}
-            rows.append(row | (dict.fromkeys(counts) if few else counts))
+            rows.append(row | (dict.fromkeys(counts) if hidden else counts))
     return rows

@@ -87,10 +87,14 @@ def test_no_more_patients_are_expected_than_there_are():
 def test_groups_say_who_is_exposed_and_hide_the_few():
     copies = np.where(np.arange(300) < 20, np.arange(300), -1)  # the patients of the small site
     found = evidence(copies)
+    named = set(named_patients(found)[0])
+    assert named == set(range(20))
     groups = {each["value"]: each for each in judge(found, POLICY, None)["groups"]}
     assert (groups["small"]["named"], groups["small"]["share"]) == (20, 1.0)
-    # Of the large site's 180 patients a few are named by chance: how many isn't said.
-    assert groups["large"]["named"] in (0, None)
+    assert groups["large"]["named"] == 0
+    # If three of the large site are named as well, the small site's number would tell how many, by the total.
+    found = evidence(np.where(np.arange(300) < 23, np.arange(300), -1))
+    assert [each["named"] for each in judge(found, POLICY, None)["groups"]] == [None, None]
 
 
 def test_what_chance_names_again_and_again_is_not_taken_from_those_exposed():
