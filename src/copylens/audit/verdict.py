@@ -313,10 +313,13 @@ def _membership(member: dict, policy: dict) -> Line:
         f"{percent(member['tpr_at_1fpr'])} of them at 1 % false positives."
     )
     outcome, needed = _against(limit, interval), "More held-out patients, which make the interval narrower."
-    if member["n_others"] >= 100 and member["tpr_at_1fpr_low"] > policy["patients"]:
+    if member["n_others"] >= 100 and member["tpr_at_1fpr_low"] > policy["patients"] + 0.01:
         # Some who are known for sure, though most are not.
         outcome = "fail"
-        explanation += f" That is surely more than the {percent(policy['patients'])} of patients who may be exposed."
+        explanation += (
+            f" That is surely more than the {percent(policy['patients'])} of patients who may be exposed and the 1 % "
+            "that chance finds."
+        )
     elif member["auc_high"] < 1 - limit:
         outcome = "unable"
         explanation += " Losses are lower on patients who weren't trained on: the two aren't images of one kind."
