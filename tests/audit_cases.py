@@ -57,9 +57,8 @@ def evidence(
     splits = pd.DataFrame({"patient": [f"patient_{row:05d}" for row in range(len(roles))], "role": roles})
     splits["scan"] = [f"scan_{row:06d}" for row in range(len(roles))]
     splits["about_site"] = np.where(np.arange(len(roles)) < 20, "small", "large")
-    identical = np.zeros(len(copies), bool)
     sources = pd.DataFrame({"patient": splits["patient"][:100], "role": np.where(is_copy, "train", "control")})
-    return Evidence(detectors, splits, identical, sources, POLICY["transforms"])
+    return Evidence(detectors, splits, np.full(len(copies), -1), sources, POLICY["transforms"])
 
 
 def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) -> dict[str, np.ndarray]:

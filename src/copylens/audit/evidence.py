@@ -47,7 +47,7 @@ class Evidence:
 
     found: dict[str, Found]
     splits: pd.DataFrame  # scan, patient, role, about_...
-    identical: np.ndarray  # bool [S], pixel by pixel a training image
+    identical_to: np.ndarray  # int [S], number of the patient whose training image it is pixel by pixel, -1 for none
     sources: pd.DataFrame  # of the planted images: patient, role (train: a copy; control: innocent, transformed alike)
     transforms: list[str]
 
@@ -55,6 +55,11 @@ class Evidence:
     def patients(self) -> np.ndarray:
         """T's patients, in the order of their numbers."""
         return np.unique(self.splits["patient"][self.splits["role"] == "train"])
+
+    @property
+    def identical(self) -> np.ndarray:
+        """Which samples are, pixel by pixel, training images, bool [S]."""
+        return self.identical_to >= 0
 
     @property
     def is_copy(self) -> np.ndarray:
@@ -74,9 +79,13 @@ class Evidence:
         return position
 
     def nearest_patient(self, name: str) -> np.ndarray:
-        """The number of the patient whom the rule names, or for no copy the first detector does, [image]."""
+        """The number of the patient whom the rule names, or for no copy the first detector does, [image].
+
+        Of a sample that is a training image, that one's.
+        """
         named = np.stack([found.patient[name] for found in self.found.values()])
-        return np.take_along_axis(named, np.maximum(self.named_by(name), 0)[None], axis=0)[0]
+        nearest = np.take_along_axis(named, np.maximum(self.named_by(name), 0)[None], axis=0)[0]
+        return np.where(self.identical, self.identical_to, nearest) if name == "synthetic" else nearest
 
     def n_patients(self, role: str) -> int:
         """How many patients have a role."""
@@ -104,7 +113,7 @@ def evidence_of(
 ) -> Evidence:
     """From each detector's arrays (see `copylens.audit.comparison`) and the tables of the images."""
     trained = splits["patient"].to_numpy()[rows_of(splits, "train")]
-    number_of = np.unique(trained, return_inverse=True)[1]
+    patients, number_of = np.unique(trained, return_inverse=True)
     found = {}
     for detector, arrays in nearest.items():
         similarity = {name: arrays[f"{name}_similarity"] for name in SETS}
@@ -112,7 +121,7 @@ def evidence_of(
     return Evidence(
         found,
         splits,
-        samples["identical"].to_numpy(bool),
+        samples["identical_to"].map(dict(zip(patients, range(len(patients)), strict=True))).fillna(-1).to_numpy(int),
         sources,
         transforms,
     )

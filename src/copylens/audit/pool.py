@@ -13,6 +13,7 @@ from copylens.scans import listed_scans
 from copylens.splits import ROLES
 
 ABOUT = "about_"  # begins the columns of scans.tsv that say something about a patient
+NOBODY = "nobody"
 HELD_OUT = ("calibration", "control")
 
 
@@ -20,8 +21,9 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
     """Write the arrays of an audit and what their rows are into `folder`.
 
     images.npy, float32 [T then V then H, *grid]; splits.tsv: scan, patient, role and about_<column>, rows as there;
-    synthetic.npy, float32 [S, *grid]; samples.tsv: sample (from 1), identical (to a training image, pixel by pixel);
-    decoded.npy, float32 [V then H, *grid], those images through the network's decoder, or no rows.
+    synthetic.npy, float32 [S, *grid]; samples.tsv: sample (from 1), identical_to (the patient whose training image it
+    is pixel by pixel, or `NOBODY`); decoded.npy, float32 [V then H, *grid], those images through the network's decoder,
+    or no rows.
 
     sources: listing (each data set's settings, by what it is to the audit) and seed. files: training_images,
     training_scans; training_splits and training_rows where there are any; held_out_images and held_out_scans; synthetic
@@ -61,13 +63,13 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
         raise ValueError(
             f"the synthetic images are {synthetic.shape[1:]}, the training images {grid}; give both one grid"
         )
-    trained = set(seen[: len(parts[0])])
-    identical = [fingerprint in trained for fingerprint in _fingerprints(synthetic)]
+    trained = dict(zip(seen[: len(parts[0])], parts[0]["patient"], strict=True))
+    identical_to = [trained.get(fingerprint, NOBODY) for fingerprint in _fingerprints(synthetic)]
     about = [column for column in rows if column.startswith(ABOUT)]
     write_table(rows[["scan", "patient", "role", *about]], folder / "splits.tsv")
     write_array(synthetic, folder / "synthetic.npy")
     write_table(
-        pd.DataFrame({"sample": np.arange(1, len(synthetic) + 1), "identical": identical}), folder / "samples.tsv"
+        pd.DataFrame({"sample": np.arange(1, len(synthetic) + 1), "identical_to": identical_to}), folder / "samples.tsv"
     )
     # What went through a decoder is the training set's own V and H.
     decoded = read_array(files["decoded"]) if "decoded" in files and held_out is training else np.empty((0, *grid))

@@ -196,9 +196,11 @@ def test_a_few_control_patients_cannot_say(n_control):
 
 def test_an_image_of_the_training_set_fails_whatever_the_detectors_say():
     found = evidence(of_share(0.0), n_calibration=20)
-    identical = found.identical.copy()
-    identical[3] = True
-    verdict = judge(dataclasses.replace(found, identical=identical), POLICY, None)
+    identical_to = found.identical_to.copy()
+    identical_to[3] = 42
+    found = dataclasses.replace(found, identical_to=identical_to)
+    assert found.nearest_patient("synthetic")[3] == 42
+    verdict = judge(found, POLICY, None)
     assert verdict["verdict"] == "FAIL"
     assert verdict["reasons"][0].startswith("1 of 300")
 
