@@ -235,7 +235,7 @@ def audit_images(config: dict, audit: str) -> dict[str, str]:
     return files | {name: f"results/samples/{folder}/{file}.npy" for name, file in SAMPLED.items()}
 
 
-def audit_listed(config: dict, audit: str) -> list[str]:
+def audit_synthetic_scans(config: dict, audit: str) -> list[str]:
     """scans.tsv of the data set of synthetic images, where they are one."""
     named = audit_datasets(config, audit).get("synthetic")
     return [f"results/data/{named}/scans.tsv"] if named else []

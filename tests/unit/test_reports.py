@@ -153,7 +153,7 @@ def test_it_says_whether_weights_and_what_is_flagged_by_chance(write):
 
 
 def test_every_transform_is_told_in_words():
-    assert set(content.TRANSFORMS) == set(transforms.TRANSFORMS)
+    assert set(content.glossary.TRANSFORMS) == set(transforms.TRANSFORMS)
 
 
 def test_rounding_never_makes_none_or_all_of_some():

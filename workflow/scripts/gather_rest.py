@@ -11,7 +11,7 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.input.samples,
         snakemake.input.synthetic,
         snakemake.params.sources["listing"].get("synthetic"),
-        snakemake.input.listed[0] if snakemake.input.get("listed") else None,
+        next(iter(snakemake.input.get("synthetic_scans", [])), None),
         snakemake.params.how,
         Path(snakemake.output.rest),
     )

@@ -7,9 +7,9 @@ with job(snakemake.log[0], snakemake.threads):
 
     names = ("splits", "samples", "sources", "transforms", "images", "synthetic")
     files = {name: snakemake.input[name] for name in names}
-    for name, key in (("membership", "membership"), ("synthetic_scans", "listed")):
-        # A rule with one file here, or none.
-        files |= {name: snakemake.input[key][0]} if snakemake.input.get(key) else {}
+    # Of these there is one file, or none.
+    for name in ("membership", "synthetic_scans"):
+        files |= {name: snakemake.input[name][0]} if snakemake.input.get(name) else {}
     files["nearest"] = dict(zip(snakemake.params.policy["detectors"], snakemake.input.nearest, strict=True))
     judge_audit(
         snakemake.wildcards.audit,

@@ -118,16 +118,18 @@ def groups_of(evidence: Evidence, level: float) -> list[dict]:
         if not shown:
             continue
         groups = ([(RARE, rare)] if rare else []) + shown
-        few = [
-            0 < (hit := len(patients & named)) < FEWEST or 0 < len(patients) - hit < FEWEST for _, patients in groups
-        ]
-        if sum(few) == 1:
-            # The total would tell what one row hides.
-            few[few.index(False) if False in few else 0] = True
-        for (value, patients), hidden in zip(groups, few, strict=True):
+        hidden = {
+            value
+            for value, patients in groups
+            if 0 < len(patients & named) < FEWEST or 0 < len(patients - named) < FEWEST
+        }
+        if len(hidden) == 1:
+            # The total would tell what one row hides: the smallest other one is hidden with it.
+            hidden |= {value for value, _ in [group for group in groups if group[0] not in hidden][:1]}
+        for value, patients in groups:
             hit, n = len(patients & named), len(patients)
             low, high = exact_interval(hit / n, n, level)
             row = {"column": column.removeprefix("about_"), "value": value or UNKNOWN, "patients": n}
             counts = {"named": hit, "share": hit / n, "low": low, "high": high}
-            rows.append(row | (dict.fromkeys(counts) if hidden else counts))
+            rows.append(row | (dict.fromkeys(counts) if value in hidden else counts))
     return rows

@@ -13,6 +13,7 @@ from copylens.splits import rows_of
 
 NOISE_LEVELS = 10
 DRAWS = 500  # of the bootstrap over patients
+FALSE_POSITIVES = 0.01  # at which members are found
 
 
 def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
@@ -65,5 +66,5 @@ def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[s
 def _told_apart(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[float, float]:
     """(area under the curve, share of members found at 1 % false positives), each image counted so many times."""
     false, true, _ = roc_curve(member, score, sample_weight=times, drop_intermediate=False)
-    # A little more than 1 %, because sums of weights are rounded.
-    return float(roc_auc_score(member, score, sample_weight=times)), float(true[false <= 0.01 + 1e-9].max())
+    # A little more, because sums of weights are rounded.
+    return float(roc_auc_score(member, score, sample_weight=times)), float(true[false <= FALSE_POSITIVES + 1e-9].max())

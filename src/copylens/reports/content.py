@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from copylens.audit.words import listed
+from copylens.reports import glossary
 
 UNKNOWN = "not known"
 PERCENT = "\N{NO-BREAK SPACE}%"
@@ -19,44 +20,6 @@ ONLY_WEIGHTS = {
     True: "The weights break the policy: do not release them. The synthetic set keeps within it.",
     False: "The weights break the policy: do not release them. Of the synthetic set there isn't enough to say.",
 }
-# What is done to planted copies, for those who don't know the names (`copylens.transforms`).
-TRANSFORMS = {
-    "identity": "nothing",
-    "flip": "mirrored, left to right",
-    "flip_first": "mirrored, top to bottom or along the first axis",
-    "rotation_05": "turned by 5°",
-    "rotation_10": "turned by 10°",
-    "rotation_20": "turned by 20°",
-    "gamma_07": "mid-tones made brighter (exponent 0.7)",
-    "gamma_15": "mid-tones made darker (exponent 1.5)",
-    "contrast_15": "contrast raised by half",
-    "brightness": "a tenth of the range brighter",
-    "noise": "noise added, a tenth of the range",
-    "blur": "blurred",
-    "crop_95": "the inner 95 % of each side enlarged",
-    "crop_90": "the inner 90 % of each side enlarged",
-    "crop_80": "the inner 80 % of each side enlarged",
-    "shift": "moved by 5 % of each side",
-    "flip_rotation_noise": "mirrored, turned by 5° and noise added",
-    "jpeg": "saved as JPEG of low quality",
-    "rotation_30": "turned by 30°",
-    "elastic": "bent",
-    "bias_field": "brighter here and darker there, as a coil makes it",
-    "clahe": "contrast evened out place by place",
-    "mixture": "mixed with 40 % of another patient's image",
-    "occluded": "its centre covered",
-    "halves": "one half replaced by another patient's",
-    "rotation_crop_shift_gamma": "turned by 12°, enlarged, moved and made brighter",
-}
-GLOSSARY = (
-    ("Copy", "a sample that shows a training patient's image again, changed or not"),
-    ("Called a copy", "what a detector says, rightly or not; corrected numbers count what it misses and gets wrong"),
-    ("Exposed", "a training patient of whom at least one sample is a copy"),
-    ("Named", "the patient whose training image a called sample is most like"),
-    ("Threshold", "how alike a sample must be; 5 % of the calibration patients' own images are more alike than that"),
-    ("Planted copy", "a training image, changed in a known way, that detectors are tried on"),
-    ("Interval", "where the true number lies, with the confidence that the policy asks for"),
-)
 RESTRICTED = "RESTRICTED: shows patients"
 AT_LEAST, AT_MOST = {"sensitivity"}, {"calibration_size", "copies", "patients", "control_rate", "membership"}
 COUNTS = (
@@ -215,7 +178,7 @@ def sensitivity_table(verdict: dict) -> Table:
     rows = [
         (
             name_of(row["transform"]),
-            TRANSFORMS.get(row["transform"], "–"),
+            glossary.TRANSFORMS.get(row["transform"], "–"),
             number(row["n"]),
             measured(row["rule"], row["low"], row["high"]),
             *(share(row["alone"].get(detector)) for detector in detectors),
