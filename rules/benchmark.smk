@@ -6,7 +6,15 @@ rule plant_copies:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         weights=round_trip_weights,
-        code=code("planted.py", "transforms.py", "warps.py", "filters.py", "sampling.py", "diffusion.py"),
+        code=code(
+            "planted.py",
+            "transforms.py",
+            "orientation.py",
+            "warps.py",
+            "filters.py",
+            "sampling.py",
+            "diffusion.py",
+        ),
     output:
         planted="results/planted/{dataset}/images.npy",
         sources="results/planted/{dataset}/sources.tsv",

@@ -136,8 +136,9 @@ def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
 
 
 def _check_planted(key: str, transforms: list[str], grid: list[int]) -> None:
-    if "jpeg" in transforms and len(grid) == 3:
-        raise ValueError(f"{key}: jpeg is for 2D images; the grid is {grid}")
+    for name, dims in (("jpeg", 2), ("slice_order", 3)):
+        if name in transforms and len(grid) != dims:
+            raise ValueError(f"{key}: {name} is for {dims}D images; the grid is {grid}")
 
 
 def _check_round_trip(config: dict, key: str, named: dict | None) -> None:

@@ -2,9 +2,11 @@
 
 A detector compares in up to two stages. Candidates are the training images whose embeddings correlate most with the
 query's; or, where its kind has ``compare``, whose embeddings it finds most similar to the query's image. Where its kind
-has ``verify``, the candidates are compared again, by their images.
+has ``verify``, the candidates are compared again, by their images. Where its kind has ``lay``, each query is first laid
+as training images lie (`copylens.orientation`).
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -79,6 +81,15 @@ class Comparer:
         """The file of the detector's kind."""
         return import_module(f"copylens.detectors.{self.settings['kind']}")
 
+    @functools.cached_property
+    def lay(self) -> Callable:
+        """What lays images [B, 1, *grid] as training images lie, where the detector's kind asks for that."""
+        if not self.spec["lay"]:
+            return lambda images_BC: images_BC
+        blocks = range(0, len(self.training), QUERIES)
+        orienter = self.kind.lay(self.training.pixels(slice(start, start + QUERIES)) for start in blocks)
+        return lambda images_BC: orienter(images_BC)[0]
+
     def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The `k` most similar training images: similarity, float32, and position in T, int64 [query, rank].
 
@@ -97,24 +108,25 @@ class Comparer:
 
         def of_block(start: int) -> tuple[np.ndarray, np.ndarray]:
             block = slice(start, start + QUERIES)
+            images_BC = lay(queries.pixels(block))
             if by_embeddings:
                 found = tuple(each[block] for each in by_embeddings)
             else:
-                compared = self.kind.compare(self.module, queries.pixels(block), self._embeddings)
+                compared = self.kind.compare(self.module, images_BC, self._embeddings)
                 found = best_of(compared, k, self.patients)
-            return self._verified(queries[block], found[1]) if self.spec["verify"] else found
+            return self._verified(images_BC, found[1]) if self.spec["verify"] else found
 
-        blocks, progress = [], Progress(len(queries) * len(self.training))
+        blocks, progress, lay = [], Progress(len(queries) * len(self.training)), self.lay
         for block in in_threads(of_block, range(0, len(queries), QUERIES), self.module.device):
             blocks.append(block)
             progress.add(len(block[0]) * len(self.training))
         return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
 
-    def _verified(self, queries: Images, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _verified(self, images_BC, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Candidates compared again by their images, the most similar first."""
         verified = [
-            self.kind.verify(self.module, queries.pixels([row])[0], self.training.pixels(position[row]))
-            for row in range(len(queries))
+            self.kind.verify(self.module, image_C, self.training.pixels(rows))
+            for image_C, rows in zip(images_BC, position, strict=True)
         ]
         verified = np.stack(verified).astype(np.float32)
         order = np.argsort(-verified, axis=1, kind="stable")

@@ -27,8 +27,8 @@ def train_detector(
     """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, its weights the best on V.
 
     A kind without training is fitted to T, if it knows how, or written as it is built. spec.yaml: settings, grid, and
-    which stages of a comparison the kind has (compare, verify; see `copylens.comparison`). Unfinished state lies in
-    `work`; see `copylens.training.fit` for the `deadline`.
+    which stages of a comparison the kind has (lay, compare, verify; see `copylens.comparison`). Unfinished state lies
+    in `work`; see `copylens.training.fit` for the `deadline`.
     """
     splits = read_table(splits_path)
     images = read_array(images_path)
@@ -58,7 +58,7 @@ def train_detector(
             with timed("training"):
                 family.fit(module, train_BC)
         save_module(module, folder / "weights.safetensors")
-        stages = {stage: hasattr(family, stage) for stage in ("compare", "verify")}
+        stages = {stage: hasattr(family, stage) for stage in ("lay", "compare", "verify")}
         write_yaml({"settings": settings, "grid": grid, **stages}, folder / "spec.yaml")
         write_table(losses, folder / "losses.csv")
         discard(work)

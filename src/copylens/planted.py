@@ -33,16 +33,17 @@ def plant_copies(
     """Write the planted images, float32 [transform, source, *grid], and what the first two axes are.
 
     sources: row (of images.npy), patient, role (train or control); at most `copies` of each role, one per patient as
-    long as they last. transforms: transform, group (rigid, hard or round trip). `network` is nothing, or the folders
-    of an autoencoder and of a diffusion model on its latents, whose round trips are planted too: decode(encode(x)), and
-    so much noise added and taken away.
+    long as they last. transforms: transform, group (rigid, laid, hard or round trip). `network` is nothing, or the
+    folders of an autoencoder and of a diffusion model on its latents, whose round trips are planted too:
+    decode(encode(x)), and so much noise added and taken away.
     """
     images, splits = read_array(images_path), read_table(splits_path)
     sources = _sources(splits, settings["copies"], settings["seed"])
     images_BC = as_batch(images[sources["row"]])
     partners_BC = images_BC[_partners(sources, settings["seed"])]
     chosen = settings["transforms"] or transforms.names(images.ndim - 1)
-    table = [{"transform": name, "group": "rigid" if name in transforms.RIGID else "hard"} for name in chosen]
+    group_of = {name: group for group, names in transforms.GROUPS.items() for name in names}
+    table = [{"transform": name, "group": group_of[name]} for name in chosen]
     strengths = settings["round_trip"]["strengths"] if network else []
     table += [{"transform": round_trip_name(strength), "group": ROUND_TRIPS} for strength in strengths]
     with whole(planted_path) as temporary, timed("planting"):

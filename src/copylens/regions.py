@@ -29,5 +29,8 @@ def locate_copies(nearest_path: Path, samples_path: Path, images_path: Path, fol
         as_batch(read_array(samples_path)[-1][chosen]), as_batch(read_array(images_path)[row[chosen]]), strict=True
     )
     found = {"sample": chosen, "row": row[chosen], "rank": places + 1, "similarity": similarity[chosen]}
-    regions = np.stack([kind.where(module, sample, image[None])[0] for sample, image in pairs])
-    write_arrays({**found, "regions": regions.astype(np.float32)}, path)
+    regions = []
+    for sample, image in pairs:
+        laid = kind.lay([image[None]])(sample[None])[0][0] if hasattr(kind, "lay") else sample
+        regions.append(kind.where(module, laid, image[None])[0])
+    write_arrays({**found, "regions": np.stack(regions).astype(np.float32)}, path)

@@ -2,7 +2,7 @@
 
 Every transform takes images [B, 1, *grid] in [0, 1], partners (other patients' images, same shape) and a generator on
 the CPU, and returns images of the same shape, clipped to [0, 1]. Sizes are shares of the image's side, angles degrees;
-directions are drawn for each image. 2D and 3D alike, but for `jpeg`.
+directions are drawn for each image. 2D and 3D alike, but for `jpeg` and `slice_order`.
 """
 
 import io
@@ -14,6 +14,7 @@ import torch
 from skimage.exposure import equalize_adapthist
 
 from copylens.filters import smooth
+from copylens.orientation import Orientation, orientations
 from copylens.warps import planes, rotation, warp
 
 Transform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
@@ -30,7 +31,7 @@ def apply(name: str, images_BC: torch.Tensor, partners_BC: torch.Tensor, generat
 
 def names(dims: int) -> list[str]:
     """The transforms that images with `dims` axes may undergo."""
-    return [name for name in TRANSFORMS if dims == 2 or name != "jpeg"]
+    return [name for name in TRANSFORMS if name not in ("jpeg" if dims == 3 else "slice_order")]
 
 
 def _moved(degrees: float = 0.0, kept: float = 1.0, shift: float = 0.0, flip: bool = False) -> Transform:
@@ -48,6 +49,35 @@ def _moved(degrees: float = 0.0, kept: float = 1.0, shift: float = 0.0, flip: bo
         return warp(images_BC, matrix, shift * signs(batch, dims))
 
     return transform
+
+
+def _laid(of_group: Callable[[Orientation], bool]) -> Transform:
+    """In an orientation of the group that is drawn for each image, fitted into the grid where its sides differ."""
+
+    def transform(images_BC, partners_BC, generator):
+        sizes = images_BC.shape[2:]
+        group = [each for each in orientations(len(sizes)) if not each.is_none and of_group(each)]
+        found = []
+        for image, drawn in zip(
+            images_BC, torch.randint(len(group), (len(images_BC),), generator=generator), strict=True
+        ):
+            fitted = min(size / sizes[axis] for size, axis in zip(sizes, group[drawn].axes, strict=True))
+            turned = warp(image[None], group[drawn].matrix[None] / fitted)[0]
+            found.append(1 - turned if group[drawn].inverted else turned)
+        return torch.stack(found)
+
+    return transform
+
+
+def _sliced(images_BC, partners_BC, generator):
+    """Slices along an axis that is drawn for each volume: every second one first, or in any order. 3D."""
+    found = []
+    for image in images_BC:
+        axis, shuffled = (int(torch.randint(n, (1,), generator=generator)) for n in (image.ndim - 1, 2))
+        n = image.shape[axis + 1]
+        interleaved = torch.cat([torch.arange(0, n, 2), torch.arange(1, n, 2)])
+        found.append(image.index_select(axis + 1, torch.randperm(n, generator=generator) if shuffled else interleaved))
+    return torch.stack(found)
 
 
 def _flip(axis: int) -> Transform:
@@ -140,6 +170,14 @@ def _smooth(images_BC: torch.Tensor, width: float) -> torch.Tensor:
     return smooth(images_BC, [width * size for size in images_BC.shape[2:]])
 
 
+def _reoriented(images_BC, partners_BC, generator):
+    """Any of the group's orientations; every third volume has its slices in another order instead."""
+    moved = _laid(lambda each: not each.inverted)(images_BC, partners_BC, generator)
+    if images_BC.ndim == 5:
+        moved[::3] = _sliced(images_BC[::3], partners_BC, generator)
+    return moved
+
+
 # Moved rigidly, and with other intensities: what a simple search undoes.
 RIGID: dict[str, Transform] = {
     "identity": _moved(),
@@ -161,6 +199,15 @@ RIGID: dict[str, Transform] = {
     "flip_rotation_noise": _chain(_moved(degrees=5, flip=True), _noise(0.05)),
     "jpeg": _jpeg,
 }
+# What the loss of an orientation, of a sign or of an order does.
+LAID: dict[str, Transform] = {
+    "mirrored": _laid(lambda each: list(each.axes) == sorted(each.axes) and not each.inverted),
+    "quarter_turn": _laid(lambda each: each.is_quarter_turn),
+    "swapped_axes": _laid(lambda each: not any(each.mirrored) and not each.inverted),
+    "inverted": _laid(lambda each: each.is_upright and each.inverted),
+    "slice_order": _sliced,
+    "reoriented": _reoriented,
+}
 # What it doesn't.
 HARD: dict[str, Transform] = {
     "rotation_30": _moved(degrees=30),
@@ -172,4 +219,5 @@ HARD: dict[str, Transform] = {
     "halves": _halves,
     "rotation_crop_shift_gamma": _chain(_moved(degrees=12, kept=0.9, shift=0.02), _gamma(0.7)),
 }
-TRANSFORMS = RIGID | HARD
+GROUPS = {"rigid": RIGID, "laid": LAID, "hard": HARD}
+TRANSFORMS = RIGID | LAID | HARD

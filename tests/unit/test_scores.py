@@ -47,7 +47,10 @@ def files(tmp_path) -> dict[str, Path]:
     paths |= {"spec": tmp_path / "spec.yaml", "nearest": tmp_path / "nearest.npz"}
     write_yaml({"epochs": [4, 8]}, paths["spec"])
     detector = tmp_path / "detector"
-    write_yaml({"settings": {"kind": "random_features"}, "compare": False, "verify": False}, detector / "spec.yaml")
+    write_yaml(
+        {"settings": {"kind": "random_features"}, **dict.fromkeys(("lay", "compare", "verify"), False)},
+        detector / "spec.yaml",
+    )
     # No kind without these stages looks at the images.
     for name, embedded in (("images", "scans"), ("samples", "synthetic"), ("decoded", "reconstructed")):
         paths[name] = paths[embedded]

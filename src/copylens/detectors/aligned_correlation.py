@@ -5,6 +5,7 @@ search chooses those that are correlated so.
 """
 
 import functools
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 from copylens.coarse import CoarseSearch, ranked, standardised
 from copylens.filters import no_larger, resize, smooth
 from copylens.networks import Untrained
+from copylens.orientation import Orienter
 from copylens.warps import flips, look, places_of, turns
 
 COARSE = 14, 7  # pixels a side of the window, or nearly, in the coarse search in 2D and 3D
@@ -76,6 +78,11 @@ class AlignedCorrelation(Untrained):
 def build(settings: dict, grid: list[int]) -> AlignedCorrelation:
     """A detector for images of shape `grid`."""
     return AlignedCorrelation(settings, grid)
+
+
+def lay(training: Iterable[torch.Tensor]) -> Orienter:
+    """What lays queries as training images lie, given in batches [B, 1, *grid], before they are compared."""
+    return Orienter(training)
 
 
 @torch.no_grad()

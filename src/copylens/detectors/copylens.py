@@ -14,6 +14,7 @@ training images of different patients.
 import functools
 import itertools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional
 from copylens.coarse import CoarseSearch, parts, ranked, standardised
 from copylens.filters import box, local_normalise, no_larger, resize, smooth
 from copylens.networks import TrainedModule, derive_seed
+from copylens.orientation import Orienter
 from copylens.registration import align, match
 from copylens.warps import flips, look, places_of, turns, warp
 
@@ -234,6 +236,11 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
         candidates = similar.topk(min(CANDIDATES, len(others))).indices
         features.append(module.features(query, normalised[others[candidates]]))
     module.spread = torch.cat(features).std(dim=0).clamp(min=1e-3)
+
+
+def lay(training: Iterable[torch.Tensor]) -> Orienter:
+    """What lays queries as training images lie, given in batches [B, 1, *grid], before they are compared."""
+    return Orienter(training)
 
 
 @torch.no_grad()

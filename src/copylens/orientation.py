@@ -1,0 +1,248 @@
+"""How an image lies: mirrored, turned by quarters, with swapped axes, inverted grey values or slices in another order.
+
+Files lose their orientation easily: an affine that isn't written, MONOCHROME1 read as MONOCHROME2, slices sorted by
+name. An image that lies otherwise than the training images looks unlike all of them, also if it is one of them. The
+whole group is tried, not a list: every permutation of the axes with every combination of mirrors, each with grey values
+as they are and inverted, and of volumes whose neighbouring slices are unlike also with the slices sorted.
+"""
+
+import functools
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from copylens.coarse import standardised
+from copylens.filters import no_larger, resize
+from copylens.warps import look, places_of
+
+LONGEST = 16, 10  # pixels of the longest side that orientations are compared at, in 2D and 3D
+BETTER = 0.15  # by how much another orientation must fit better than none, in units of Fisher's z
+DISORDERED = 0.5  # share of slices that have their most similar slice beside them, below which they are sorted
+BLOCK = 2**13  # training images that are compared at a time
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """What was done to the axes of an image, to its grey values and to the order of its slices."""
+
+    axes: tuple[int, ...]  # axis i of the result is axis axes[i] of the image
+    mirrored: tuple[bool, ...]  # by axis of the result
+    inverted: bool = False
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether nothing was done to the axes."""
+        return self.axes == tuple(range(len(self.axes))) and not any(self.mirrored)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing was done."""
+        return self.is_upright and not self.inverted
+
+    @property
+    def is_mirror(self) -> bool:
+        """Whether one axis was mirrored and nothing else was done."""
+        return self.axes == tuple(range(len(self.axes))) and sum(self.mirrored) == 1 and not self.inverted
+
+    @property
+    def is_quarter_turn(self) -> bool:
+        """Whether it was turned by a quarter about one axis and nothing else was done."""
+        swapped = [axis for axis in range(len(self.axes)) if self.axes[axis] != axis]
+        one = sum(self.mirrored) == 1 and any(self.mirrored[axis] for axis in swapped)
+        return len(swapped) == 2 and one and not self.inverted
+
+    @property
+    def matrix(self) -> torch.Tensor:
+        """The map of coordinates, last axis first, from the result to the image (see `copylens.warps.warp`)."""
+        dims = len(self.axes)
+        matrix = torch.zeros(dims, dims)
+        for place, (axis, mirrored) in enumerate(zip(self.axes, self.mirrored, strict=True)):
+            matrix[dims - 1 - axis, dims - 1 - place] = -1.0 if mirrored else 1.0
+        return matrix
+
+    @property
+    def words(self) -> str:
+        """What was done, as a sentence has it; nothing for nothing."""
+        dims = len(self.axes)
+        moved = [axis for axis in range(dims) if self.axes[axis] != axis]
+        turned = round(float(torch.linalg.det(self.matrix))) == 1
+        mirrored = [axis + 1 for axis in range(dims) if self.mirrored[axis]]
+        found = []
+        if moved and turned and dims == 2:
+            found.append("turned by a quarter")
+        elif moved:
+            swapped = " and ".join(str(axis + 1) for axis in moved)
+            found.append("transposed" if dims == 2 else f"with axes {swapped} swapped")
+            mirrored = [] if dims == 2 else mirrored
+        elif mirrored and dims == 2 and len(mirrored) == 2:
+            found.append("turned by a half")
+        if mirrored and not (dims == 2 and (moved or len(mirrored) == 2)):
+            along = " and ".join(map(str, mirrored))
+            found.append(f"mirrored along {'axis' if len(mirrored) == 1 else 'axes'} {along}")
+        if self.inverted:
+            found.append("with inverted grey values")
+        return ", ".join(found)
+
+
+def orientations(dims: int) -> list[Orientation]:
+    """The whole group, the identity first."""
+    return [
+        Orientation(axes, mirrored, inverted)
+        for inverted in (False, True)
+        for axes in itertools.permutations(range(dims))
+        for mirrored in itertools.product((False, True), repeat=dims)
+    ]
+
+
+@dataclass(frozen=True)
+class Lie:
+    """How images lie: which of `orientations` makes each most like a training image, and whether its slices were."""
+
+    orientation: np.ndarray  # int64 [image], a row of `orientations`
+    zoom: np.ndarray  # float32 [image], that goes with it where the sides of the grid differ
+    sorted_along: np.ndarray  # int64 [image], the axis along which slices were sorted, -1 for none
+
+
+class Orienter:
+    """Lays images as training images lie: each in the orientation that is most like one of them.
+
+    training: batches of them, [B, 1, *grid]. Images are compared by the correlation of few pixels. An orientation other
+    than their own is taken only where it fits better by `BETTER`, so that noise turns nothing.
+    """
+
+    def __init__(self, training: Iterable[torch.Tensor]):
+        rows = []
+        for images_BC in training:
+            self.grid = list(images_BC.shape[2:])
+            self.dims = len(self.grid)
+            self.low = no_larger(self.grid, LONGEST[self.dims - 2])
+            rows.append(standardised(resize(images_BC, self.low).flatten(1)))
+        self.training = torch.cat(rows)
+        self.group = orientations(self.dims)
+        upright = [number for number, each in enumerate(self.group) if not each.inverted]
+        self.views = [(number, zoom) for number in upright for zoom in self._zooms(self.group[number].axes)]
+        # Inverted grey values are the negative of the same view.
+        self.inverted = {number: self._inverse(number) for number in upright}
+
+    def __call__(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, Lie]:
+        """Images [B, 1, *grid] as they lie best, and how that is."""
+        images_BC = images_BC.clone()
+        as_they_are = self._likeness(images_BC)
+        best, view = as_they_are.amax(dim=0), as_they_are.argmax(dim=0)
+        sorted_along = np.full(len(images_BC), -1)
+        for row, along, image in sorted_slices(images_BC):
+            likeness = self._likeness(image[None])[:, 0]
+            if likeness.max() > max(best[row], as_they_are[0, row] + BETTER):
+                best[row], view[row] = likeness.max(), likeness.argmax()
+                images_BC[row], sorted_along[row] = image, along
+        # What was sorted lies as it was found then; others only if that is better than how they lie.
+        kept = (best < as_they_are[0] + BETTER) & torch.from_numpy(sorted_along < 0)
+        view = torch.where(kept, 0, view)
+        orientation, zoom = np.zeros(len(images_BC), np.int64), np.ones(len(images_BC), np.float32)
+        for row, number in enumerate(view.tolist()):
+            negative, number = divmod(number, len(self.views))
+            upright, zoom[row] = self.views[number]
+            orientation[row] = self.inverted[upright] if negative else upright
+        for row in np.flatnonzero(orientation):
+            images_BC[row] = self.apply(images_BC[row : row + 1], orientation[row], zoom[row])[0]
+        return images_BC, Lie(orientation, zoom, sorted_along)
+
+    def apply(self, images_BC: torch.Tensor, orientation: int, zoom: float) -> torch.Tensor:
+        """Images in another orientation; what lies outside of them repeats the border."""
+        chosen = self.group[orientation]
+        places = places_of(torch.Size(self.grid), float(zoom) * chosen.matrix[None]).to(images_BC.device)
+        images_BC = look(images_BC, places.expand(len(images_BC), *places.shape[1:]))
+        return 1 - images_BC if chosen.inverted else images_BC
+
+    @functools.cached_property
+    def _places(self) -> list[torch.Tensor]:
+        size = torch.Size(self.low)
+        return [places_of(size, zoom * self.group[number].matrix[None]) for number, zoom in self.views]
+
+    def _likeness(self, images_BC: torch.Tensor) -> torch.Tensor:
+        """Fisher's z of the correlation with the most similar training image, [view, B]: as it is, then inverted."""
+        low = resize(images_BC, self.low)
+        found = []
+        for places in self._places:
+            views = look(low, places.to(low.device).expand(len(low), *places.shape[1:]))
+            rows = standardised(views.flatten(1))
+            likeness = [rows @ block.T for block in self.training.to(low.device).split(BLOCK)]
+            found.append(torch.stack([torch.stack([each.amax(1), (-each).amax(1)]) for each in likeness]).amax(0))
+        return torch.atanh(torch.stack(found).clamp(-0.9999, 0.9999)).transpose(0, 1).flatten(0, 1).cpu()
+
+    def _zooms(self, axes: tuple[int, ...]) -> list[float]:
+        """How large a body may be after its axes were swapped and it was fitted into the grid again."""
+        ratios = [size / self.grid[axis] for size, axis in zip(self.grid, axes, strict=True)]
+        return sorted({1.0, min(ratios), max(ratios)}, key=lambda zoom: abs(zoom - 1))
+
+    def _inverse(self, number: int) -> int:
+        upright = self.group[number]
+        return self.group.index(Orientation(upright.axes, upright.mirrored, True))
+
+
+def sorted_slices(images_BC: torch.Tensor) -> list[tuple[int, int, torch.Tensor]]:
+    """(row, axis, image [1, *grid]) of the volumes of a batch whose slices aren't in order, sorted by likeness.
+
+    Slices are in order along an axis if most have their most similar slice beside them. Images [B, 1, H, W] have none.
+    """
+    if images_BC.ndim == 4:
+        return []
+    found = []
+    for axis in range(2, images_BC.ndim):
+        slices = images_BC[:, 0].movedim(axis - 1, 1).flatten(2)
+        rows = standardised(slices.flatten(0, 1)).view(slices.shape)
+        apart = 1 - rows @ rows.mT  # of correlation: slices at the end of a body are alike in brightness
+        in_order = ordered_share(apart)
+        for row in torch.nonzero(in_order < DISORDERED)[:, 0].tolist():
+            order = shortest_path(apart[row].cpu().numpy())
+            found.append((row, axis - 2, images_BC[row].index_select(axis - 1, torch.from_numpy(order))))
+    return found
+
+
+def ordered_share(apart: torch.Tensor) -> torch.Tensor:
+    """Share of slices whose most similar other slice lies beside them, [B], given their distances [B, n, n]."""
+    n = apart.shape[1]
+    if n < 4:
+        return torch.ones(len(apart))
+    others = apart + torch.diag(torch.full((n,), torch.inf, device=apart.device))
+    beside = torch.cat([torch.diagonal(others, 1, 1, 2), torch.full((len(apart), 1), torch.inf).to(apart.device)], 1)
+    nearest_beside = torch.minimum(beside, beside.roll(1, dims=1))
+    return (nearest_beside <= others.amin(dim=2) + 1e-5).float().mean(dim=1).cpu()
+
+
+def shortest_path(apart: np.ndarray) -> np.ndarray:
+    """An order of n things in which neighbours are near each other, int64 [n], given their distances [n, n].
+
+    The shortest of the paths that go on to the nearest one left, from every start, with parts reversed as long as that
+    makes it shorter (2-opt; Croes 1958, Oper. Res. 6:791).
+    """
+    n, best = len(apart), None
+    for start in range(n):
+        left, path = np.ones(n, bool), [start]
+        left[start] = False
+        while len(path) < n:
+            following = int(np.where(left, apart[path[-1]], np.inf).argmin())
+            path.append(following)
+            left[following] = False
+        length = apart[path[:-1], path[1:]].sum()
+        if best is None or length < best[0]:
+            best = length, np.array(path)
+    path, better = best[1], True
+    while better:
+        better = False
+        for first in range(n - 1):
+            for last in range(first + 1, n):
+                old = new = 0.0
+                if first > 0:
+                    old += apart[path[first - 1], path[first]]
+                    new += apart[path[first - 1], path[last]]
+                if last < n - 1:
+                    old += apart[path[last], path[last + 1]]
+                    new += apart[path[first], path[last + 1]]
+                if new < old - 1e-9:
+                    path[first : last + 1] = path[first : last + 1][::-1].copy()
+                    better = True
+    return path
