@@ -5,7 +5,7 @@
 rule pool_images:
     input:
         unpack(settings_of(spec.audit_images, "audit")),
-        code=code("audit/pool.py", "splits.py"),
+        code=code("audit/pool.py", "audit/repeats.py", "splits.py"),
     output:
         images="results/audits/{audit}/restricted/data/images.npy",
         splits="results/audits/{audit}/restricted/data/splits.tsv",
@@ -46,7 +46,7 @@ use rule plant_copies as plant_audit_copies with:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         weights=[],
-        code=code("planted.py", "transforms.py", "warps.py", "filters.py"),
+        code=code("planted.py", "transforms.py", "orientation.py", "warps.py", "filters.py"),
     output:
         planted="results/audits/{audit}/restricted/planted/images.npy",
         sources="results/audits/{audit}/restricted/planted/sources.tsv",
@@ -88,6 +88,26 @@ rule compare_audit:
         "../workflow/scripts/compare_audit.py"
 
 
+rule measure_kind:
+    input:
+        images=rules.pool_images.output.images,
+        splits=rules.pool_images.output.splits,
+        synthetic=rules.pool_images.output.synthetic,
+        code=code("audit/kind.py", "orientation.py", "coarse.py", "filters.py", "warps.py"),
+    output:
+        kind="results/audits/{audit}/restricted/kind.npz",
+    log:
+        "results/logs/measure_kind/{audit}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    script:
+        "../workflow/scripts/measure_kind.py"
+
+
 rule measure_membership:
     input:
         images=rules.pool_images.output.images,
@@ -114,6 +134,7 @@ rule measure_membership:
 rule judge_audit:
     input:
         nearest=settings_of(spec.audit_comparisons, "audit"),
+        kind=rules.measure_kind.output.kind,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,
         images=rules.pool_images.output.images,
@@ -126,6 +147,7 @@ rule judge_audit:
             "audit/demands.py",
             "audit/evidence.py",
             "audit/exposure.py",
+            "audit/kind.py",
             "audit/membership.py",
             "audit/publish.py",
             "audit/quarantine.py",
@@ -133,6 +155,8 @@ rule judge_audit:
             "audit/verdict.py",
             "audit/words.py",
             "calibration.py",
+            "duplicates.py",
+            "orientation.py",
             "prevalence.py",
         ),
     output:
@@ -184,6 +208,7 @@ rule report_audit:
         public_samples=rules.judge_audit.output.public,
         restricted_samples=rules.judge_audit.output.restricted,
         nearest=settings_of(spec.audit_comparisons, "audit"),
+        kind=rules.measure_kind.output.kind,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,
         images=rules.pool_images.output.images,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, Found
+from copylens.audit.evidence import Evidence, Found, Near
 
 POLICY = {
     "copies": 0.05,
@@ -58,7 +58,31 @@ def evidence(
     splits["scan"] = [f"scan_{row:06d}" for row in range(len(roles))]
     splits["about_site"] = np.where(np.arange(len(roles)) < 20, "small", "large")
     sources = pd.DataFrame({"patient": splits["patient"][:100], "role": np.where(is_copy, "train", "control")})
-    return Evidence(detectors, splits, np.full(len(copies), -1), sources, POLICY["transforms"])
+    held_out = {}
+    for name in names:
+        near = {"synthetic": len(copies), "train": N_TRAIN}
+        similarity = {of: generator.normal(size=n) for of, n in near.items()}
+        held_out[name] = Near(similarity, {of: generator.integers(n_calibration, size=n) for of, n in near.items()})
+    return Evidence(
+        detectors,
+        splits,
+        np.full(len(copies), -1),
+        sources,
+        POLICY["transforms"],
+        held_out,
+        same_kind(generator, {name: n[name] for name in ("synthetic", "calibration", "control")}),
+        np.arange(len(copies)),
+        np.zeros(len(copies), bool),
+    )
+
+
+def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np.ndarray]:
+    """Images that lie alike and can't be told apart (see `copylens.audit.kind`)."""
+    found = {"zoom": np.float32(1), "shift": np.zeros(2, np.float32), "better": np.float32(0), "example": np.int64(-1)}
+    for name, size in n.items():
+        found[f"{name}_orientation"], found[f"{name}_sorted"] = np.zeros(size, np.int64), np.full(size, -1)
+        found[f"{name}_score"] = generator.normal(size=size)
+    return found
 
 
 def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) -> dict[str, np.ndarray]:

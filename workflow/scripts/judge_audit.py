@@ -5,7 +5,7 @@ from copylens.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.audit.publish import judge_audit
 
-    names = ("splits", "samples", "sources", "transforms", "images", "synthetic")
+    names = ("kind", "splits", "samples", "sources", "transforms", "images", "synthetic")
     files = {name: snakemake.input[name] for name in names}
     # Of these there is one file, or none.
     for name in ("membership", "synthetic_scans"):

@@ -1,6 +1,8 @@
 """Can a set of synthetic images be released? In the order in which it is found out:
 
 pool        the images of T, V, H and S in arrays of their own, and what makes a comparison worthless: shared patients
+repeats     samples that are one and the same image
+kind        whether the samples are images of the same kind as the patients'
 comparison  each image's nearest training images by one detector, and those of copies planted in these very data
 evidence    which samples are copies, and what innocent images and planted copies say about that
 exposure    how many patients that exposes, and who they are

@@ -1,14 +1,19 @@
-"""Which samples are copies, and what the same rule says of innocent images and of planted copies.
+"""Which samples are copies, and what the same rule says of new patients' images and of planted copies.
 
 The rule: a sample is a copy where any two detectors call it one by the matched rule (see `copylens.calibration`) and
-name the same patient. Innocent images that two detectors accuse by chance rarely lie nearest to the same patient in
-both, so the rule accuses far fewer than one detector does.
+name the same patient. Images of new patients that two detectors call copies by chance rarely lie nearest to the same
+patient in both, so the rule's false positive rate is far below one detector's.
+
+What only one detector sees is looked for at a rarer threshold, which few images of new patients pass: a share `rate` of
+V and H, from the exponential tail of their similarities (mean excess over a high percentile; Davison and Smith 1990,
+J. R. Stat. Soc. B 52:393). Correlations are measured on Fisher's scale there.
 
 Shares of real images have intervals by patients, not by images: where one patient's images are so alike that they all
 say the same, patients of m images each say as much as (sum of m)^2 / sum of m^2 patients of one image each (Kish 1965,
 "Survey Sampling").
 """
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -22,6 +27,9 @@ from copylens.prevalence import true_share
 from copylens.splits import rows_of
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded", "planted")
+HELD_OUT = ("calibration", "control")
+NOBODY = "nobody"  # whom a sample is identical to that is no image of T, V or H
+TAIL = 80  # percentile of V and H above which their similarities have an exponential tail
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,32 @@ class Found:
         held_out = [self.similarity[name] for name in ("calibration", "calibration_decoded")]
         return float(max(np.percentile(values, percentile) for values in held_out if len(values)))
 
+    def rare_tau(self, rate: float) -> float:
+        """What a share `rate` of new patients' images exceeds, by the tail of V and H; never below `tau`."""
+        both = [
+            np.concatenate([self.similarity[f"{name}{decoded}"] for name in HELD_OUT]) for decoded in ("", "_decoded")
+        ]
+        return max(self.tau(), *(tail_threshold(values, rate) for values in both if len(values)))
+
     def calls(self, name: str, percentile: float = PERCENTILE) -> np.ndarray:
         """Which images of a set are above the threshold, bool [image]."""
         return self.similarity[name] > self.tau(percentile)
+
+    def calls_rarely(self, name: str, rate: float | None) -> np.ndarray:
+        """Which images of a set are above the threshold of that rate, or for None above the usual one, bool [image]."""
+        return self.similarity[name] > (self.tau() if rate is None else self.rare_tau(rate))
+
+
+@dataclass(frozen=True)
+class Near:
+    """What one detector says of samples, and of training images, beside the images of V and H."""
+
+    similarity: dict[str, np.ndarray]  # of the sets synthetic and train to the nearest of V and H, float32 [image]
+    patient: dict[str, np.ndarray]  # by set, the number of a patient of V or H [image]
+
+    def calls(self, name: str) -> np.ndarray:
+        """Which are more alike to one of V and H than T, other patients' images, usually are, bool [image]."""
+        return self.similarity[name] > np.percentile(self.similarity["train"], PERCENTILE)
 
 
 @dataclass(frozen=True)
@@ -48,8 +79,12 @@ class Evidence:
     found: dict[str, Found]
     splits: pd.DataFrame  # scan, patient, role, about_...
     identical_to: np.ndarray  # int [S], number of the patient whose training image it is pixel by pixel, -1 for none
-    sources: pd.DataFrame  # of the planted images: patient, role (train: a copy; control: innocent, transformed alike)
+    sources: pd.DataFrame  # of the planted images: patient, role (train: a copy; control: of nobody, transformed alike)
     transforms: list[str]
+    held_out: dict[str, Near]  # by detector: what is near V and H
+    kind: dict[str, np.ndarray]  # how images lie, and whether they can be told apart (`copylens.audit.kind`)
+    group: np.ndarray  # int [S], samples of one number are one and the same image
+    is_held_out: np.ndarray  # bool [S], whether it is pixel by pixel an image of V or H
 
     @property
     def patients(self) -> np.ndarray:
@@ -66,34 +101,41 @@ class Evidence:
         """Which of the planted images are copies, bool [source]."""
         return (self.sources["role"] == "train").to_numpy()
 
-    def copies(self, name: str) -> np.ndarray:
-        """Which images of a set the rule calls copies, bool [image]."""
-        return self.named_by(name) >= 0
+    def copies(self, name: str, rate: float | None = None) -> np.ndarray:
+        """Which images of a set the rule calls copies, bool [image]; at thresholds of a rate, where there is one."""
+        return self.named_by(name, rate) >= 0
 
-    def named_by(self, name: str) -> np.ndarray:
+    def named_by(self, name: str, rate: float | None = None) -> np.ndarray:
         """Which detector names the patient that the rule calls an image a copy of: its position, -1 for no copy."""
-        detectors = list(self.found.values())
-        position = np.full(len(detectors[0].similarity[name]), -1)
-        for (number, one), (_, other) in reversed(list(combinations(enumerate(detectors), 2))):
-            position[one.calls(name) & other.calls(name) & (one.patient[name] == other.patient[name])] = number
-        return position
+        found = list(self.found.values())
+        return agreeing([each.calls_rarely(name, rate) for each in found], [each.patient[name] for each in found])
 
-    def nearest_patient(self, name: str) -> np.ndarray:
+    def near_held_out(self, name: str) -> np.ndarray:
+        """Which images of synthetic or train two detectors call copies of one patient of V or H, bool [image]."""
+        near = list(self.held_out.values())
+        return agreeing([each.calls(name) for each in near], [each.patient[name] for each in near]) >= 0
+
+    def nearest_patient(self, name: str, rate: float | None = None) -> np.ndarray:
         """The number of the patient whom the rule names, or for no copy the first detector does, [image].
 
         Of a sample that is a training image, that one's.
         """
         named = np.stack([found.patient[name] for found in self.found.values()])
-        nearest = np.take_along_axis(named, np.maximum(self.named_by(name), 0)[None], axis=0)[0]
+        nearest = np.take_along_axis(named, np.maximum(self.named_by(name, rate), 0)[None], axis=0)[0]
         return np.where(self.identical, self.identical_to, nearest) if name == "synthetic" else nearest
 
     def n_patients(self, role: str) -> int:
         """How many patients have a role."""
         return self._patients_of(role).nunique()
 
-    def n_independent(self, role: str) -> float:
-        """How many patients of one image each say as much as the patients of a role."""
-        return independent(self._patients_of(role))
+    def n_independent(self, *roles: str) -> float:
+        """How many patients of one image each say as much as the patients of these roles."""
+        return independent(pd.concat([self._patients_of(role) for role in roles]))
+
+    @property
+    def n_samples(self) -> float:
+        """How many samples of which no two are the same say as much as these (mode collapse repeats them)."""
+        return independent(pd.Series(self.group))
 
     @property
     def n_planted(self) -> float:
@@ -104,26 +146,63 @@ class Evidence:
         return self.splits["patient"][self.splits["role"] == role]
 
 
+def agreeing(calls: list[np.ndarray], patients: list[np.ndarray]) -> np.ndarray:
+    """Position of the first of two detectors that call an image a copy and name the same patient, -1 for none."""
+    position = np.full(len(calls[0]), -1)
+    for one, other in reversed(list(combinations(range(len(calls)), 2))):
+        position[calls[one] & calls[other] & (patients[one] == patients[other])] = one
+    return position
+
+
+def tail_threshold(values: np.ndarray, rate: float) -> float:
+    """What a share `rate` of such values exceeds, if their largest fifth has an exponential tail."""
+    bounded = np.abs(values).max() <= 1 + 1e-5
+    scaled = np.arctanh(np.clip(values.astype(float), -1 + 1e-7, 1 - 1e-7)) if bounded else values.astype(float)
+    start = np.percentile(scaled, TAIL)
+    excess = scaled[scaled > start] - start
+    threshold = start + (excess.mean() if len(excess) else 0.0) * math.log((1 - TAIL / 100) / rate)
+    return float(np.tanh(threshold) if bounded else threshold)
+
+
 def evidence_of(
     nearest: dict[str, dict[str, np.ndarray]],
     splits: pd.DataFrame,
     samples: pd.DataFrame,
     sources: pd.DataFrame,
     transforms: list[str],
+    kind: dict[str, np.ndarray],
 ) -> Evidence:
-    """From each detector's arrays (see `copylens.audit.comparison`) and the tables of the images."""
-    trained = splits["patient"].to_numpy()[rows_of(splits, "train")]
-    patients, number_of = np.unique(trained, return_inverse=True)
-    found = {}
+    """From each detector's arrays (see `copylens.audit.comparison`), the tables of the images and how they lie.
+
+    Raises ValueError for a sample that is identical to somebody unknown.
+    """
+    patient_of = splits["patient"].to_numpy()
+    patients, number_of = np.unique(patient_of[rows_of(splits, "train")], return_inverse=True)
+    held_out = np.concatenate([rows_of(splits, role) for role in HELD_OUT])
+    others, other_of = np.unique(patient_of[held_out], return_inverse=True)
+    found, near = {}, {}
     for detector, arrays in nearest.items():
         similarity = {name: arrays[f"{name}_similarity"] for name in SETS}
         found[detector] = Found(similarity, {name: number_of[arrays[f"{name}_index"]] for name in SETS})
+        near[detector] = Near(
+            {name: arrays[f"{name}_to_held_out_similarity"] for name in ("synthetic", "train")},
+            {name: other_of[arrays[f"{name}_to_held_out_index"]] for name in ("synthetic", "train")},
+        )
+    identical_to = samples["identical_to"].to_numpy()
+    unknown = set(identical_to) - {NOBODY, *patients, *others}
+    if unknown:
+        raise ValueError(f"samples.tsv: identical_to has '{min(map(str, unknown))}', whom splits.tsv doesn't have")
+    number = dict(zip(patients, range(len(patients)), strict=True))
     return Evidence(
         found,
         splits,
-        samples["identical_to"].map(dict(zip(patients, range(len(patients)), strict=True))).fillna(-1).to_numpy(int),
+        np.array([number.get(patient, -1) for patient in identical_to]),
         sources,
         transforms,
+        near,
+        kind,
+        samples["group"].to_numpy(),
+        np.isin(identical_to, others),
     )
 
 
@@ -135,6 +214,7 @@ def read_evidence(files: dict) -> Evidence:
         read_table(files["samples"]),
         read_table(files["sources"]),
         list(read_table(files["transforms"])["transform"]),
+        read_arrays(files["kind"]),
     )
 
 
@@ -171,18 +251,35 @@ def found_shares(evidence: Evidence, called: np.ndarray, level: float, copies: b
     return rows
 
 
-def rates(evidence: Evidence, called: dict[str, np.ndarray], level: float) -> dict[str, float]:
-    """What a rule says of S and of H, what it finds, and how many samples are copies in truth.
+def rates(
+    evidence: Evidence,
+    called: dict[str, np.ndarray],
+    level: float,
+    roles: tuple[str, ...] = ("control",),
+    kinds: list[str] | None = None,
+) -> dict[str, float]:
+    """What a rule says of S and of new patients, what it finds, and how many samples are copies in truth.
 
-    `called`: by set of images, bool. The control rate is the larger one of H as it is and after a decoder.
-    sensitivity: the mean over transforms. true_copies: Rogan and Gladen's (`copylens.prevalence`). With _low, _high.
+    `called`: by set of images, bool. The control rate, of the images of `roles`, is the larger one of these as they are
+    and after a decoder. sensitivity: the mean over transforms (all, or `kinds`). true_copies: Rogan and Gladen's
+    (`copylens.prevalence`), its upper end that of copies which are all of the kind that is found least. With _low,
+    _high. Samples that are the same count once in every n.
     """
-    controls = [called[name] for name in ("control", "control_decoded") if len(called[name])]
-    n_synthetic, n_planted, n_control = len(called["synthetic"]), evidence.n_planted, evidence.n_independent("control")
+    controls = [
+        np.concatenate([called[f"{role}{decoded}"] for role in roles])
+        for decoded in ("", "_decoded")
+        if all(len(called[f"{role}{decoded}"]) for role in roles)
+    ]
+    n_synthetic, n_planted, n_control = evidence.n_samples, evidence.n_planted, evidence.n_independent(*roles)
     share, control = float(called["synthetic"].mean()), max(float(each.mean()) for each in controls)
-    sensitivity = float(np.mean([row["found"] for row in found_shares(evidence, called["planted"], level)]))
-    true = true_share(share, n_synthetic, sensitivity, n_planted, control, n_control, level)
-    row = dict(zip(("true_copies", "true_copies_low", "true_copies_high"), true, strict=True))
+    shares = found_shares(evidence, called["planted"], level)
+    shares = [row for row in shares if kinds is None or row["transform"] in kinds]
+    sensitivity, least = float(np.mean([row["found"] for row in shares])), min(row["found"] for row in shares)
+    true, worst = (
+        true_share(share, n_synthetic, each, n_planted, control, n_control, level) for each in (sensitivity, least)
+    )
+    row = dict(zip(("true_copies", "true_copies_low", "true_copies_high"), (*true[:2], worst[2]), strict=True))
+    row["least_found_low"] = min(row["low"] for row in shares)
     for name, value, n in (
         ("called", share, n_synthetic),
         ("control_rate", control, n_control),

@@ -1,27 +1,68 @@
-"""Whom a set of samples exposes: how many patients, how many more by releasing or drawing more, and who they are."""
+"""Whom a set of samples exposes: how many patients, how many more by releasing or drawing more, and who they are.
+
+What chance names grows with the number of samples, and nobody can tell it from a copy; so the more samples there are,
+the rarer a threshold is taken (see `copylens.audit.evidence`) as long as planted copies are found at it. Which one is
+decided by what it says of new patients and of planted copies, never by the samples.
+"""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom, norm, poisson
 
-from copylens.audit.evidence import Evidence, exact_interval
-from copylens.calibration import CURVE_POINTS, exposure
+from copylens.audit.evidence import HELD_OUT, SETS, Evidence, exact_interval, rates
+from copylens.calibration import CURVE_POINTS, PERCENTILE, exposure
 
+RATES = (0.01, 0.001)  # of the rarer thresholds
 FEWEST = 5  # patients of a group that is shown
 RARE, UNKNOWN = "(rarer values)", "(not known)"
 
 
-def named_patients(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Rule:
+    """Two detectors that agree, at their usual thresholds (None) or those that a share `rate` of new patients pass."""
+
+    rate: float | None
+    rates: dict[str, float]  # what it says of new patients and of planted copies
+
+
+def exposure_rule(evidence: Evidence, of_rule: dict[str, float], level: float) -> Rule:
+    """The rule that leaves least doubt where so many samples expose nobody."""
+    found = [Rule(None, of_rule)]
+    for rate in RATES:
+        called = {name: evidence.copies(name, rate) for name in SETS}
+        found.append(Rule(rate, rates(evidence, called, level)))
+    n, n_patients = evidence.n_samples, len(evidence.patients)
+
+    def doubt(rule: Rule) -> float:
+        by_chance = n_patients * -math.expm1(-n * _false_positives(evidence, rule.rate) / n_patients)
+        high = exposed_share(by_chance, n, n_patients, rule.rates, level)[2]
+        return high if math.isfinite(high) else math.inf
+
+    return min(found, key=doubt)
+
+
+def _false_positives(evidence: Evidence, rate: float | None) -> float:
+    """What share of new patients' images two detectors are expected to agree on, by V and H.
+
+    Where there are none half a one is, or less in proportion to the rate: rarer thresholds are passed less often.
+    """
+    usual = 1 - PERCENTILE / 100
+    called = np.concatenate([evidence.copies(role, rate) for role in HELD_OUT])
+    return (called.sum() + 0.5 * (rate or usual) / usual) / (len(called) + 1)
+
+
+def named_patients(evidence: Evidence, rate: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(numbers of the patients whom samples are called copies of, how many samples name each)."""
-    copies = evidence.copies("synthetic") | evidence.identical
-    return np.unique(evidence.nearest_patient("synthetic")[copies], return_counts=True)
+    copies = evidence.copies("synthetic", rate) | evidence.identical
+    return np.unique(evidence.nearest_patient("synthetic", rate)[copies], return_counts=True)
 
 
-def exposed_patients(evidence: Evidence, of_rule: dict[str, float], level: float) -> tuple[float, float, float]:
+def exposed_patients(evidence: Evidence, rule: Rule, level: float) -> tuple[float, float, float]:
     """(share, low, high) of T's patients of whom S holds a copy: those named, corrected (`exposed_share`)."""
-    named = len(named_patients(evidence)[0])
-    return exposed_share(named, len(evidence.identical), len(evidence.patients), of_rule, level)
+    named = len(named_patients(evidence, rule.rate)[0])
+    return exposed_share(named, evidence.n_samples, len(evidence.patients), rule.rates, level)
 
 
 def exposed_share(
@@ -32,7 +73,8 @@ def exposed_share(
     Of n samples the rule names n x control rate patients wrongly, drawn with replacement, and of the right ones the
     share that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: none
     are, since what chance names may be a few patients again and again, and as many are missed as may be (binomial, at
-    the sensitivity's lower end). NaN three times where no more copies are found than innocent images accused.
+    the lower end of the share that is found of the kind that is found least). NaN three times where no more copies are
+    found than innocent images accused.
     """
     if not of_rule["sensitivity"] > of_rule["control_rate"]:
         return math.nan, math.nan, math.nan
@@ -44,20 +86,20 @@ def exposed_share(
     low = named - poisson.ppf(1 - tail, at_most)
     rightly = math.ceil(named)
     exposed = np.arange(rightly, n_patients + 1)
-    high = exposed[binom.cdf(rightly, exposed, of_rule["sensitivity_low"]) >= tail].max(initial=rightly)
+    high = exposed[binom.cdf(rightly, exposed, of_rule["least_found_low"]) >= tail].max(initial=rightly)
     value, low, high = (min(1.0, max(0.0, each / n_patients)) for each in (value, low, high))
     return value, min(low, value), max(high, value)
 
 
-def exposure_of(evidence: Evidence, of_rule: dict[str, float], most: float, level: float) -> dict:
+def exposure_of(evidence: Evidence, rule: Rule, most: float, level: float) -> dict:
     """How many patients are exposed when so many samples are released, and how many more would be by sampling on.
 
     curve: released, named (expected number of patients whom copies name), patients (exposed, corrected) with low and
     high. within_policy: the largest number of samples, drawn at random, of which surely at most the share `most` of T's
-    patients is exposed. chao1: of all patients that copies name, seen or not (Chao 1984, bias-corrected; interval of
-    Chao 1987), at most T's.
+    patients is exposed. rate: of the rule's thresholds, None for the usual ones. chao1: of all patients that copies
+    name, seen or not (Chao 1984, bias-corrected; interval of Chao 1987), at most T's.
     """
-    numbers, times = named_patients(evidence)
+    numbers, times = named_patients(evidence, rule.rate)
     n, n_patients = len(evidence.identical), len(evidence.patients)
 
     def named(released: int) -> float:
@@ -65,7 +107,8 @@ def exposure_of(evidence: Evidence, of_rule: dict[str, float], most: float, leve
         return round(float(exposure(times, n, released).sum()), 9) if len(times) else 0.0
 
     def exposed(released: int) -> tuple[float, float, float]:
-        return exposed_share(named(released), released, n_patients, of_rule, level)
+        # Samples that are the same are drawn by chance once.
+        return exposed_share(named(released), released * evidence.n_samples / n, n_patients, rule.rates, level)
 
     curve = []
     for released in np.unique(np.geomspace(1, n, CURVE_POINTS).round().astype(int)).tolist():
@@ -80,6 +123,7 @@ def exposure_of(evidence: Evidence, of_rule: dict[str, float], most: float, leve
     return {
         "curve": curve,
         "named_patients": len(numbers),
+        "rate": rule.rate,
         "within_policy": within,
         "chao1": total,
         "chao1_low": low,

@@ -7,23 +7,23 @@ import numpy as np
 import pandas as pd
 from numpy.lib.format import open_memmap
 
+from copylens.audit.evidence import HELD_OUT, NOBODY
+from copylens.audit.repeats import groups_of_repeats
 from copylens.files import read_array, read_table, whole, write_array, write_table
 from copylens.readers import UNKNOWN
 from copylens.scans import listed_scans
 from copylens.splits import ROLES
 
 ABOUT = "about_"  # begins the columns of scans.tsv that say something about a patient
-NOBODY = "nobody"
-HELD_OUT = ("calibration", "control")
 
 
 def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
     """Write the arrays of an audit and what their rows are into `folder`.
 
     images.npy, float32 [T then V then H, *grid]; splits.tsv: scan, patient, role and about_<column>, rows as there;
-    synthetic.npy, float32 [S, *grid]; samples.tsv: sample (from 1), identical_to (the patient whose training image it
-    is pixel by pixel, or `NOBODY`); decoded.npy, float32 [V then H, *grid], those images through the network's decoder,
-    or no rows.
+    synthetic.npy, float32 [S, *grid]; samples.tsv: sample (from 1), identical_to (the patient of T, or else of V or H,
+    whose image it is pixel by pixel, or `NOBODY`), group (the same number for samples that are one and the same image);
+    decoded.npy, float32 [V then H, *grid], those images through the network's decoder, or no rows.
 
     sources: listing (each data set's settings, by what it is to the audit) and seed. files: training_images,
     training_scans; training_splits and training_rows where there are any; held_out_images and held_out_scans; synthetic
@@ -63,14 +63,16 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
         raise ValueError(
             f"the synthetic images are {synthetic.shape[1:]}, the training images {grid}; give both one grid"
         )
-    trained = dict(zip(seen[: len(parts[0])], parts[0]["patient"], strict=True))
-    identical_to = [trained.get(fingerprint, NOBODY) for fingerprint in _fingerprints(synthetic)]
+    # Training images come first, and count where one is a held-out image too.
+    known = dict(zip(reversed(seen), reversed(rows["patient"].tolist()), strict=True))
+    identical_to = [known.get(fingerprint, NOBODY) for fingerprint in _fingerprints(synthetic)]
     about = [column for column in rows if column.startswith(ABOUT)]
     write_table(rows[["scan", "patient", "role", *about]], folder / "splits.tsv")
     write_array(synthetic, folder / "synthetic.npy")
-    write_table(
-        pd.DataFrame({"sample": np.arange(1, len(synthetic) + 1), "identical_to": identical_to}), folder / "samples.tsv"
-    )
+    samples = {"sample": np.arange(1, len(synthetic) + 1), "identical_to": identical_to}
+    real = read_array(folder / "images.npy")
+    samples["group"] = 1 + groups_of_repeats(synthetic, real, rows["patient"].to_numpy())
+    write_table(pd.DataFrame(samples), folder / "samples.tsv")
     # What went through a decoder is the training set's own V and H.
     decoded = read_array(files["decoded"]) if "decoded" in files and held_out is training else np.empty((0, *grid))
     write_array(decoded, folder / "decoded.npy")

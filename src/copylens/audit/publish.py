@@ -1,7 +1,5 @@
 """The verdict and the samples' tables, in two editions: a public one without patients, and a restricted one."""
 
-import hashlib
-import hmac
 import os
 import platform
 from importlib.metadata import version
@@ -46,14 +44,14 @@ def judge_audit(
 ) -> None:
     """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted.
 
-    Both tables: sample, and for each detector similarity, called and patient (a pseudonym), then copy, withheld,
-    identical, and named_by, the detector whose patient counts. Pseudonyms are keyed by the audit's real images, so that
-    only who has these can link them to a patient; the restricted table has the patients of splits.tsv in their place,
-    and the samples' files. The public one rounds similarities to three digits.
+    The public table: sample and withheld, nothing else, because whoever has a patient's image and the samples can
+    compute similarities too, and would learn from them whether the patient was trained on. The restricted one: sample,
+    and for each detector similarity, called and patient, then copy, withheld, identical, held_out (an image of V or H),
+    named_by, the detector whose patient counts, group (see `copylens.audit.repeats`), and the sample's file.
 
-    files: nearest (by detector), splits, samples, sources, transforms, images, synthetic; membership where weights are
-    to be released, synthetic_scans where samples are a data set. config: the audit's part of the configuration, to be
-    shown. listing: how that data set is listed, None for a network's.
+    files: nearest (by detector), kind, splits, samples, sources, transforms, images, synthetic; membership where
+    weights are to be released, synthetic_scans where samples are a data set. config: the audit's part of the
+    configuration, to be shown. listing: how that data set is listed, None for a network's.
     """
     evidence = read_evidence(files)
     member = (
@@ -61,7 +59,7 @@ def judge_audit(
     )
     verdict = {"audit": name, **judge(evidence, policy, member)}
     quarantine = verdict["quarantine"]
-    withheld = evidence.copies("synthetic") | evidence.identical
+    withheld = evidence.copies("synthetic") | evidence.identical | evidence.is_held_out
     if quarantine:
         withheld = withheld_samples(evidence, quarantine["percentile"], quarantine["detectors"])
     verdict["provenance"] = {
@@ -73,27 +71,11 @@ def judge_audit(
         "config": config,
     }
     table = samples_of(evidence, withheld)
-    hidden = pseudonyms(evidence.patients, Path(files["images"]))
-    public = table.copy()
-    for detector in evidence.found:
-        public[f"patient_{detector}"] = public[f"patient_{detector}"].map(hidden)
-        public[f"similarity_{detector}"] = [float(f"{each:.3g}") for each in public[f"similarity_{detector}"]]
     files_of = [harmless(each) for each in sample_names(listing, files.get("synthetic_scans"), len(table))]
     write_table(table.assign(file=files_of), restricted_path)
-    write_table(public, public_path)
+    write_table(table[["sample", "withheld"]], public_path)
     with whole(verdict_path) as temporary:
         temporary.write_text(to_json(verdict))
-
-
-def pseudonyms(patients: np.ndarray, images_path: Path) -> dict[str, str]:
-    """A name for each patient that says nothing to who hasn't the audit's real images (HMAC-SHA256)."""
-    # Not the checksum that a report shows: whoever reads it could compute the names again.
-    digest = hashlib.sha256(b"pseudonyms")
-    with images_path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    named = {each: hmac.new(digest.digest(), each.encode(), hashlib.sha256).hexdigest()[:8] for each in patients}
-    return {patient: f"P-{name}" for patient, name in named.items()}
 
 
 def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
@@ -104,5 +86,6 @@ def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
         columns[f"called_{detector}"] = found.calls("synthetic")
         columns[f"patient_{detector}"] = evidence.patients[found.patient["synthetic"]]
     copies = evidence.copies("synthetic") | evidence.identical
-    columns |= {"copy": copies, "withheld": withheld, "identical": evidence.identical}
-    return pd.DataFrame(columns | {"named_by": np.array(list(evidence.found))[evidence.named_by("synthetic").clip(0)]})
+    columns |= {"copy": copies, "withheld": withheld, "identical": evidence.identical, "held_out": evidence.is_held_out}
+    columns["named_by"] = np.array(list(evidence.found))[evidence.named_by("synthetic").clip(0)]
+    return pd.DataFrame(columns | {"group": evidence.group})

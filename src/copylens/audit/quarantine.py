@@ -9,8 +9,11 @@ STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V above which samples are 
 
 
 def withheld_samples(evidence: Evidence, percentile: float, detectors: list[str]) -> np.ndarray:
-    """What isn't released: what the rule, or one of `detectors` at a percentile of V, calls a copy. Bool [S]."""
-    return _withheld(evidence, "synthetic", percentile, detectors) | evidence.identical
+    """What isn't released: what the rule, or one of `detectors` at a percentile of V, calls a copy. Bool [S].
+
+    And what is a real image.
+    """
+    return _withheld(evidence, "synthetic", percentile, detectors) | evidence.identical | evidence.is_held_out
 
 
 def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_rule: dict, shaky: list[str]) -> dict:
@@ -20,16 +23,15 @@ def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_r
     samples than the policy allows by themselves. What may still be in the rest are the copies that all of these miss.
     residual: of the true copies' share, as the rule or an accusing detector has it, whichever is the largest, the part
     that is missed, over the share that is left; planted copies say what is missed. Its upper end is that of copies
-    which are all of the kind that is found least.
+    which are all of the kind that is found least, in the true copies' share as in what is missed.
 
-    accusing: the rates of the detectors that accuse by themselves. shaky: why nothing that is counted means anything.
+    accusing: the rates of the detectors that find too many copies by themselves. shaky: why nothing that is counted
+    means anything.
     """
     detectors = list(dict.fromkeys([next(iter(evidence.found)), *accusing]))
     n, n_patients, tried = len(evidence.identical), len(evidence.patients), []
     rows = [of_rule, *accusing.values()]
     true = [np.max([row[f"true_copies{end}"] for row in rows]) for end in ("", "_low", "_high")]
-    worst = min(row["found"] for row in found_shares(evidence, evidence.copies("planted"), policy["level"]))
-    true[2] = min(1.0, true[2] * of_rule["sensitivity"] / worst) if worst else np.nan
     for percentile in STRICTER:
         withheld = withheld_samples(evidence, percentile, detectors)
         released = int((~withheld).sum())

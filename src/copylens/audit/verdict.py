@@ -8,14 +8,14 @@ import numpy as np
 from copylens.audit import demands
 from copylens.audit.demands import Line
 from copylens.audit.evidence import Evidence, found_shares, rates
-from copylens.audit.exposure import exposure_of, groups_of
+from copylens.audit.exposure import exposure_of, exposure_rule, groups_of
 from copylens.audit.quarantine import quarantine
 from copylens.audit.words import FAIL, PASS, UNABLE
 from copylens.calibration import PERCENTILE
 
 SCHEMA = "copylens-verdict-1"
 # Without these, nothing that is counted means anything.
-FOUNDATIONS = ("calibration_size", "control_rate")
+FOUNDATIONS = ("calibration_size", "control_rate", "apart")
 # These need no threshold.
 SURE = ("identical_files", "membership")
 RULE = "A sample is called a copy where any two detectors call it one and name the same patient."
@@ -38,6 +38,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     member: what `copylens.audit.membership` found, where weights are to be released too.
     """
     level, detectors = policy["level"], list(evidence.found)
+    by_itself = demands.alone(evidence, policy)
     of_rule = rates(evidence, _by_rule(evidence), level)
     of_each = {name: rates(evidence, _calls(evidence, name), level) for name in detectors}
     accusing = {
@@ -45,22 +46,34 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         for name, row in of_each.items()
         if demands.against(policy["copies"], demands.true_copies(row)) == "fail"
     }
-    copies = demands.copies(of_rule, policy)
+    sure = list(accusing)
+    accusing |= {
+        name: row
+        for name, row in by_itself.items()
+        if name not in accusing and demands.against(policy["copies"], demands.true_copies(row)) != "pass"
+    }
+    copies, exposing = demands.copies(of_rule, policy), exposure_rule(evidence, of_rule, level)
     lines = [
         demands.identical_files(evidence),
+        demands.kind(evidence, level),
         demands.calibration_size(evidence, policy),
+        demands.apart(evidence),
         demands.control_rate(evidence, of_rule, policy),
+        demands.held_out(evidence, level, policy),
         demands.sensitivity(evidence, policy),
         copies,
-        demands.patients(evidence, of_rule, policy),
-        demands.agreement(evidence, list(accusing), copies.outcome),
+        demands.patients(evidence, exposing, policy),
+        demands.agreement(evidence, sure, by_itself, copies.outcome, policy),
     ]
     lines += [demands.membership(member, policy)] if member else []
-    shaky = [line.explanation for line in lines if line.name in FOUNDATIONS and line.outcome != "pass"]
+    shaky = [line.explanation for line in lines if line.name in (*FOUNDATIONS, "kind") and line.outcome != "pass"]
     verdict, reasons, needed = _conclude(lines)
     sensitivity = _sensitivity_table(evidence, level)
-    rows = [{"detector": name, "tau": evidence.found[name].tau(), **of_each[name]} for name in detectors]
-    rows.append({"detector": "agreement of two", "tau": None, **of_rule})
+    rows = [
+        {"detector": name, "tau": evidence.found[name].tau(), **of_each[name], "alone": by_itself.get(name)}
+        for name in detectors
+    ]
+    rows.append({"detector": "agreement of two", "tau": None, **of_rule, "alone": None})
     return {
         "schema": SCHEMA,
         "verdict": verdict,
@@ -72,7 +85,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
         "detectors": [row | {"outcome": demands.against(policy["copies"], demands.true_copies(row))} for row in rows],
         "sensitivity": sensitivity,
-        "exposure": exposure_of(evidence, of_rule, policy["patients"], level),
+        "exposure": exposure_of(evidence, exposing, policy["patients"], level),
         "groups": groups_of(evidence, level),
         "membership": member,
         "quarantine": None if verdict == PASS else quarantine(evidence, policy, accusing, of_rule, shaky),
@@ -113,12 +126,13 @@ def _conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
     unable = [line for line in lines if line.outcome == "unable"]
     needed = list(dict.fromkeys(line.needed for line in unable))
     shaky = [named[name] for name in FOUNDATIONS if named[name].outcome != "pass"]
+    other_kind = [named["kind"]] if named["kind"].outcome != "pass" else []
     sure = [named[name] for name in SURE if name in named and named[name].outcome == "fail"]
     if shaky:
-        return FAIL if sure else UNABLE, [line.explanation for line in sure + shaky], needed
-    guilty = [line for line in lines if line.outcome == "fail"]
-    if guilty:
-        return FAIL, [line.explanation for line in guilty], needed
+        return FAIL if sure else UNABLE, [line.explanation for line in sure + shaky + other_kind], needed
+    failed = [line for line in lines if line.outcome == "fail"]
+    if failed:
+        return FAIL, [line.explanation for line in failed + other_kind], needed
     if unable:
         return UNABLE, [line.explanation for line in unable], needed
     return PASS, [named["copies"].explanation, named["patients"].explanation, named["sensitivity"].explanation], []
@@ -141,4 +155,5 @@ def _counts(evidence: Evidence) -> dict[str, int]:
     for role, name in names.items():
         counts[f"{name}_images"] = int((evidence.splits["role"] == role).sum())
         counts[f"{name}_patients"] = evidence.n_patients(role)
-    return counts | {"synthetic_images": len(evidence.identical)}
+    counts["synthetic_images"] = len(evidence.identical)
+    return counts | {"different_synthetic_images": len(set(evidence.group))}

@@ -46,7 +46,7 @@ def test_all_samples_together_expose_what_the_line_of_patients_says(share):
 def test_the_interval_of_exposed_patients_covers_their_number(exposed):
     generator = np.random.default_rng(0)
     n, n_patients, control, found, trials = 200, 150, 0.02, 0.85, 300
-    rule = {"sensitivity": found, "sensitivity_low": 0.78}
+    rule = {"sensitivity": found, "least_found_low": 0.78}
     rule |= {"control_rate": control, "control_rate_low": 0.008, "control_rate_high": 0.04}
     covered = 0
     for _ in range(trials):
@@ -99,7 +99,7 @@ def test_groups_say_who_is_exposed_and_hide_the_few():
 
 def test_what_chance_names_again_and_again_is_not_taken_from_those_exposed():
     # 40 of 200 patients are exposed, and what chance names are always the same three.
-    rule = {"sensitivity": 1.0, "sensitivity_low": 0.93}
+    rule = {"sensitivity": 1.0, "least_found_low": 0.93}
     rule |= {"control_rate": 0.036, "control_rate_low": 0.018, "control_rate_high": 0.064}
     assert exposed_share(43, 3000, 200, rule, 0.95)[2] >= 0.2
 

@@ -11,7 +11,7 @@ import pytest
 
 from copylens import scans
 from copylens.audit.pool import pool_images
-from copylens.audit.publish import pseudonyms, restrict
+from copylens.audit.publish import restrict
 from copylens.audit.rest import gather_rest
 from copylens.files import read_array, read_table, write_array, write_table
 from copylens.images import gather_images
@@ -165,16 +165,6 @@ def test_the_restricted_folder_is_only_its_owners(tmp_path):
     restrict(tmp_path / "restricted")
     assert stat.S_IMODE(os.stat(tmp_path / "restricted").st_mode) == 0o700
     assert "patients" in (tmp_path / "restricted" / "README.txt").read_text()
-
-
-def test_pseudonyms_need_the_images(tmp_path):
-    for name, value in (("one", 0.0), ("other", 1.0)):
-        write_array(np.full((4, 8, 8), value), tmp_path / f"{name}.npy")
-    patients = np.array(["patient_00001", "patient_00002"])
-    one, other = (pseudonyms(patients, tmp_path / f"{name}.npy") for name in ("one", "other"))
-    assert one == pseudonyms(patients, tmp_path / "one.npy")
-    assert not set(one.values()) & set(other.values())
-    assert len(set(one.values())) == 2
 
 
 HOSTILE = ["=cmd()_0", "a\nb_0", "<img src=x onerror=alert(1)>_0", "plain_0"]

@@ -1,0 +1,137 @@
+"""Whether the samples are images of the same kind as the patients': what lies otherwise looks like nobody's copy.
+
+Images that were transposed, inverted, zoomed or saved with their slices in another order are unlike all training images
+under every detector, also if they show these very patients; so before copies are counted it is asked how the samples
+lie, and whether a small classifier tells them from real images by what a few pixels show. Blur, noise and what else a
+generator lacks in quality changes these pixels little.
+"""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from copylens.coarse import standardised
+from copylens.files import read_array, read_table, write_arrays
+from copylens.filters import resize
+from copylens.generators import as_batch
+from copylens.job import timed
+from copylens.orientation import BETTER, Lie, Orienter, orientations
+from copylens.splits import rows_of
+from copylens.warps import warp
+
+SETS = ("synthetic", "calibration", "control")
+PIXELS = 8, 5  # a side, that the classifier sees, in 2D and 3D
+FOLDS, RIDGE = 5, 0.01  # of the cross-validation, and the inverse strength of the classifier's penalty
+LEAST = 2 * FOLDS  # images of either kind, for a classifier
+BATCH = 64
+ZOOMS = (1.0, 0.5, 0.7, 1.4, 2.0)  # of the samples' mean image, and shares of each side that it is shifted by
+SHIFTS = (0.0, -0.375, -0.25, -0.125, 0.125, 0.25, 0.375)
+
+
+def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, path: Path) -> None:
+    """Write how the samples and the calibration and control images lie, and whether they can be told apart.
+
+    For each set of `SETS`: `<set>_orientation`, a row of `copylens.orientation.orientations`, `<set>_sorted`, the axis
+    along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a cross-validated
+    logistic regression on a few pixels says for synthetic against real images; no rows where there are too few.
+    zoom and shift [axis] under which the samples' mean image is most like the training images', and by how much better
+    that fits (better, Fisher's z). example, the position of a sample that lies otherwise than it fits best, fitted
+    [*grid], that sample as it fits, and nearest, the row of images.npy that it is most like then; -1 without one.
+    """
+    splits, images, synthetic = read_table(splits_path), read_array(images_path), read_array(synthetic_path)
+    trained = rows_of(splits, "train")
+    orienter = Orienter(as_batch(images[rows]) for rows in np.array_split(trained, -(-len(trained) // BATCH)))
+    arrays, real = {}, {name: images[rows_of(splits, name)] for name in SETS[1:]}
+    with timed("orientations"):
+        for name, some in {"synthetic": synthetic, **real}.items():
+            lie = lie_of(orienter, some)
+            arrays |= {f"{name}_orientation": lie.orientation, f"{name}_sorted": lie.sorted_along}
+    few = [_few_pixels(some) for some in (synthetic, *real.values())]
+    for name, score in zip(SETS, told_apart(few), strict=True):
+        arrays[f"{name}_score"] = score
+    arrays |= _placed(synthetic, images[trained]) | _example(orienter, synthetic, arrays, images, trained)
+    write_arrays(arrays, path)
+
+
+def lie_of(orienter: Orienter, images: np.ndarray) -> Lie:
+    """How images [n, *grid] lie."""
+    lies = [orienter(as_batch(images[start : start + BATCH]))[1] for start in range(0, len(images), BATCH)]
+    return Lie(*(np.concatenate([getattr(lie, name) for lie in lies]) for name in Lie.__dataclass_fields__))
+
+
+def told_apart(few: list[np.ndarray]) -> list[np.ndarray]:
+    """Of images by a few pixels each, [n, pixel], the first ones synthetic: how synthetic each looks, float32 [n].
+
+    Each image is judged by a classifier that was fitted to four fifths of the others.
+    """
+    ends = np.cumsum([len(some) for some in few])
+    truth = np.arange(ends[-1]) < ends[0]
+    if min(truth.sum(), (~truth).sum()) < LEAST:
+        return [np.empty(0, np.float32) for _ in few]
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    score = cross_val_predict(classifier, np.concatenate(few), truth, cv=folds, method="decision_function")
+    return np.split(score.astype(np.float32), ends[:-1])
+
+
+def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: float, z: float) -> tuple:
+    """(area, low, high): the chance that one of `above` is larger than one of `below`, whose numbers count as n each.
+
+    Hanley and McNeil 1982, Radiology 143:29.
+    """
+    truth = np.arange(len(above) + len(below)) < len(above)
+    area = float(roc_auc_score(truth, np.concatenate([above, below])))
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + (n_above - 1) * (one - area**2) + (n_below - 1) * (two - area**2)
+    reach = z * np.sqrt(variance / (n_above * n_below))
+    return area, max(0.0, area - reach), min(1.0, area + reach)
+
+
+def words_of(orientation: int, sorted_along: int, dims: int) -> str:
+    """How an image fits best, as a sentence has it; nothing if as it lies."""
+    found = [f"with its slices along axis {sorted_along + 1} in another order"] if sorted_along >= 0 else []
+    return ", ".join(found + [orientations(dims)[orientation].words] * bool(orientations(dims)[orientation].words))
+
+
+def _few_pixels(images: np.ndarray) -> np.ndarray:
+    dims = images.ndim - 1
+    blocks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    # Standardised: other brightness and contrast are no other kind.
+    rows = [standardised(resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1)) for some in blocks]
+    return np.concatenate([each.numpy() for each in rows])
+
+
+def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray]:
+    """Under which zoom and shift the samples' mean image is most like the training images'."""
+    dims = synthetic.ndim - 1
+    mean, wanted = (as_batch(some.mean(axis=0, dtype=np.float32)[None]) for some in (synthetic, training))
+    moves = list(itertools.product(ZOOMS, itertools.product(SHIFTS, repeat=dims)))
+    target, found = standardised(wanted.flatten(1))[0], []
+    for zoom, shift in moves:
+        view = warp(mean, torch.eye(dims)[None] / zoom, torch.tensor(shift[::-1])[None])
+        found.append(float(standardised(view.flatten(1))[0] @ target))
+    fits = np.arctanh(np.clip(found, -0.9999, 0.9999))
+    best = int(fits.argmax()) if fits.max() > fits[0] + BETTER else 0
+    zoom, shift = moves[best]
+    return {"zoom": np.float32(zoom), "shift": np.float32(shift), "better": np.float32(fits[best] - fits[0])}
+
+
+def _example(orienter: Orienter, synthetic: np.ndarray, arrays: dict, images: np.ndarray, trained: np.ndarray) -> dict:
+    """A sample that lies otherwise than it fits, as most of these do, and its like among the training images."""
+    pairs = np.stack([arrays["synthetic_orientation"], arrays["synthetic_sorted"]], axis=1)
+    otherwise = np.flatnonzero((pairs != [0, -1]).any(axis=1))
+    if not len(otherwise):
+        return {"example": np.int64(-1), "fitted": np.empty(0, np.float32), "nearest": np.int64(-1)}
+    _, of_pair, times = np.unique(pairs[otherwise], axis=0, return_inverse=True, return_counts=True)
+    example = otherwise[np.argmax(of_pair.ravel() == times.argmax())]
+    fitted, _ = orienter(as_batch(synthetic[example][None]))
+    likeness = standardised(resize(fitted, orienter.low).flatten(1)) @ orienter.training.T
+    nearest = trained[int(likeness[0].argmax())]
+    return {"example": np.int64(example), "fitted": fitted[0, 0].numpy(), "nearest": np.int64(nearest)}
