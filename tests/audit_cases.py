@@ -27,12 +27,13 @@ def evidence(
     found: float = 1.0,
     alone: bool = False,
     names: list[str] = POLICY["detectors"],
+    seed: int = 0,
 ) -> Evidence:
     """S has len(copies) samples, of which those that are not -1 are copies of that patient.
 
     `found`: the share of planted copies that are as alike as copies are. `alone`: only the first detector sees copies.
     """
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     n = {"synthetic": len(copies), "calibration": n_calibration, "control": n_control, "planted": 2 * 100}
     is_copy = np.arange(100) < 50
     source = np.where(is_copy, np.arange(100), -1)

@@ -8,11 +8,12 @@ as they are and inverted, and of volumes whose neighbouring slices are unlike al
 
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from copylens.coarse import standardised
 from copylens.filters import no_larger, resize
@@ -20,7 +21,9 @@ from copylens.warps import look, places_of
 
 LONGEST = 16, 10  # pixels of the longest side that orientations are compared at, in 2D and 3D
 BETTER = 0.15  # by how much another orientation must fit better than none, in units of Fisher's z
-DISORDERED = 0.5  # share of slices that have their most similar slice beside them, below which they are sorted
+DISORDERED = 0.5  # share of slices that have their most similar slice beside them, below which they are put in order
+PROFILES = 2000  # training volumes, or a few more, that show where a slice belongs
+TRIED = 20  # of them, that a volume's slices are fitted into
 BLOCK = 2**13  # training images that are compared at a time
 
 
@@ -114,13 +117,16 @@ class Orienter:
     """
 
     def __init__(self, training: Iterable[torch.Tensor]):
-        rows = []
+        rows, slices = [], []
         for images_BC in training:
             self.grid = list(images_BC.shape[2:])
             self.dims = len(self.grid)
             self.low = no_larger(self.grid, LONGEST[self.dims - 2])
             rows.append(standardised(resize(images_BC, self.low).flatten(1)))
+            if self.dims == 3 and len(slices) * len(images_BC) < PROFILES:
+                slices.append([standardised_slices(images_BC, axis, self.low).cpu() for axis in range(3)])
         self.training = torch.cat(rows)
+        self.slices = [torch.cat(of_axis) for of_axis in zip(*slices, strict=True)]  # by axis, [T, slice, pixel]
         self.group = orientations(self.dims)
         upright = [number for number, each in enumerate(self.group) if not each.inverted]
         self.views = [(number, zoom) for number in upright for zoom in self._zooms(self.group[number].axes)]
@@ -133,7 +139,7 @@ class Orienter:
         as_they_are = self._likeness(images_BC)
         best, view = as_they_are.amax(dim=0), as_they_are.argmax(dim=0)
         sorted_along = np.full(len(images_BC), -1)
-        for row, along, image in sorted_slices(images_BC):
+        for row, along, image in self._in_order(images_BC):
             likeness = self._likeness(image[None])[:, 0]
             if likeness.max() > max(best[row], as_they_are[0, row] + BETTER):
                 best[row], view[row] = likeness.max(), likeness.argmax()
@@ -149,6 +155,23 @@ class Orienter:
         for row in np.flatnonzero(orientation):
             images_BC[row] = self.apply(images_BC[row : row + 1], orientation[row], zoom[row])[0]
         return images_BC, Lie(orientation, zoom, sorted_along)
+
+    def _in_order(self, images_BC: torch.Tensor) -> Iterator[tuple[int, int, torch.Tensor]]:
+        """(row, axis, image [1, *grid]) of volumes whose slices aren't in order, each slice put where it fits best.
+
+        In one of the training volumes: the one whose slices, in any order, are most like the volume's.
+        """
+        for axis, training in enumerate(self.slices):
+            slices = standardised_slices(images_BC, axis, self.low)
+            share = ordered_share(1 - slices @ slices.mT)
+            for row in torch.nonzero(share < DISORDERED)[:, 0].tolist():
+                likeness = training @ slices[row].T.cpu()  # [T, its slice, the volume's slice]
+                likely = likeness.amax(dim=2).sum(dim=1).topk(min(TRIED, len(likeness))).indices
+                orders = [linear_sum_assignment(likeness[one].numpy(), maximize=True)[1] for one in likely]
+                places = np.arange(len(orders[0]))
+                total = [float(likeness[one][places, order].sum()) for one, order in zip(likely, orders, strict=True)]
+                order = torch.from_numpy(orders[int(np.argmax(total))]).to(images_BC.device)
+                yield row, axis, images_BC[row].index_select(axis + 1, order)
 
     def apply(self, images_BC: torch.Tensor, orientation: int, zoom: float) -> torch.Tensor:
         """Images in another orientation; what lies outside of them repeats the border."""
@@ -183,23 +206,11 @@ class Orienter:
         return self.group.index(Orientation(upright.axes, upright.mirrored, True))
 
 
-def sorted_slices(images_BC: torch.Tensor) -> list[tuple[int, int, torch.Tensor]]:
-    """(row, axis, image [1, *grid]) of the volumes of a batch whose slices aren't in order, sorted by likeness.
-
-    Slices are in order along an axis if most have their most similar slice beside them. Images [B, 1, H, W] have none.
-    """
-    if images_BC.ndim == 4:
-        return []
-    found = []
-    for axis in range(2, images_BC.ndim):
-        slices = images_BC[:, 0].movedim(axis - 1, 1).flatten(2)
-        rows = standardised(slices.flatten(0, 1)).view(slices.shape)
-        apart = 1 - rows @ rows.mT  # of correlation: slices at the end of a body are alike in brightness
-        in_order = ordered_share(apart)
-        for row in torch.nonzero(in_order < DISORDERED)[:, 0].tolist():
-            order = shortest_path(apart[row].cpu().numpy())
-            found.append((row, axis - 2, images_BC[row].index_select(axis - 1, torch.from_numpy(order))))
-    return found
+def standardised_slices(images_BC: torch.Tensor, axis: int, low: list[int]) -> torch.Tensor:
+    """Each slice of volumes along an axis of the grid, few pixels with mean 0 and norm 1, [B, slice, pixel]."""
+    sides = [images_BC.shape[axis + 2] if each == axis else size for each, size in enumerate(low)]
+    slices = resize(images_BC, sides)[:, 0].movedim(axis + 1, 1).flatten(2)
+    return standardised(slices.flatten(0, 1)).view(slices.shape)
 
 
 def ordered_share(apart: torch.Tensor) -> torch.Tensor:
@@ -211,38 +222,3 @@ def ordered_share(apart: torch.Tensor) -> torch.Tensor:
     beside = torch.cat([torch.diagonal(others, 1, 1, 2), torch.full((len(apart), 1), torch.inf).to(apart.device)], 1)
     nearest_beside = torch.minimum(beside, beside.roll(1, dims=1))
     return (nearest_beside <= others.amin(dim=2) + 1e-5).float().mean(dim=1).cpu()
-
-
-def shortest_path(apart: np.ndarray) -> np.ndarray:
-    """An order of n things in which neighbours are near each other, int64 [n], given their distances [n, n].
-
-    The shortest of the paths that go on to the nearest one left, from every start, with parts reversed as long as that
-    makes it shorter (2-opt; Croes 1958, Oper. Res. 6:791).
-    """
-    n, best = len(apart), None
-    for start in range(n):
-        left, path = np.ones(n, bool), [start]
-        left[start] = False
-        while len(path) < n:
-            following = int(np.where(left, apart[path[-1]], np.inf).argmin())
-            path.append(following)
-            left[following] = False
-        length = apart[path[:-1], path[1:]].sum()
-        if best is None or length < best[0]:
-            best = length, np.array(path)
-    path, better = best[1], True
-    while better:
-        better = False
-        for first in range(n - 1):
-            for last in range(first + 1, n):
-                old = new = 0.0
-                if first > 0:
-                    old += apart[path[first - 1], path[first]]
-                    new += apart[path[first - 1], path[last]]
-                if last < n - 1:
-                    old += apart[path[last], path[last + 1]]
-                    new += apart[path[first], path[last + 1]]
-                if new < old - 1e-9:
-                    path[first : last + 1] = path[first : last + 1][::-1].copy()
-                    better = True
-    return path

@@ -11,6 +11,7 @@ import pytest
 from copylens import checks, scans, spec
 from copylens.audit.comparison import compare_audit
 from copylens.audit.evidence import SETS, Evidence, evidence_of
+from copylens.audit.kind import measure_kind
 from copylens.audit.pool import pool_images
 from copylens.audit.quarantine import withheld_samples
 from copylens.audit.verdict import judge
@@ -73,7 +74,8 @@ POLICY = {
     "detectors": DETECTORS,
     "seed": 0,
 }
-TRANSFORMS = ["identity", "noise"]
+TRANSFORMS = ["identity", "noise", "reoriented"]
+ALL_SETS = (*SETS, "synthetic_to_held_out", "train_to_held_out")
 
 
 class Audit:
@@ -110,6 +112,7 @@ class Audit:
     def look(self, samples: dict[str, np.ndarray]) -> None:
         """What every detector says of all samples."""
         data = self.folder / "data"
+        self.samples = samples
         ends = np.cumsum([0, *map(len, samples.values())])
         self.rows = dict(zip(samples, map(slice, ends, ends[1:]), strict=False))
         write_array(np.concatenate(list(samples.values())), self.folder / "synthetic.npy")
@@ -135,18 +138,21 @@ class Audit:
         data = self.folder / "data"
         splits, rows = read_table(data / "splits.tsv"), self.rows[case]
         held_back = splits.index[splits["role"] == "calibration"][n_calibration:] if n_calibration else []
-        cut = {"synthetic": rows, "calibration": slice(n_calibration)}
+        cut = {"synthetic": rows, "synthetic_to_held_out": rows, "calibration": slice(n_calibration)}
         nearest = {
             name: {
                 f"{each}_{what}": arrays[f"{each}_{what}"][cut.get(each, slice(None))]
-                for each in SETS
+                for each in ALL_SETS
                 for what in ("similarity", "index")
             }
             for name, arrays in self.nearest.items()
         }
         samples = read_table(data / "samples.tsv")[rows]
         sources = read_table(self.folder / "sources.tsv")
-        return evidence_of(nearest, splits.drop(index=held_back), samples, sources, TRANSFORMS)
+        write_array(self.samples[case], self.folder / "case.npy")
+        measure_kind(data / "images.npy", data / "splits.tsv", self.folder / "case.npy", self.folder / "kind.npz")
+        kind = read_arrays(self.folder / "kind.npz")
+        return evidence_of(nearest, splits.drop(index=held_back), samples, sources, TRANSFORMS, kind)
 
 
 def half(audit: Audit) -> np.ndarray:
@@ -154,6 +160,48 @@ def half(audit: Audit) -> np.ndarray:
     n = len(audit.of["unseen"]) // 2
     replayed = audit.of["train"][:n] + 0.01 * np.random.default_rng(1).normal(size=audit.of["train"][:n].shape)
     return np.concatenate([replayed.clip(0, 1).astype(np.float32), audit.of["unseen"][:n]])
+
+
+def disguised(audit: Audit) -> dict[str, np.ndarray]:
+    """Training patients as no audit may pass them, by what was done."""
+    trained = audit.of["train"]
+    dims, n = trained.ndim - 1, len(trained) // 2
+    transposed = np.swapaxes(trained, 1, dims)
+    generator = np.random.default_rng(0)
+    side = trained.shape[1]
+    found = {
+        "inverted": 1 - trained,
+        "transposed, inverted": np.concatenate([transposed[:n], 1 - trained[n:]]),
+        "turned by a quarter": np.rot90(trained, 1, (1, dims)),
+        "mirrored": np.flip(trained, (dims - 1, dims)),
+        "zoomed": np.kron(
+            trained[:, *[slice(side // 4, side - side // 4)] * dims], np.ones((1, *[2] * dims), np.float32)
+        ),
+        "shifted": np.roll(trained, side // 4, axis=1),
+        "held-out": audit.of["calibration"][:40],
+    }
+    if dims == 3:
+        found |= {
+            "three mirrors": np.flip(trained, (1, 2, 3)),
+            "interleaved": trained[:, np.r_[0:side:2, 1:side:2]],
+            "shuffled": trained[:, generator.permutation(side)],
+        }
+    return {name: np.ascontiguousarray(images, dtype=np.float32) for name, images in found.items()}
+
+
+# What the reasons say of them, in 2D and 3D.
+SAID = {
+    "inverted": ("inverted grey values",) * 2,
+    "transposed, inverted": ("transposed", "axes 1 and 3 swapped"),
+    "turned by a quarter": ("turned by a quarter", "axes 1 and 3 swapped"),
+    "mirrored": ("turned by a half", "mirrored along axes 2 and 3"),
+    "zoomed": ("not images of the same kind",) * 2,
+    "shifted": ("not images of the same kind",) * 2,
+    "held-out": ("held-out patients",) * 2,
+    "three mirrors": ("mirrored along axes 1 and 2 and 3",) * 2,
+    "interleaved": ("slices along axis 1 in another order",) * 2,
+    "shuffled": ("slices along axis 1 in another order",) * 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +218,7 @@ def chests(config, tmp_path_factory) -> Audit:
     """NIH chest X-rays, and the samples of a diffusion model."""
     audit = Audit(tmp_path_factory.mktemp("chests"), config, "chests")
     of_nobody = {"unseen": audit.of["unseen"], "half": half(audit)}
-    audit.look({"copycat": audit.of["train"], **of_nobody, "diffusion": audit.draw()})
+    audit.look({"copycat": audit.of["train"], **of_nobody, "diffusion": audit.draw(), **disguised(audit)})
     return audit
 
 
@@ -178,7 +226,8 @@ def chests(config, tmp_path_factory) -> Audit:
 def hippocampi(config, tmp_path_factory) -> Audit:
     """Hippocampus MR, 3D."""
     audit = Audit(tmp_path_factory.mktemp("hippocampi"), config, "hippocampi")
-    audit.look({"copycat": audit.of["train"], "unseen": audit.of["unseen"], "half": half(audit)})
+    of_nobody = {"unseen": audit.of["unseen"], "half": half(audit)}
+    audit.look({"copycat": audit.of["train"], **of_nobody, **disguised(audit)})
     return audit
 
 
@@ -196,6 +245,15 @@ def test_a_generator_that_replays_patients_fails(audit):
 def test_real_images_of_other_patients_pass(audit):
     verdict = judge(audit.evidence("unseen"), POLICY, None)
     assert verdict["verdict"] == "PASS", verdict["reasons"]
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_training_patients_in_disguise_never_pass_and_the_reason_says_how(audit, case):
+    if case not in audit.samples:
+        pytest.skip("volumes have slices, images don't")
+    verdict = judge(audit.evidence(case), POLICY, None)
+    assert verdict["verdict"] != "PASS"
+    assert SAID[case][audit.samples[case].ndim - 3] in " ".join(verdict["reasons"]), verdict["reasons"]
 
 
 def test_the_corrected_rate_of_half_a_copycat_covers_a_half(audit):

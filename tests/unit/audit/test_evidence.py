@@ -8,7 +8,7 @@ import pytest
 from audit_cases import POLICY, evidence, of_share
 from scipy.stats import binomtest
 
-from copylens.audit.evidence import exact_interval, independent, rates
+from copylens.audit.evidence import evidence_of, exact_interval, independent, rates, tail_threshold
 from copylens.audit.verdict import judge
 
 
@@ -30,6 +30,69 @@ def test_many_images_of_one_patient_are_one_patient():
     )
     assert (narrow["n"], narrow["rule"]) == (wide["n"], wide["rule"])
     assert wide["low"] < 0.5 < narrow["low"]
+
+
+def test_many_images_of_few_control_patients_leave_the_control_rate_in_doubt():
+    found = evidence(of_share(0.0))
+    role = found.splits["role"]
+    of_five = found.splits.assign(
+        patient=np.where(role == "control", [f"c{row % 5}" for row in range(len(role))], found.splits["patient"])
+    )
+    few = dataclasses.replace(found, splits=of_five)
+    lines = [
+        next(each for each in judge(one, POLICY, None)["lines"] if each["name"] == "control_rate")
+        for one in (found, few)
+    ]
+    assert lines[0]["value"] == lines[1]["value"]
+    assert lines[0]["high"] < 0.05 < 0.5 < lines[1]["high"]
+    of_v = found.splits.assign(
+        patient=np.where(role == "calibration", [f"v{row % 30}" for row in range(len(role))], found.splits["patient"])
+    )
+    size = judge(dataclasses.replace(found, splits=of_v), POLICY, None)["lines"]
+    assert next(each for each in size if each["name"] == "calibration_size")["outcome"] == "unable"
+
+
+@pytest.mark.parametrize("decoded", [-3.0, 3.0])
+def test_of_two_thresholds_and_two_control_rates_the_larger_one_counts(decoded):
+    """A decoder may make real images more alike to training images, or less."""
+    found = evidence(of_share(0.0))
+    changed = {}
+    for name, each in found.found.items():
+        similarity = dict(each.similarity)
+        for role in ("calibration", "control"):
+            similarity[f"{role}_decoded"] = each.similarity[role] + decoded
+        patient = each.patient | {f"{role}_decoded": each.patient[role] for role in ("calibration", "control")}
+        changed[name] = dataclasses.replace(each, similarity=similarity, patient=patient)
+    usual = found.found["first"].tau()
+    assert changed["first"].tau() == pytest.approx(usual + max(decoded, 0))
+    assert changed["first"].rare_tau(0.01) == pytest.approx(found.found["first"].rare_tau(0.01) + max(decoded, 0))
+    called = {name: np.zeros(len(of), bool) for name, of in changed["first"].similarity.items()}
+    called["planted"][:] = np.tile(found.is_copy, 2)
+    for one, other in (("control", "control_decoded"), ("control_decoded", "control")):
+        called[one][:], called[other][:] = False, False
+        called[one][:9] = True
+        assert rates(dataclasses.replace(found, found=changed), called, 0.95)["control_rate"] == 0.03
+
+
+def test_the_tail_of_new_patients_is_met_by_so_many():
+    generator = np.random.default_rng(0)
+    passed = {0.01: [], 0.001: []}
+    for _ in range(200):
+        for rate, shares in passed.items():
+            shares.append(
+                (generator.exponential(size=20_000) > tail_threshold(generator.exponential(size=240), rate)).mean()
+            )
+    assert np.median(passed[0.01]) == pytest.approx(0.01, rel=0.2)
+    assert np.median(passed[0.001]) == pytest.approx(0.001, rel=0.4)
+    correlations = np.tanh(generator.normal(1, 0.2, size=240))
+    assert correlations.max() < tail_threshold(correlations, 1e-6) <= 1
+
+
+def test_a_sample_that_is_identical_to_nobody_known_is_an_error():
+    samples = pd.DataFrame({"sample": [1, 2], "identical_to": ["nobody", "nobdy"], "group": [1, 2]})
+    splits = evidence(of_share(0.0)).splits
+    with pytest.raises(ValueError, match=r"samples.tsv: identical_to has 'nobdy'"):
+        evidence_of({}, splits, samples, pd.DataFrame(), [], {})
 
 
 def test_fewer_samples_called_than_innocent_images_leave_some_doubt():

@@ -101,6 +101,16 @@ def replaced(found: Evidence, detectors: list[str], **changes: np.ndarray) -> Ev
     return dataclasses.replace(found, found=found.found | changed)
 
 
+def of_one_kind_only(found: Evidence, number: int, missed: int) -> Evidence:
+    """The same findings, but so many of the 50 planted copies of one transform are missed by every detector."""
+    changed = {}
+    for name, each in found.found.items():
+        similarity = each.similarity["planted"].copy()
+        similarity[100 * number : 100 * number + missed] -= 2 * COPY
+        changed[name] = dataclasses.replace(each, similarity=each.similarity | {"planted": similarity})
+    return dataclasses.replace(found, found=changed)
+
+
 def blind(found: Evidence, *detectors: str) -> Evidence:
     """The same findings, but some detectors see no copy among the samples."""
     innocent = evidence(of_share(0.0)).found["first"]
@@ -179,6 +189,175 @@ def test_the_rest_of_copies_that_are_found_least_is_doubted():
     shift = judge(dataclasses.replace(found, found=changed), POLICY, None)["sensitivity"][1]
     assert shift["rule"] == pytest.approx(0.86)
     assert rest["residual_high"] >= 0.3 * (1 - shift["low"]) * 300 / rest["released"]
+
+
+def test_ten_per_cent_that_one_good_detector_sees_do_not_pass():
+    for seed in range(3):
+        found = evidence(of_share(0.1), alone=True, seed=seed)
+        verdict = judge(found, POLICY, None)
+        assert verdict["verdict"] == "NOT ABLE TO SAY"
+        assert line(verdict, "agreement")["outcome"] == "unable"
+        assert verdict["detectors"][0]["alone"]["true_copies_high"] > 0.1
+        assert verdict["quarantine"]["detectors"] == ["first"]
+
+
+def test_a_detector_that_finds_no_planted_copies_has_no_say_alone():
+    found = evidence(of_share(0.0))
+    third = found.found["third"]
+    nothing = third.similarity | {"planted": third.similarity["planted"] - 2 * COPY}
+    found = dataclasses.replace(found, found=found.found | {"third": dataclasses.replace(third, similarity=nothing)})
+    assert [row["alone"] is None for row in judge(found, POLICY, None)["detectors"]] == [False, False, True, True]
+
+
+def test_copies_of_the_kind_that_is_found_least_count():
+    """The upper end of copies is that of the worst kind, not of the mean one."""
+    found = evidence(of_share(0.2))
+    least = of_one_kind_only(found, 1, 6)
+    one, other = (judge(each, POLICY, None) for each in (found, least))
+    assert [row["rule"] for row in other["sensitivity"]] == [1.0, 0.88]
+    ratio = line(other, "copies")["high"] / line(one, "copies")["high"]
+    assert ratio == pytest.approx(1 / 0.88, rel=0.06)  # by the mean kind it were 1 / 0.94
+    assert line(other, "copies")["low"] == pytest.approx(line(one, "copies")["low"], rel=0.1)
+
+
+def test_the_same_samples_given_five_times_say_no_more_than_once():
+    found = evidence(of_share(0.0, n=60))
+    assert judge(found, POLICY, None)["verdict"] == "NOT ABLE TO SAY"
+    again = {
+        name: dataclasses.replace(
+            each,
+            similarity=each.similarity | {"synthetic": np.tile(each.similarity["synthetic"], 5)},
+            patient=each.patient | {"synthetic": np.tile(each.patient["synthetic"], 5)},
+        )
+        for name, each in found.found.items()
+    }
+    kind = {key: np.tile(of, 5) if key.startswith("synthetic") else of for key, of in found.kind.items()}
+    repeated = dataclasses.replace(
+        found,
+        found=again,
+        kind=kind,
+        group=np.tile(found.group, 5),
+        identical_to=np.tile(found.identical_to, 5),
+        is_held_out=np.tile(found.is_held_out, 5),
+    )
+    assert repeated.n_samples == 60
+    verdict = judge(repeated, POLICY, None)
+    assert verdict["verdict"] == "NOT ABLE TO SAY"
+    assert line(verdict, "copies")["high"] == pytest.approx(line(judge(found, POLICY, None), "copies")["high"])
+    assert verdict["counts"]["different_synthetic_images"] == 60
+    independent = dataclasses.replace(repeated, group=np.arange(300))
+    assert line(judge(independent, POLICY, None), "copies")["outcome"] == "pass"
+
+
+def test_an_image_of_a_held_out_patient_fails():
+    found = evidence(of_share(0.0))
+    is_held_out = found.is_held_out.copy()
+    is_held_out[7] = True
+    verdict = judge(dataclasses.replace(found, is_held_out=is_held_out), POLICY, None)
+    assert verdict["verdict"] == "FAIL"
+    assert "1 are images of held-out patients" in verdict["reasons"][0]
+    assert withheld_samples(dataclasses.replace(found, is_held_out=is_held_out), 95, ["first"])[7]
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.0, "pass"), (0.06, "unable"), (0.5, "fail")])
+def test_samples_near_held_out_patients_are_noticed(share, outcome):
+    found = evidence(of_share(0.0))
+    n = round(share * 300)
+    held_out = {}
+    for name, each in found.held_out.items():
+        similarity, patient = each.similarity["synthetic"].copy(), each.patient["synthetic"].copy()
+        similarity[:n] += COPY
+        patient[:n] = np.arange(n) % 120
+        held_out[name] = dataclasses.replace(
+            each,
+            similarity=each.similarity | {"synthetic": similarity},
+            patient=each.patient | {"synthetic": patient},
+        )
+    verdict = judge(dataclasses.replace(found, held_out=held_out), POLICY, None)
+    assert line(verdict, "held_out")["outcome"] == outcome
+    assert (verdict["verdict"] == "PASS") == (outcome == "pass")
+
+
+@pytest.mark.parametrize("share", [0.04, 0.08])
+def test_training_patients_among_the_held_out_ones_are_noticed(share):
+    found = evidence(of_share(0.0))
+    changed = {}
+    for name, each in found.found.items():
+        similarity, patient = dict(each.similarity), dict(each.patient)
+        for role in ("calibration", "control"):
+            n = round(share * len(similarity[role]))
+            similarity[role] = similarity[role] + np.where(np.arange(len(similarity[role])) < n, 2 * COPY, 0)
+            patient[role] = np.where(np.arange(len(patient[role])) < n, np.arange(len(patient[role])), patient[role])
+        changed[name] = dataclasses.replace(each, similarity=similarity, patient=patient)
+    verdict = judge(dataclasses.replace(found, found=changed), POLICY, None)
+    assert (verdict["verdict"], line(verdict, "apart")["outcome"]) == ("NOT ABLE TO SAY", "unable")
+    assert "under another name" in verdict["reasons"][0]
+    assert line(judge(found, POLICY, None), "apart")["value"] == 0
+
+
+def lying(found: Evidence, share: float, orientation: int = 3) -> Evidence:
+    """The same findings, but a share of the samples lies otherwise than it fits."""
+    lies = np.where(np.arange(300) < share * 300, orientation, 0)
+    return dataclasses.replace(found, kind=found.kind | {"synthetic_orientation": lies})
+
+
+def test_samples_that_lie_otherwise_than_they_fit_do_not_pass():
+    verdict = judge(lying(evidence(of_share(0.0)), 0.9), POLICY, None)
+    assert verdict["verdict"] == "NOT ABLE TO SAY"
+    assert "turned by a half" in verdict["reasons"][0]
+    # A generator that mirrors half of its images is none of another kind.
+    assert judge(lying(evidence(of_share(0.0)), 0.5, 1), POLICY, None)["verdict"] == "PASS"
+    # A FAIL says it too.
+    verdict = judge(lying(evidence(of_share(0.5)), 0.9), POLICY, None)
+    assert verdict["verdict"] == "FAIL" and "turned by a half" in " ".join(verdict["reasons"])
+    assert verdict["quarantine"]["verdict"] == "NOT ABLE TO SAY"
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.5, "PASS"), (1.0, "PASS"), (3.0, "NOT ABLE TO SAY")])
+def test_samples_that_a_few_pixels_tell_from_real_images_do_not_pass(apart, verdict):
+    found = evidence(of_share(0.0))
+    kind = found.kind | {"synthetic_score": found.kind["synthetic_score"] + apart}
+    assert judge(dataclasses.replace(found, kind=kind), POLICY, None)["verdict"] == verdict
+
+
+def test_too_few_samples_to_see_their_kind_are_not_able_to_say():
+    found = evidence(of_share(0.0, n=8))
+    scores = {name: of[:0] if name.endswith("_score") else of for name, of in found.kind.items()}
+    verdict = judge(dataclasses.replace(found, kind=scores), POLICY, None)
+    assert line(verdict, "kind")["outcome"] == "unable" and "too few" in line(verdict, "kind")["explanation"]
+
+
+def test_planted_copies_must_be_found_surely_and_not_only_in_their_share():
+    verdict = judge(evidence(of_share(0.0), found=0.8), POLICY, None)
+    assert line(verdict, "sensitivity")["value"] >= POLICY["sensitivity"] > line(verdict, "sensitivity")["low"]
+    assert line(verdict, "sensitivity")["outcome"] == "unable"
+    assert "too few to be sure" in line(verdict, "sensitivity")["explanation"]
+
+
+def test_control_patients_that_are_surely_called_copies_are_a_reason():
+    found = evidence(of_share(0.0), n_control=300)
+    changed = {}
+    for name, each in found.found.items():
+        control, patient = each.similarity["control"].copy(), each.patient["control"].copy()
+        control[:36] += 3  # 12 %, none of them beyond what chance allows
+        patient[:36] = 5
+        changed[name] = dataclasses.replace(
+            each, similarity=each.similarity | {"control": control}, patient=each.patient | {"control": patient}
+        )
+    verdict = judge(dataclasses.replace(found, found=changed), POLICY, None)
+    assert line(verdict, "control_rate")["outcome"] == "unable"
+    assert "surely more than" in line(verdict, "control_rate")["explanation"]
+    # Only likely more, but not surely, is no reason.
+    few = {
+        name: dataclasses.replace(
+            each,
+            similarity=each.similarity
+            | {"control": np.where(np.arange(300) < 18, changed[name].similarity["control"], -9)},
+            patient=each.patient | {"control": np.where(np.arange(300) < 18, 5, each.patient["control"])},
+        )
+        for name, each in found.found.items()
+    }
+    assert line(judge(dataclasses.replace(found, found=few), POLICY, None), "control_rate")["outcome"] == "pass"
 
 
 @pytest.mark.parametrize("policy", [{"patients": 0.0}, {"copies": 0.0}, {"sensitivity": 1.0}, {"false_positives": 1.0}])
