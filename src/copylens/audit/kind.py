@@ -24,7 +24,7 @@ from copylens.generators import as_batch
 from copylens.job import timed
 from copylens.orientation import BETTER, Lie, Orienter, orientations
 from copylens.splits import rows_of
-from copylens.warps import warp
+from copylens.warps import look, places_of
 
 SETS = ("synthetic", "calibration", "control")
 PIXELS = 8, 5  # a side, that the classifier sees, in 2D and 3D
@@ -113,10 +113,13 @@ def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray
     dims = synthetic.ndim - 1
     mean, wanted = (as_batch(some.mean(axis=0, dtype=np.float32)[None]) for some in (synthetic, training))
     moves = list(itertools.product(ZOOMS, itertools.product(SHIFTS, repeat=dims)))
-    target, found = standardised(wanted.flatten(1))[0], []
+    found = []
     for zoom, shift in moves:
-        view = warp(mean, torch.eye(dims)[None] / zoom, torch.tensor(shift[::-1])[None])
-        found.append(float(standardised(view.flatten(1))[0] @ target))
+        places = places_of(mean.shape[2:], torch.eye(dims)[None] / zoom, torch.tensor(shift[::-1])[None])
+        # What lies outside of the mean image shows nothing.
+        inside = (places[0].abs() <= 1).all(dim=-1)
+        view = look(mean, places)[0, 0][inside]
+        found.append(float(standardised(view[None])[0] @ standardised(wanted[0, 0][inside][None])[0]))
     fits = np.arctanh(np.clip(found, -0.9999, 0.9999))
     best = int(fits.argmax()) if fits.max() > fits[0] + BETTER else 0
     zoom, shift = moves[best]
