@@ -67,6 +67,7 @@ def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[
 def _whole_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place when the body ends; removed when the body fails."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed here
     temporary.mkdir(parents=True)
     try:
         yield temporary
