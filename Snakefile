@@ -1,7 +1,7 @@
 # copylens: do the images that a generative model makes copy the patients it was trained on?
 #
 # results/
-#   data/{dataset}/                                   scans.tsv  images.npy  splits.tsv
+#   data/{dataset}/                                   scans.tsv  images.npy  splits.tsv  restricted/files.json
 #   models/{dataset}/{model}/{variant}/seed{seed}/    weights.safetensors  snapshots.safetensors  spec.yaml  losses.csv
 #                                                     training_rows.tsv
 #   samples/{dataset}/{model}/{variant}/seed{seed}/   images.npy  reconstructed.npy  denoising.csv
@@ -16,7 +16,7 @@
 #   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
 #   audits/{audit}/public/                            verdict.json  samples.csv  report.html  report.pdf
-#   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  rest/
+#   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  files.json  rest/
 #                                                     data/  detectors/  planted/  nearest/  membership.npz
 #   logs/<rule>/<the same wildcards>.log
 # work/                                               unfinished trainings; may be deleted

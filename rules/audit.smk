@@ -163,6 +163,7 @@ rule judge_audit:
         verdict="results/audits/{audit}/public/verdict.json",
         public="results/audits/{audit}/public/samples.csv",
         restricted="results/audits/{audit}/restricted/samples.tsv",
+        files="results/audits/{audit}/restricted/files.json",
     log:
         "results/logs/judge_audit/{audit}.log",
     conda:
@@ -175,6 +176,7 @@ rule judge_audit:
         policy=settings_of(spec.audit_policy, "audit"),
         sources=settings_of(spec.audit_sources, "audit"),
         config=settings_of(spec.audit_shown, "audit"),
+        records=settings_of(spec.audit_records, "audit"),
     script:
         "../workflow/scripts/judge_audit.py"
 
@@ -184,6 +186,7 @@ rule gather_rest:
         samples=rules.judge_audit.output.restricted,
         synthetic=rules.pool_images.output.synthetic,
         synthetic_scans=settings_of(spec.audit_synthetic_scans, "audit"),
+        files=rules.judge_audit.output.files,
         code=code("audit/rest.py"),
     output:
         rest=directory("results/audits/{audit}/restricted/rest"),
@@ -197,7 +200,6 @@ rule gather_rest:
         runtime=60,
     params:
         sources=settings_of(spec.audit_sources, "audit"),
-        how=lambda wildcards: config["audits"][wildcards.audit]["rest"],
     script:
         "../workflow/scripts/gather_rest.py"
 

@@ -1,4 +1,5 @@
 # The configuration, checked; the wildcards' alphabets; the functions that rules take their inputs and parameters from.
+import functools
 import os
 import sys
 
@@ -9,7 +10,7 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens import checks, kinds, spec
+from copylens import checks, kinds, record, spec
 
 
 def checked(what, check, *arguments):
@@ -80,6 +81,17 @@ def detector_training_code(wildcards):
 def settings_of(function, *names):
     """An input function: what `function` of the configuration says about these wildcards."""
     return lambda wildcards: function(config, *(wildcards[name] for name in names))
+
+
+def files_state(wildcards):
+    """What state the user's files behind a data set are in; only the jobs that list them ask."""
+    return _files_state(wildcards.dataset)
+
+
+@functools.cache
+def _files_state(dataset):
+    settings = spec.listing_settings(config, dataset)
+    return checked(f"datasets.{dataset}", record.state, settings, f"results/data/{dataset}/scans.tsv")
 
 
 def neighbours(wildcards):

@@ -19,6 +19,7 @@ rule list_scans:
         runtime=120,
     params:
         settings=settings_of(spec.listing_settings, "dataset"),
+        state=files_state,
     script:
         "../workflow/scripts/list_scans.py"
 

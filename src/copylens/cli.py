@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     parser = argparse.ArgumentParser(prog="copylens", description=__doc__, exit_on_error=False)
     commands = parser.add_subparsers(dest="command", required=True)
-    help_text = "exit with 0 (PASS), 1 (FAIL), 2 (NOT ABLE TO SAY) or 3 (error)"
+    help_text = "exit with 0 (PASS), 1 (FAIL), 2 (NOT ABLE TO SAY) or 3 (none, or about other files)"
     commands.add_parser("gate", help=help_text, description=help_text).add_argument(
         "audit", type=Path, help="the audit's folder, such as results/audits/NAME"
     )

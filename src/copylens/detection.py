@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
+from copylens.checksums import checked
 from copylens.files import file_checksum, read_array, read_table, read_yaml, write_array, write_table, write_yaml
 from copylens.generators import as_batch, save_module
 from copylens.job import timed
@@ -68,7 +69,7 @@ def load_detector(folder: Path) -> TrainedModule:
     """The detector in `folder`, ready to be used."""
     spec = read_yaml(folder / "spec.yaml")
     module = _family(spec["settings"]["kind"]).build(spec["settings"], spec["grid"])
-    module.load_weights(load_file(folder / "weights.safetensors"))
+    module.load_weights(load_file(checked(folder / "weights.safetensors")))
     return module.to(device()).eval()
 
 

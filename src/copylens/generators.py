@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from copylens.checksums import checked
 from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_table, write_yaml
 from copylens.job import rank, timed
 from copylens.kinds import code_of
@@ -98,7 +99,8 @@ def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = N
     spec = read_yaml(folder / "spec.yaml")
     below = load_model(upstream) if upstream else None
     module = family_of(spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
-    module.load_weights(load_file(folder / "weights.safetensors") if epoch is None else _snapshot(folder, epoch))
+    weights = load_file(checked(folder / "weights.safetensors")) if epoch is None else _snapshot(folder, epoch)
+    module.load_weights(weights)
     return module.to(device()).eval()
 
 
@@ -122,7 +124,7 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 def _snapshot(folder: Path, epoch: int) -> dict[str, torch.Tensor]:
     prefix = f"{epoch}/"
-    with safe_open(folder / SNAPSHOTS, "pt") as file:
+    with safe_open(checked(folder / SNAPSHOTS), "pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it isn't a dict)
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     if not tensors:

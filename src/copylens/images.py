@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
-from copylens.files import read_table, whole
+from copylens.files import new_array, read_table
 from copylens.readers import Image
 from copylens.scans import find_scans, load_scan, reader_of
 
@@ -19,14 +18,13 @@ def gather_images(listing: dict, imaging: dict, table_path: Path, array_path: Pa
     root, scans = find_scans(listing)
     table = read_table(table_path)
     if len(scans) != len(table):
-        raise ValueError(f"{table_path}: lists {len(table)} scans, but {len(scans)} are there now; list them again")
+        raise ValueError(f"{table_path}: lists {len(table)} scans, but {len(scans)} are there now; run again")
     grid = tuple(imaging["grid"])
     resample = _resampler(grid, imaging["fit"])
-    with whole(array_path) as temporary:
-        images = open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(scans), *grid))
+    with new_array(array_path, (len(scans), *grid)) as images:
         for row, (scan, expected) in enumerate(zip(scans, table["checksum"], strict=True)):
             if reader.checksum(root, scan, listing) != expected:
-                raise ValueError(f"{scan.source}: changed since {table_path} was written; list the scans again")
+                raise ValueError(f"{scan.source}: changed since {table_path} was written; run again")
             image = load_scan(reader, root, scan, listing)
             if image.pixels.ndim != len(grid):
                 raise ValueError(
@@ -36,8 +34,6 @@ def gather_images(listing: dict, imaging: dict, table_path: Path, array_path: Pa
             images[row] = scale(resample(image), imaging["scaling"])
             if images[row].min() == images[row].max():
                 raise ValueError(f"{scan.source}: nothing is left of it after scaling; the key scaling must suit it")
-        images.flush()
-        del images
 
 
 def scale(image: np.ndarray, scaling: dict) -> np.ndarray:

@@ -12,7 +12,8 @@ import yaml
 PACKAGE = Path(__file__).parent
 # They hold no maths: an edit there changes no result.
 PLUMBING = {
-    PACKAGE / f"{name}.py" for name in ("checks", "files", "job", "kinds", "lean_monai", "schema", "spec", "work")
+    PACKAGE / f"{name}.py"
+    for name in ("checks", "checksums", "files", "job", "kinds", "lean_monai", "record", "schema", "spec", "work")
 }
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.lib.format import open_memmap
 
 from copylens import transforms
-from copylens.files import read_array, read_table, whole, write_table
+from copylens.files import new_array, read_array, read_table, write_table
 from copylens.generators import as_batch, family_of, load_model
 from copylens.job import timed
 from copylens.networks import derive_seed
@@ -46,16 +45,12 @@ def plant_copies(
     table = [{"transform": name, "group": group_of[name]} for name in chosen]
     strengths = settings["round_trip"]["strengths"] if network else []
     table += [{"transform": round_trip_name(strength), "group": ROUND_TRIPS} for strength in strengths]
-    with whole(planted_path) as temporary, timed("planting"):
-        shape = (len(table), *images_BC[:, 0].shape)
-        planted = open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+    with new_array(planted_path, (len(table), *images_BC[:, 0].shape)) as planted, timed("planting"):
         for number, name in enumerate(chosen):
             generator = torch.Generator().manual_seed(derive_seed(settings["seed"], name))
             planted[number] = transforms.apply(name, images_BC, partners_BC, generator)[:, 0].numpy()
         for number, strength in enumerate(strengths, start=len(chosen)):
             planted[number] = _round_trip(*network, images_BC, strength, settings["seed"])[:, 0].numpy()
-        planted.flush()
-        del planted
     write_table(sources, sources_path)
     write_table(pd.DataFrame(table, columns=["transform", "group"]), transforms_path)
 

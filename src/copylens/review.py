@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.files import read_array, read_arrays, read_table, write_table
+from copylens.files import read_array, read_arrays, read_given, read_table, write_table
 
 ANSWERS = ("copy", "other", "unsure")
 RUN = ("dataset", "detector", "model", "variant", "seed")
@@ -73,7 +73,7 @@ def judge_detectors(answers_path: Path, key_path: Path) -> pd.DataFrame:
     weigh a call's answers by the number of its samples. Raises ValueError for an answer that isn't one of `ANSWERS`
     and for a pair that isn't in the key; pairs without an answer don't count.
     """
-    answers = read_table(answers_path)
+    answers = read_given(answers_path)
     given = answers["answer"].fillna("").astype(str).str.strip().str.lower()
     wrong = given[~given.isin((*ANSWERS, ""))]
     if len(wrong):

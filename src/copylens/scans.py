@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens import record
 from copylens.files import read_table, write_table
 from copylens.readers import UNKNOWN, Image, Scan, choose
 from copylens.spec import data_root
@@ -28,23 +29,24 @@ def listed_scans(settings: dict, table_path: Path) -> tuple[Path, list[Scan]]:
     checksums = read_table(table_path)["checksum"].tolist()
     # Files are read only if there are as many as there were.
     if len(scans) != len(checksums) or [reader.checksum(root, scan, settings) for scan in scans] != checksums:
-        raise ValueError(
-            f"{table_path}: the data set has changed since it was listed; delete this file to list it again"
-        )
+        raise ValueError(f"{table_path}: the data set has changed since it was listed; run again")
     return root, scans
 
 
-def list_scans(settings: dict, table_path: Path) -> None:
+def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
     """Write scans.tsv: columns scan, patient (both pseudonyms), shape (before resampling), checksum of the source.
 
     Then split, where a table gives it, and about_<column> for each column that settings['about'] names.
     Patients are numbered in the order of a hash of their id, so that a number shows nothing of the id. Whoever has the
     list of ids could compute the numbers again: a pseudonym isn't anonymous. A scan of nobody known is a patient
     unknown_<number> of its own.
+    Beside it, in a restricted folder, the record of the files (`copylens.record`), with the `state` they are in.
     Every scan is opened: a damaged file is found here, before anything is computed. Raises ValueError naming the file.
     """
     reader = reader_of(settings)
     root, scans = find_scans(settings)
+    # First: what changes from here on differs from the record.
+    files = _record(root, scans, settings, state)
     patients = {scan.patient for scan in scans if scan.patient is not None}
     in_hash_order = sorted(patients, key=lambda patient: hashlib.sha256(patient.encode()).hexdigest())
     pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
@@ -62,6 +64,22 @@ def list_scans(settings: dict, table_path: Path) -> None:
         names = [f"about_{column}" for column in settings.get("about", [])]
         rows.append(row | dict(zip(names, scan.about, strict=True)))
     write_table(pd.DataFrame(rows), table_path)
+    record.write(files, record.record_of(table_path))
+
+
+def files_of(root: Path, scan: Scan, settings: dict) -> list[str]:
+    """Paths below the root of a scan's own files."""
+    reader = reader_of(settings)
+    return reader.files(root, scan, settings) if hasattr(reader, "files") else [scan.source]
+
+
+def _record(root: Path, scans: list[Scan], settings: dict, state: str) -> dict:
+    if "table" in settings:  # what it doesn't name is no part of the data set
+        paths = {path for scan in scans for path in files_of(root, scan, settings)}
+        return record.take(settings, [], {settings["table"], *paths}, state)
+    reader = reader_of(settings)
+    patterns = reader.patterns(settings) if hasattr(reader, "patterns") else [settings["pattern"]]
+    return record.take(settings, patterns, [], state)
 
 
 def reader_of(settings: dict):

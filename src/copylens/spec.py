@@ -241,6 +241,12 @@ def audit_synthetic_scans(config: dict, audit: str) -> list[str]:
     return [f"results/data/{named}/scans.tsv"] if named else []
 
 
+def audit_records(config: dict, audit: str) -> dict[str, str]:
+    """The records of the data sets' files, which lie beside what is declared of them."""
+    named = audit_datasets(config, audit)
+    return {part: f"results/data/{name}/restricted/files.json" for part, name in named.items()}
+
+
 def audit_weights(config: dict, audit: str) -> list[str]:
     """The weights of the autoencoder that an audited network works on, and of the network."""
     network = audit_network(config, audit)

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -10,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
-from copylens.files import read_yaml, whole, write_yaml
+from copylens.checksums import settle, whole
+from copylens.files import read_yaml, reserve, write_yaml
 from copylens.job import OutOfTime
 
 POLL = 1  # seconds between two looks at whether another process has ended
@@ -104,9 +103,7 @@ class Chunks:
     def add(self, rows: np.ndarray) -> None:
         """The next rows; when this returns they are in the file."""
         if self.rows is None:
-            self._open(open_memmap(self.path, mode="w+", dtype=np.float32, shape=(*self.shape, *rows.shape[1:])))
-            with self.path.open("r+b") as file:  # a full disk says so here, not by a signal later
-                os.posix_fallocate(file.fileno(), 0, self.path.stat().st_size)
+            self._open(reserve(self.path, (*self.shape, *rows.shape[1:])))
         self.rows[self.done : self.done + len(rows)] = rows
         self.array.flush()
         self.done += len(rows)
@@ -118,7 +115,7 @@ class Chunks:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.stat().st_dev == path.parent.stat().st_dev:
-            os.replace(self.path, path)
+            settle(self.path, path)
         else:
             with whole(path) as temporary:
                 shutil.copyfile(self.path, temporary)

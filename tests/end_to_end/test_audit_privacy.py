@@ -20,6 +20,8 @@ from conftest import ROOT
 from reader_examples import save_slice
 from scipy import ndimage
 
+from copylens.audit.gate import gate
+
 HOSTILE = ["<img src=x onerror=alert(1)>", "=HYPERLINK(1)", "line\nbreak", "plain"]
 IDENTITIES = (
     "PatientName",
@@ -113,12 +115,18 @@ def audited(folders, tmp_path_factory) -> Path:
     }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
+    run_audits(folder, folders)
+    return folder / "results"
+
+
+def run_audits(folder: Path, data: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Snakemake on the audits of the configuration in `folder`."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(path), "--cores", "1", "audits"]
-    environment = os.environ | {"COPYLENS_DATA": str(folders)}
+    command += ["--configfile", str(folder / "config.yaml"), "--cores", "1", "audits", *arguments]
+    environment = os.environ | {"COPYLENS_DATA": str(data)}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "results"
+    return done
 
 
 def shown(path: Path) -> bytes:
@@ -224,10 +232,35 @@ def test_everything_restricted_lies_in_one_folder_of_its_owner(audited):
     assert "Nothing in it may leave" in (audit / "restricted" / "README.txt").read_text()
 
 
-def test_the_rest_are_links_to_the_files_that_are_not_withheld(audited):
+def test_the_rest_are_copies_of_the_files_that_are_not_withheld(audited, folders):
     rest = audited / "audits" / "given" / "restricted" / "rest"
     kept = [path for path in (rest / "files").iterdir()] if (rest / "files").exists() else []
     with (rest / "list.tsv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert len(kept) == sum(row["withheld"] == "False" for row in rows)
-    assert all(path.is_symlink() and path.exists() for path in kept)
+    assert all(path.read_bytes() == (folders / "synthetic" / path.name).read_bytes() for path in kept)
+    assert not any(path.is_symlink() for path in kept)
+
+
+def planned(audited: Path, folders: Path) -> set[str]:
+    """The rules that a run of the audits would run."""
+    done = run_audits(audited.parent, folders, "--dry-run")
+    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, flags=re.MULTILINE))
+
+
+def test_other_images_under_the_same_names_are_no_verdict(audited, folders, monkeypatch):
+    """Last, because it changes the files that were audited; it mends them."""
+    monkeypatch.delenv("COPYLENS_DATA", raising=False)
+    given, volumes = (gate(audited / "audits" / name) for name in ("given", "volumes"))
+    assert given[0] != 3 and volumes[0] != 3 and planned(audited, folders) == set()
+    target = next((folders / "synthetic").iterdir())
+    before, rest = target.read_bytes(), audited / "audits" / "given" / "restricted" / "rest" / "files"
+    released = {path.name: path.read_bytes() for path in rest.iterdir()} if rest.exists() else {}
+    target.write_bytes(next(path for path in (folders / "synthetic").iterdir() if path != target).read_bytes())
+    code, said = gate(audited / "audits" / "given")
+    assert code == 3 and "1 of 20 synthetic files isn't what was audited" in said
+    assert gate(audited / "audits" / "volumes") == volumes
+    assert {"list_scans", "gather_images", "judge_audit", "gather_rest", "report_audit"} <= planned(audited, folders)
+    assert released == ({path.name: path.read_bytes() for path in rest.iterdir()} if rest.exists() else {})
+    target.write_bytes(before)
+    assert gate(audited / "audits" / "given") == given and planned(audited, folders) == set()

@@ -53,9 +53,9 @@ def said(done: subprocess.CompletedProcess) -> list[str]:
 
 
 def files(folder: Path) -> list[str]:
-    """What is in results/ but logs."""
-    found = [path for path in (folder / "results").rglob("*") if path.is_file()]
-    return [path.name for path in found if "logs" not in path.parts]
+    """What is in results/ but logs, and what is kept of files beside them."""
+    found = [path for path in (folder / "results").rglob("[!.]*") if path.is_file()]
+    return [path.name for path in found if not {"logs", "restricted"} & set(path.parts)]
 
 
 def test_good_input_is_split(tmp_path, raw, config):

@@ -12,6 +12,6 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.input.synthetic,
         snakemake.params.sources["listing"].get("synthetic"),
         next(iter(snakemake.input.get("synthetic_scans", [])), None),
-        snakemake.params.how,
+        snakemake.input.files,
         Path(snakemake.output.rest),
     )

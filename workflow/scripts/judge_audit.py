@@ -1,5 +1,7 @@
 """Judge a set of synthetic images by a policy."""
 
+from pathlib import Path
+
 from copylens.job import job
 
 with job(snakemake.log[0], snakemake.threads):
@@ -10,6 +12,7 @@ with job(snakemake.log[0], snakemake.threads):
     # Of these there is one file, or none.
     for name in ("membership", "synthetic_scans"):
         files |= {name: snakemake.input[name][0]} if snakemake.input.get(name) else {}
+    files["records"] = {part: Path(path) for part, path in snakemake.params.records.items()}
     files["nearest"] = dict(zip(snakemake.params.policy["detectors"], snakemake.input.nearest, strict=True))
     judge_audit(
         snakemake.wildcards.audit,
@@ -17,5 +20,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.params.policy,
         snakemake.params.config,
         snakemake.params.sources["listing"].get("synthetic"),
-        *(snakemake.output[name] for name in ("verdict", "public", "restricted")),
+        *(snakemake.output[name] for name in ("verdict", "public", "restricted", "files")),
     )

@@ -5,4 +5,4 @@ from copylens.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.scans import list_scans
 
-    list_scans(snakemake.params.settings, snakemake.output.table)
+    list_scans(snakemake.params.settings, snakemake.output.table, snakemake.params.state)

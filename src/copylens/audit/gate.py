@@ -6,9 +6,12 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from copylens import record
 from copylens.audit.words import FAIL, PASS, UNABLE
+from copylens.checksums import checked
+from copylens.job import one_line
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "verdict.schema.yaml"
+SCHEMA = Path(__file__).with_name("verdict.schema.yaml")
 CODES = {PASS: 0, FAIL: 1, UNABLE: 2}
 ERROR = 3
 
@@ -16,14 +19,43 @@ ERROR = 3
 def gate(folder: Path) -> tuple[int, str]:
     """(exit code, what to say) of the audit in `folder`: 0 PASS, 1 FAIL, 2 NOT ABLE TO SAY, 3 where there is none.
 
-    A verdict that isn't whole, or isn't what `workflow/schemas/verdict.schema.yaml` describes, is an error too.
+    A verdict that isn't whole, isn't what verdict.schema.yaml describes, or is about other files than those that are
+    there now, is an error too.
     """
     path = folder / "public" / "verdict.json"
     try:
-        verdict = json.loads(path.read_text())
-        jsonschema.validate(verdict, yaml.safe_load(SCHEMA.read_text()))
+        schema = yaml.safe_load(SCHEMA.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        return ERROR, f"{SCHEMA}: can't be read, which says what a verdict is ({_first(error)}); install copylens again"
+    try:
+        verdict = json.loads(checked(path).read_text())
+        jsonschema.validate(verdict, schema)
     except FileNotFoundError:
         return ERROR, f"{path}: no verdict there; make it with: snakemake audits"
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError, jsonschema.ValidationError) as error:
-        return ERROR, f"{path}: can't be read as a verdict ({str(error).splitlines()[0]}); make it again"
+    except (ValueError, OSError, jsonschema.ValidationError) as error:
+        return ERROR, f"{path}: can't be read as a verdict ({_first(error)}); make it again with: snakemake audits"
+    other = _other_files(verdict, folder / "restricted" / "files.json")
+    if other:
+        return ERROR, f"{verdict['audit']}: no verdict about the files that are there now: {one_line('; '.join(other))}"
     return CODES[verdict["verdict"]], "\n".join([f"{verdict['audit']}: {verdict['verdict']}", *verdict["reasons"]])
+
+
+def _other_files(verdict: dict, path: Path) -> list[str]:
+    """What differs between the user's files and those that the verdict is about; nothing where they are the same."""
+    again = "audit them with: snakemake audits"
+    try:
+        parts = record.read(path)
+        audited = {f"{part}_files": record.digest(of_part["files"]) for part, of_part in parts.items()}
+        named = {key: value for key, value in verdict["provenance"]["checksums"].items() if key.endswith("_files")}
+        if audited != named:
+            return [f"{path} isn't of this verdict", again]
+        changes = record.changes(parts)
+    except FileNotFoundError:
+        return [f"{path} is missing, which says which files were audited", again]
+    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
+        return [f"{path} can't be read, which says which files were audited ({_first(error)})", again]
+    return [*changes, again] if changes else []
+
+
+def _first(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

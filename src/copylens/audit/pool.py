@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib.format import open_memmap
 
 from copylens.audit.evidence import HELD_OUT, NOBODY
 from copylens.audit.repeats import groups_of_repeats
-from copylens.files import read_array, read_table, whole, write_array, write_table
+from copylens.files import new_array, read_array, read_table, write_array, write_table
 from copylens.readers import UNKNOWN
 from copylens.scans import listed_scans
 from copylens.splits import ROLES
@@ -49,13 +48,10 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
     _refuse_two_roles(rows)
     arrays = {name: read_array(files[name]) for name in rows["array"].unique()}
     grid = arrays["training_images"].shape[1:]
-    with whole(folder / "images.npy") as temporary:
-        images = open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(rows), *grid))
+    with new_array(folder / "images.npy", (len(rows), *grid)) as images:
         for number, (name, row) in enumerate(zip(rows["array"], rows["row"], strict=True)):
             images[number] = arrays[name][row]
-        images.flush()
         seen = _fingerprints(images)
-        del images
     _refuse_shared_images(rows, seen)
     synthetic = read_array(files["synthetic"])
     synthetic = synthetic[-1] if synthetic.ndim == len(grid) + 2 else synthetic

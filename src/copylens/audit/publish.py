@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens import record
 from copylens.audit.evidence import Evidence, read_evidence
 from copylens.audit.membership import membership
 from copylens.audit.quarantine import withheld_samples
 from copylens.audit.rest import harmless, sample_names
 from copylens.audit.verdict import judge, to_json
-from copylens.files import file_checksum, read_arrays, whole, write_table
+from copylens.checksums import checked, file_checksum, whole
+from copylens.files import read_arrays, write_table
 
 LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
 README = """This folder is restricted: it holds images, names and numbers of patients.
@@ -41,8 +43,10 @@ def judge_audit(
     verdict_path: Path,
     public_path: Path,
     restricted_path: Path,
+    files_path: Path,
 ) -> None:
-    """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted.
+    """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted; and, to
+    `files_path`, the record of the files that the verdict is about (`copylens.record`), whose digests stand in it.
 
     The public table: sample and withheld, nothing else, because whoever has a patient's image and the samples can
     compute similarities too, and would learn from them whether the patient was trained on. The restricted one: sample,
@@ -50,8 +54,9 @@ def judge_audit(
     named_by, the detector whose patient counts, group (see `copylens.audit.repeats`), and the sample's file.
 
     files: nearest (by detector), kind, splits, samples, sources, transforms, images, synthetic; membership where
-    weights are to be released, synthetic_scans where samples are a data set. config: the audit's part of the
-    configuration, to be shown. listing: how that data set is listed, None for a network's.
+    weights are to be released, synthetic_scans where samples are a data set; records of all data sets, by what they are
+    to the audit. config: the audit's part of the configuration, to be shown. listing: how the data set of samples is
+    listed, None for a network's.
     """
     evidence = read_evidence(files)
     member = (
@@ -66,7 +71,8 @@ def judge_audit(
         "copylens": version("copylens"),
         "python": platform.python_version(),
         "libraries": {library: version(library) for library in LIBRARIES},
-        "checksums": {part: file_checksum(Path(files[part])) for part in ("images", "synthetic")},
+        "checksums": {part: file_checksum(checked(files[part])) for part in ("images", "synthetic")}
+        | record.freeze(files["records"], files_path),
         "seeds": {"audit": policy["seed"]},
         "config": config,
     }

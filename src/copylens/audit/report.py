@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from copylens.audit.evidence import Evidence, read_evidence
+from copylens.checksums import checked
 from copylens.files import read_array, read_arrays, read_table
 from copylens.reports import MAX_PAIRS, write_report
 from copylens.reports.content import pair_numbers
@@ -18,7 +19,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
 
     files: as of `judge_audit`, and verdict, public_samples, restricted_samples.
     """
-    verdict = json.loads(Path(files["verdict"]).read_text())
+    verdict = json.loads(checked(files["verdict"]).read_text())
     evidence = read_evidence(files)
     scores = scores_of(evidence)
     table = read_table(files["public_samples"])

@@ -2,53 +2,57 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib.format import open_memmap
 
-from copylens.files import read_array, read_table, write_table
-from copylens.scans import find_scans, listed_scans, reader_of
+from copylens import record
+from copylens.checksums import file_checksum
+from copylens.files import new_array, read_array, read_table, write_table
+from copylens.scans import files_of, find_scans, listed_scans
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run a cell for that begins so
 
 
 def gather_rest(
-    samples_path: Path, synthetic_path: Path, listing: dict | None, scans_path: Path | None, how: str, folder: Path
+    samples_path: Path,
+    synthetic_path: Path,
+    listing: dict | None,
+    scans_path: Path | None,
+    files_path: Path,
+    folder: Path,
 ) -> None:
     """Write into `folder` the samples that aren't withheld, and list.tsv: sample, file, withheld.
 
-    Files keep their names below files/: links to them, or copies, as `how` says. Where samples aren't files of their
-    own (of a network, or several in one file) images.npy has them as they were compared, float32 [sample, *grid].
-    listing, scans_path: how the data set of samples is listed, and its scans.tsv; None for a network's. Cells that a
-    spreadsheet would run get a leading apostrophe.
+    Below files/ are copies, under their own names. Where samples aren't files of their own (of a network, or several in
+    one file) images.npy has them as they were compared, float32 [sample, *grid].
+    listing, scans_path: how the data set of samples is listed, and its scans.tsv; None for a network's. files_path: the
+    record of the audited files (`copylens.record`). Cells that a spreadsheet would run get a leading apostrophe.
 
-    Raises ValueError where the data set isn't what was audited.
+    Raises ValueError, and leaves no folder, where the data set, or a copied file, isn't what was audited.
     """
     samples = read_table(samples_path)
     names = sample_names(listing, scans_path, len(samples))
     kept = np.flatnonzero(~samples["withheld"].to_numpy(bool))
     root, files = _files(listing) if listing else (None, None)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    if files is None:
-        synthetic = read_array(synthetic_path)
-        images = open_memmap(
-            folder / "images.npy", mode="w+", dtype=np.float32, shape=(len(kept), *synthetic.shape[1:])
-        )
-        images[:] = synthetic[kept]
-        images.flush()
-    else:
-        for file in (file for number in kept for file in files[number]):
-            target = folder / "files" / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if how == "links":
-                os.symlink((root / file).resolve(), target)
-            else:
-                shutil.copyfile(root / file, target)
     listed = pd.DataFrame({"sample": samples["sample"], "file": [harmless(name) for name in names]})
-    write_table(listed.assign(withheld=samples["withheld"]), folder / "list.tsv")
+    with _whole_folder(folder) as temporary:
+        if files is None:
+            synthetic = read_array(synthetic_path)
+            with new_array(temporary / "images.npy", (len(kept), *synthetic.shape[1:])) as images:
+                images[:] = synthetic[kept]
+        else:
+            audited = record.read(files_path)["synthetic"]["files"]
+            for file in (file for number in kept for file in files[number]):
+                target = temporary / "files" / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(root / file, target)
+                if file not in audited or file_checksum(target) != audited[file][-1]:
+                    raise ValueError(f"{file}: isn't the file that was audited; run again")
+        write_table(listed.assign(withheld=samples["withheld"]), temporary / "list.tsv")
 
 
 def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[str]:
@@ -59,6 +63,20 @@ def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[
     return [scan.source if scan.part is None else f"{scan.source} [{scan.part}]" for scan in scans]
 
 
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, which takes its place when the body ends; removed when the body fails."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed here
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def harmless(cell: str) -> str:
     """A cell of a table that no spreadsheet takes for a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) else cell
@@ -67,7 +85,6 @@ def harmless(cell: str) -> str:
 def _files(listing: dict) -> tuple[Path, list[list[str]] | None]:
     """The data set's folder, and each sample's own files below it; None where several samples share one."""
     root, scans = find_scans(listing)
-    files_of = getattr(reader_of(listing), "files", lambda root, scan, settings: [scan.source])
     files = [files_of(root, scan, listing) for scan in scans]
     used = [(root / file).resolve() for of_sample in files for file in of_sample]
     alone = len(set(used)) == len(used) and all(scan.part is None for scan in scans)

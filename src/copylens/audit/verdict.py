@@ -33,7 +33,7 @@ LIMITS = (
 
 
 def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
-    """The verdict as plain values, all but `audit` and `provenance` (see workflow/schemas/verdict.schema.yaml).
+    """The verdict as plain values, all but `audit` and `provenance` (see verdict.schema.yaml).
 
     member: what `copylens.audit.membership` found, where weights are to be released too.
     """

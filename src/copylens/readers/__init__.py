@@ -6,7 +6,8 @@ Each module has ``SETTINGS``, what a configuration may say about it (see `copyle
 - ``load(root, scan, settings)`` -> `Image`: float32 [H, W] or [D, H, W] in the source's own units, and its spacing;
 - ``checksum(root, scan, settings)`` -> SHA-256 of the source, in hexadecimal.
 
-Where a source may be many files it also has ``files(root, scan, settings)`` -> their paths below the root.
+Where a source may be many files it also has ``files(root, scan, settings)`` -> their paths below the root; and where
+its settings have no ``pattern``, ``patterns(settings)`` -> the globs of all files that it reads.
 
 What every data set of files may say beside them, `table`, `about` and `outside_links`, is seen to here.
 """

@@ -48,6 +48,11 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
     return scans
 
 
+def patterns(settings: dict) -> list[str]:
+    """Globs of all files that are read."""
+    return [glob.escape(settings["file"])]
+
+
 def load(root: Path, scan: Scan, settings: dict) -> Image:
     """[H, W] or [D, H, W] as the file has it; colour becomes luminance."""
     pixels = _stored(root, scan, settings)

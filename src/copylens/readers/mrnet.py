@@ -54,6 +54,12 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
     return scans
 
 
+def patterns(settings: dict) -> list[str]:
+    """Globs of all files that are read: exams, and labels that are asked for."""
+    exams = [f"{folder}/{settings['plane']}/*.npy" for folder in settings["sets"]]
+    return exams + [f"{folder}-{name}.csv" for folder in settings["sets"] for name in settings.get("about", [])]
+
+
 def load(root: Path, scan: Scan, settings: dict) -> Image:
     """[slice, H, W], or one slice [H, W], as the file has it; spacing unknown. ValueError if it is damaged."""
     volume = read_numbers(root, scan.source, (3,))

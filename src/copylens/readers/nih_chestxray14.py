@@ -1,12 +1,13 @@
 """NIH ChestX-ray14: PNG images anywhere below one folder; the table Data_Entry_2017.csv says whose they are."""
 
+import glob
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from copylens.readers import Scan, about_of, list_files, read_rows
 from copylens.readers.image_folder import checksum, load
 
-__all__ = ["SETTINGS", "checksum", "list_scans", "load"]
+__all__ = ["SETTINGS", "checksum", "list_scans", "load", "patterns"]
 
 SETTINGS = """
 required: [root]
@@ -44,6 +45,11 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
     if row_of:
         print(f"{entries}: {len(row_of)} of {len(rows)} rows have no image here")
     return scans
+
+
+def patterns(settings: dict) -> list[str]:
+    """Globs of all files that are read."""
+    return ["**/*.png", glob.escape(settings["entries"])]
 
 
 def _refuse_repeats(names: list[str], what: str) -> None:

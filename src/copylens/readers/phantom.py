@@ -38,6 +38,11 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
     ]
 
 
+def patterns(settings: dict) -> list[str]:
+    """No file is read."""
+    return []
+
+
 def load(root: Path, scan: Scan, settings: dict) -> Image:
     """[H, W], or [D, H, W] feet to head, front to back, left to right; sides of settings['size'].
 

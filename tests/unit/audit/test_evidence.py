@@ -8,7 +8,7 @@ import pytest
 from audit_cases import POLICY, evidence, of_share
 from scipy.stats import binomtest
 
-from copylens.audit.evidence import evidence_of, exact_interval, independent, rates, tail_threshold
+from copylens.audit.evidence import SETS, evidence_of, exact_interval, independent, rates, tail_threshold
 from copylens.audit.verdict import judge
 
 
@@ -88,13 +88,6 @@ def test_the_tail_of_new_patients_is_met_by_so_many():
     assert correlations.max() < tail_threshold(correlations, 1e-6) <= 1
 
 
-def test_a_sample_that_is_identical_to_nobody_known_is_an_error():
-    samples = pd.DataFrame({"sample": [1, 2], "identical_to": ["nobody", "nobdy"], "group": [1, 2]})
-    splits = evidence(of_share(0.0)).splits
-    with pytest.raises(ValueError, match=r"samples.tsv: identical_to has 'nobdy'"):
-        evidence_of({}, splits, samples, pd.DataFrame(), [], {})
-
-
 def test_fewer_samples_called_than_innocent_images_leave_some_doubt():
     found = evidence(of_share(0.0))
     called = {name: np.zeros(len(of), bool) for name, of in found.found["first"].similarity.items()}
@@ -102,3 +95,18 @@ def test_fewer_samples_called_than_innocent_images_leave_some_doubt():
     called["control"][:15] = True
     row = rates(found, called, 0.95)
     assert row["true_copies"] == 0 < row["true_copies_high"] < 0.05
+
+
+@pytest.mark.parametrize("value", ["patient_99999", None, "nobody ", "-1"])
+def test_a_sample_of_somebody_unknown_is_an_error_and_not_nobodys(value):
+    splits = pd.DataFrame({"patient": ["a", "a", "b", "c"], "role": ["train", "train", "calibration", "control"]})
+    sets = [*SETS, "synthetic_to_held_out", "train_to_held_out"]
+    nearest = {f"{name}_{what}": np.zeros(1, type) for name in sets for what, type in WHAT.items()}
+    samples = pd.DataFrame({"sample": [1, 2, 3], "identical_to": ["nobody", "a", value], "group": [1, 2, 3]})
+    with pytest.raises(ValueError, match=rf"samples\.tsv: identical_to has '{value or 'nan|None'}"):
+        evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {})
+    samples["identical_to"] = ["nobody", "a", "c"]
+    assert evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {}).identical_to.tolist() == [-1, 0, -1]
+
+
+WHAT = {"similarity": np.float32, "index": int}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copylens import scans
+from copylens import record, scans
 from copylens.audit.pool import pool_images
 from copylens.audit.publish import restrict
 from copylens.audit.rest import gather_rest
@@ -170,18 +170,24 @@ def test_the_restricted_folder_is_only_its_owners(tmp_path):
 HOSTILE = ["=cmd()_0", "a\nb_0", "<img src=x onerror=alert(1)>_0", "plain_0"]
 
 
-@pytest.mark.parametrize("how", ["links", "copies"])
-def test_the_rest_keeps_its_files_and_names(how, tmp_path):
+def audited(files: dict[str, Path], folder: Path) -> Path:
+    """The record of the files that an audit saw."""
+    record.freeze({"synthetic": record.record_of(files["scans"])}, folder / "files.json")
+    return folder / "files.json"
+
+
+def test_the_rest_keeps_its_files_and_names(tmp_path):
     listing = folder_of(tmp_path / "samples", HOSTILE, 3)
     names = [scan.source for scan in scans.find_scans(listing)[1]]
     withheld = [name.startswith("plain") for name in names]
     samples = tmp_path / "samples.tsv"
     write_table(table_of(withheld), samples)
     files = listed(listing, tmp_path / "data")
-    gather_rest(samples, tmp_path / "none.npy", listing, files["scans"], how, tmp_path / "rest")
+    seen = audited(files, tmp_path / "restricted")
+    gather_rest(samples, tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
     kept = sorted(path.name for path in (tmp_path / "rest" / "files").iterdir())
     assert kept == sorted(name for name in names if not name.startswith("plain"))
-    assert all(path.is_symlink() == (how == "links") for path in (tmp_path / "rest" / "files").iterdir())
+    assert not any(path.is_symlink() for path in (tmp_path / "rest" / "files").iterdir())
     table = read_table(tmp_path / "rest" / "list.tsv")
     assert not table["file"].str.startswith("=").any()
     assert table["withheld"].tolist() == withheld
@@ -191,7 +197,9 @@ def test_the_rest_of_a_network_is_an_array(tmp_path):
     synthetic = np.random.default_rng(0).random((4, 8, 8)).astype(np.float32)
     write_array(synthetic, tmp_path / "synthetic.npy")
     write_table(table_of([True, False, True, False]), tmp_path / "samples.tsv")
-    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", None, None, "links", tmp_path / "rest")
+    gather_rest(
+        tmp_path / "samples.tsv", tmp_path / "synthetic.npy", None, None, tmp_path / "none.json", tmp_path / "rest"
+    )
     assert np.array_equal(read_array(tmp_path / "rest" / "images.npy"), synthetic[[1, 3]])
 
 
@@ -204,20 +212,38 @@ def test_samples_that_share_a_file_come_as_an_array(tmp_path):
     write_table(table_of([True, False, False, False]), tmp_path / "samples.tsv")
     listing = ARRAYS | {"root": str(root), "stacked": True}
     table = listed(listing, tmp_path / "data")["scans"]
-    gather_rest(tmp_path / "samples.tsv", tmp_path / "synthetic.npy", listing, table, "links", tmp_path / "rest")
+    paths = tmp_path / "samples.tsv", tmp_path / "synthetic.npy"
+    gather_rest(*paths, listing, table, tmp_path / "none.json", tmp_path / "rest")
     assert len(read_array(tmp_path / "rest" / "images.npy")) == 3
 
 
 def test_nothing_is_released_of_files_that_were_changed_since(tmp_path):
     listing = folder_of(tmp_path / "samples", ["a_0", "b_0", "c_0"], 3)
-    table = listed(listing, tmp_path / "data")["scans"]
+    files = listed(listing, tmp_path / "data")
+    table, seen = files["scans"], audited(files, tmp_path / "restricted")
     write_table(table_of([False, False, True]), tmp_path / "samples.tsv")
     # What was withheld takes the name of what wasn't.
     (tmp_path / "samples" / "c_0.npy").replace(tmp_path / "samples" / "a_0.npy")
     shutil.copyfile(tmp_path / "samples" / "b_0.npy", tmp_path / "samples" / "c_0.npy")
     with pytest.raises(ValueError, match=r"scans.tsv: the data set has changed since it was listed"):
-        gather_rest(tmp_path / "samples.tsv", tmp_path / "none.npy", listing, table, "copies", tmp_path / "rest")
+        gather_rest(tmp_path / "samples.tsv", tmp_path / "none.npy", listing, table, seen, tmp_path / "rest")
     assert not (tmp_path / "rest").exists()
+
+
+def test_a_file_that_changes_while_it_is_copied_is_named_and_nothing_is_left(tmp_path, monkeypatch):
+    listing = folder_of(tmp_path / "samples", ["a_0", "b_0", "c_0"], 3)
+    files = listed(listing, tmp_path / "data")
+    seen = audited(files, tmp_path / "restricted")
+    write_table(table_of([False, False, True]), tmp_path / "samples.tsv")
+    copy = shutil.copyfile
+    other = tmp_path / "samples" / "c_0.npy"
+    monkeypatch.setattr(
+        shutil, "copyfile", lambda source, target: copy(other if source.name == "b_0.npy" else source, target)
+    )
+    before = {path for path in tmp_path.rglob("*")}
+    with pytest.raises(ValueError, match=r"b_0\.npy: isn't the file that was audited"):
+        gather_rest(tmp_path / "samples.tsv", tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
+    assert {path for path in tmp_path.rglob("*")} == before
 
 
 def table_of(withheld: list[bool]) -> pd.DataFrame:

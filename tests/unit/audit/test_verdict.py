@@ -10,12 +10,11 @@ import yaml
 from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share
 
 from copylens.audit.evidence import Evidence
-from copylens.audit.gate import SCHEMA, gate
+from copylens.audit.gate import SCHEMA
 from copylens.audit.membership import membership
 from copylens.audit.publish import samples_of
 from copylens.audit.quarantine import withheld_samples
 from copylens.audit.verdict import judge, to_json
-from copylens.cli import main
 
 
 def line(verdict: dict, name: str) -> dict:
@@ -29,7 +28,8 @@ def whole(verdict: dict) -> dict:
             {
                 "audit": "a",
                 **verdict,
-                "provenance": dict.fromkeys(("copylens", "python", "libraries", "checksums", "seeds", "config")),
+                "provenance": dict.fromkeys(("copylens", "python", "libraries", "seeds", "config"))
+                | {"checksums": {"images": "1" * 64, "synthetic": "2" * 64}},
             }
         )
     )
@@ -450,29 +450,3 @@ def test_losses_that_are_lower_on_others_say_nothing():
 def test_every_verdict_keeps_to_the_published_schema(share, found):
     verdict = whole(judge(evidence(of_share(share), found=found), POLICY, None))
     jsonschema.validate(verdict, yaml.safe_load(SCHEMA.read_text()))
-
-
-@pytest.mark.parametrize(
-    ("share", "n_calibration", "code"), [(0.0, 120, 0), (1.0, 120, 1), (0.0, 20, 2)], ids=["pass", "fail", "unable"]
-)
-def test_the_gate_tells_pipelines(share, n_calibration, code, tmp_path, capsys):
-    verdict = whole(judge(evidence(of_share(share), n_calibration=n_calibration), POLICY, None))
-    (tmp_path / "public").mkdir()
-    (tmp_path / "public" / "verdict.json").write_text(to_json(verdict))
-    assert main(["gate", str(tmp_path)]) == code
-    assert verdict["verdict"] in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("text", [None, "", "{", "{}", '{"verdict": "PASS"}'])
-def test_the_gate_lets_nothing_broken_pass(text, tmp_path):
-    if text is not None:
-        (tmp_path / "public").mkdir()
-        (tmp_path / "public" / "verdict.json").write_text(text)
-    code, message = gate(tmp_path)
-    assert code == 3
-    assert "make it" in message
-
-
-def test_a_wrong_command_is_an_error_and_not_a_verdict():
-    assert main(["gate"]) == 3
-    assert main(["gates", "x"]) == 3

@@ -88,7 +88,7 @@ def test_one_page_per_figure(tmp_path):
     path = tmp_path / "new" / "pairs.pdf"
     save([FIGURES["one pair"](), FIGURES["six volumes"](), FIGURES["one loss"]()], path)
     assert len(re.findall(rb"/Type /Page\b", path.read_bytes())) == 3
-    assert [file.name for file in path.parent.iterdir()] == ["pairs.pdf"]
+    assert {file.name for file in path.parent.iterdir()} == {"pairs.pdf", ".pairs.pdf.sha256"}
 
 
 def test_failed_save_leaves_the_old_file(tmp_path):

@@ -1,0 +1,70 @@
+"""What a file's bytes were when it was written: a checksum in a hidden file beside it, compared before it is used.
+
+Imports neither numpy nor pandas: the workflow asks for checksums each time that it begins.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SETTLED = 10**8  # nanoseconds after which a file's time says whether it was written again
+_known: dict[tuple, str] = {}  # checksums that this process has computed
+
+
+@contextmanager
+def whole(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path`, which takes its name when the body ends and is removed when the body fails."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        settle(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Give the finished file `temporary` the name `path`, on the same disk, and note its checksum.
+
+    A process that is killed here leaves a file without a note, which is taken as it is, and never one with another's.
+    """
+    checksum, noted = file_checksum(temporary), note_of(path)
+    noted.unlink(missing_ok=True)
+    os.replace(temporary, path)
+    unfinished = noted.with_name(f"{noted.name}.{os.getpid()}")
+    unfinished.write_text(f"{checksum}  {path.name}\n")  # as sha256sum writes it
+    os.replace(unfinished, noted)
+
+
+def note_of(path: Path | str) -> Path:
+    """Where the checksum of `path` is noted."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.sha256")
+
+
+def checked(path: Path | str) -> Path:
+    """`path`, if it holds the bytes that were written there, or nobody noted which; ValueError if it holds others."""
+    path = Path(path)
+    try:
+        noted = note_of(path).read_text().split()
+    except FileNotFoundError:
+        return path
+    if noted and file_checksum(path) != noted[0]:
+        raise ValueError(f"{path}: isn't what was written there (its checksum differs); delete it and run again")
+    return path
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal. Computed once for a file that stays as it is."""
+    found = path.stat()
+    version = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    # Clocks of file systems tick every few milliseconds: two writings may have one time.
+    settled = time.time_ns() - found.st_ctime_ns > SETTLED
+    if not settled or version not in _known:
+        with path.open("rb") as file:
+            _known[version] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _known[version]
