@@ -85,6 +85,6 @@ def with_interval(name: str, shares: np.ndarray, n: float | np.ndarray) -> dict[
     # Without a call the lower end is 0, with nothing else the upper end is 1.
     low = np.where(x > 0, betaincinv(np.where(x > 0, x, 1), n - x + 1, levels), 0)
     high = np.where(x < n, betaincinv(x + 1, np.where(x < n, n - x, 1), levels), 1)
-    low, high = np.percentile(low, 2.5), np.percentile(high, 97.5)
+    low, high = np.percentile(low, 2.5, method="hazen"), np.percentile(high, 97.5, method="hazen")
     # The point estimate lies in its interval, also where the bootstrap is biased.
     return {name: shares[0], f"{name}_low": min(low, shares[0]), f"{name}_high": max(high, shares[0])}
