@@ -114,7 +114,8 @@ def test_a_group_without_room_is_unused_and_takes_nobody_elses_place(table):
     assert counted[list(ROLES)].to_list() == [15, 20, 4]
 
 
-def test_linked_patients_come_before_single_ones_so_that_there_is_room(table):
+@pytest.mark.parametrize("seed", range(4))
+def test_linked_patients_come_before_single_ones_so_that_there_is_room(table, seed):
     frame = read_table(table).groupby("patient").head(1).reset_index(drop=True)
     first = frame.iloc[:20]
     pairs = pd.DataFrame({"scan": first["scan"][:-1], "patient": first["patient"][:-1]})
@@ -126,7 +127,7 @@ def test_linked_patients_come_before_single_ones_so_that_there_is_room(table):
         "control": 20,
         "scans_per_patient": None,
         "duplicates": "group",
-        "seed": 3,
+        "seed": seed,
     }
     split_patients(settings, table, table.with_name("splits.tsv"), table.with_name("duplicates.csv"))
     splits = read_table(table.with_name("splits.tsv"))
