@@ -92,7 +92,7 @@ rule score_copies:
         splits=of_runs("results/data/{dataset}/splits.tsv"),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml"),
-        code=code("calibration.py", "comparison.py", "neighbours.py", "scores.py"),
+        code=code("calibration.py", "comparison.py", "intervals.py", "neighbours.py", "scores.py"),
     output:
         scores="results/scores/{study}.csv",
         exposure="results/exposure/{study}.csv",

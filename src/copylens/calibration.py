@@ -5,17 +5,24 @@ T are training, V calibration, H control and S synthetic images; rho is the dete
 paper rule (Dar et al., arXiv 2402.01054v3, Methods)
     tau = 95th percentile over t in T of max_v rho(t, v); a sample is a copy if max_t rho(s, t) > tau, a training image
     is memorized if max_s rho(t, s) > tau. tau belongs to a maximum over |V| images and is applied to maxima over |T| or
-    |S|, so a generator that memorizes nothing is accused of about 1 - 0.95^(|S| / |V|).
+    |S|, so its false positive rate is about 1 - 0.95^(|S| / |V|).
 matched rule
     copies: tau = 95th percentile over v in V of max_t rho(v, t), which has the candidates of max_t rho(s, t).
-    memorized: the chance that a random |V|-subset of S holds a sample nearer to t than the paper's tau,
-    1 - C(|S| - k_t, |V|) / C(|S|, |V|) with k_t such samples in S, averaged over T. For a patient the maxima are over
-    all their images, in tau as in k. Where S is smaller than V, |S| of V set tau and |S| samples are released.
+    memorized: the chance that n random samples of S hold one nearer to t than tau, 1 - C(|S| - k_t, n) / C(|S|, n)
+    with k_t such samples in S, averaged over T. tau is the 95th percentile over t of the maximum over n images of V,
+    one of each patient: n is the number of V's patients, or |S| where that is smaller. For a patient of T the maxima
+    are over all their images, in tau as in k.
+
+One image of each patient of V, because samples are drawn one by one and a patient's images are not: the maximum over
+three alike images of each of 40 patients is that of little more than 40 images, and is exceeded by the maximum over 120
+samples of a generator that memorizes nothing in up to 1 - 0.95^3 = 14 % of cases. Patients of V are as independent as
+samples are, whatever their images' likeness, so that 5 % is what it says.
 
 memorized_at_n_train and patients_memorized_at_n_train are what |T| samples expose (or all of S where it is smaller
-than T), so that training sets of several sizes can be compared at |S| = |T| as well. A maximum over n samples stays
-below the q-th quantile of a maximum over |V| images in q^(n / |V|) of innocent cases, so the matched rule takes the
-quantile 0.95^(|V| / n) here, and accuses 5 % out of nothing whatever |T|; the paper's tau accuses 1 - 0.95^(n / |V|).
+than T), so that training sets of several sizes can be compared at |S| = |T| as well. A maximum over |T| samples stays
+below the q-th quantile of a maximum over n images in q^(|T| / n) of cases under the null, so the matched rule takes the
+quantile 0.95^(n / |T|) here (see `_percentile_of_more`), and has a false positive rate of 5 % whatever |T|; that of the
+paper's tau is 1 - 0.95^(|T| / |V|).
 
 S has been through a decoder and V has not. Where the network has a decoder, the matched rule calibrates on V as it is
 and on decode(encode(V)), and takes the larger threshold.
@@ -26,6 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom
 
+from copylens.intervals import Resampled, effective_number, percentiles, resample, with_interval, with_percentiles
 from copylens.neighbours import Neighbours
 
 PERCENTILE = 95
@@ -60,7 +68,7 @@ def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
     """
     if n_released > n_synthetic:
         raise ValueError(f"exposure: {n_released} samples can't be released, there are {n_synthetic}")
-    of_count = 1 - hypergeom.pmf(0, n_synthetic, np.arange(n_synthetic + 1), n_released)
+    of_count = 1 - hypergeom.pmf(0, n_synthetic, np.arange(k.max(initial=0) + 1), n_released)
     return of_count[k]
 
 
@@ -74,118 +82,104 @@ def score(
 
     `found` are the nearest training images of the sets synthetic, calibration, control, calibration_decoded and
     control_decoded; the last two are empty where the network has no decoder. `tau` is the threshold of copies,
-    `tau_memorized` that of memorized images. Intervals are 95 % percentile intervals of `draws`
-    bootstraps that resample patients of T, V and H, and samples of S. Resampled are the images that a percentile or a
-    rate runs over; the sets that maxima are taken over stay whole, because a maximum over a resampled, hence smaller,
-    set would be a smaller maximum.
+    `tau_memorized` that of memorized images.
+
+    Intervals (`copylens.intervals`) are 95 % intervals of the rates' expectation, where patients of T, V and H and
+    samples of S are drawn again. Each of `draws` bootstraps resamples the patients of T or V that a threshold is a
+    percentile of. The sets that maxima are taken over stay whole, because a maximum over a resampled, hence smaller,
+    set would be a smaller maximum. A share above the threshold is one of all samples, or of as many patients of H or T
+    as their images are worth.
     """
-    each_train = np.arange(len(patients.train))
-    weights = _bootstrap_weights(found, patients, draws, np.random.default_rng([seed, 3]))
-    of_patient = np.stack([_group_max(row, patients.train) for row in weights["train"]])
-    synthetic, calibration = found["synthetic"], found["calibration"]
-    tau_paper = _thresholds([calibration.to_train(each_train)], weights["train"])
+    generator = np.random.default_rng([seed, 3])
+    of_train, of_calibration = (
+        resample(numbers.max() + 1, draws, generator) for numbers in (patients.train, patients.calibration)
+    )
+    synthetic, images = found["synthetic"], np.arange(len(patients.train))
+    tau_paper = _thresholds([found["calibration"].to_train(images)], of_train.of_images(patients.train))
     of_held_out = [found[name].nearest for name in ("calibration", "calibration_decoded")]
-    tau_copies = _thresholds(of_held_out, weights["calibration"])
-    rules = {
-        "paper": {
-            "tau": tau_paper,
-            "tau_memorized": tau_paper,
-            "copies": _shares(synthetic.nearest, tau_paper, weights["synthetic"]),
-            "memorized": _shares(synthetic.to_train(each_train), tau_paper, weights["train"]),
-            "patients_memorized": _shares(synthetic.to_train(patients.train), tau_paper, of_patient),
-        },
-        "matched": {
-            "tau": tau_copies,
-            "copies": _shares(synthetic.nearest, tau_copies, weights["synthetic"]),
-        },
-    }
-    n_released = min(len(calibration), len(synthetic))
-    n_equal = min(len(each_train), len(synthetic))
-    chosen = np.random.default_rng([seed, 4]).permutation(len(calibration))[:n_released]
+    tau_matched = _thresholds(of_held_out, of_calibration.of_images(patients.calibration))
+    n_control = effective_number(patients.control)
+    paper, matched = (_rates_of_images(found, tau, n_control) for tau in (tau_paper, tau_matched))
+    paper |= with_percentiles("tau_memorized", tau_paper)
+
+    chosen = _one_image_each(patients.calibration, np.random.default_rng([seed, 4]))[: len(synthetic)]
     held_out = [found[name].of(chosen) for name in ("calibration", "calibration_decoded") if len(found[name])]
-    for name, groups, of_group in (
-        ("memorized", each_train, weights["train"]),
-        ("patients_memorized", patients.train, of_patient),
+    n_synthetic, n_released, n_equal = len(synthetic), len(chosen), min(len(images), len(synthetic))
+    for rate, groups, of_groups, n in (
+        ("memorized", images, of_train.of_images(patients.train), effective_number(patients.train)),
+        ("patients_memorized", patients.train, of_train, patients.train.max() + 1),
     ):
-        of_released = [each.to_train(groups) for each in held_out]
-        taus = _thresholds(of_released, of_group)
-        rules["matched"].setdefault("tau_memorized", taus)
-        counts = synthetic.count_above(groups, tau_paper)
-        rules["paper"][f"{name}_at_n_train"] = _exposed(counts, of_group, len(synthetic), n_equal)
-        of_equal = 100 * (PERCENTILE / 100) ** (n_released / n_equal)
-        counts = synthetic.count_above(groups, _thresholds(of_released, of_group, of_equal))
-        rules["matched"][f"{name}_at_n_train"] = _exposed(counts, of_group, len(synthetic), n_equal)
-        counts = synthetic.count_above(groups, taus)
-        rules["matched"][name] = _exposed(counts, of_group, len(synthetic), n_released)
+        of_released, at_n_train = [each.to_train(groups) for each in held_out], f"{rate}_at_n_train"
+        tau = _thresholds(of_released, of_groups)
+        tau_equal = _thresholds(of_released, of_groups, _percentile_of_more(n_equal / n_released, groups.max() + 1))
+        if rate == "memorized":
+            matched |= with_percentiles("tau_memorized", tau)
+        counts, counts_equal, counts_paper = (
+            synthetic.count_above(groups, taus) for taus in (tau, tau_equal, tau_paper)
+        )
+        paper |= with_interval(rate, *_exposed(counts_paper, n_synthetic, n_synthetic, n))
+        paper |= with_interval(at_n_train, *_exposed(counts_paper, n_synthetic, n_equal, n))
+        matched |= with_interval(rate, *_exposed(counts, n_synthetic, n_released, n))
+        matched |= with_interval(at_n_train, *_exposed(counts_equal, n_synthetic, n_equal, n))
     # Of the last pass: patients.
     curve = [
-        {"n_released": released, **_with_intervals({"exposed": _exposed(counts, of_patient, len(synthetic), released)})}
-        for released in np.unique(np.geomspace(1, len(synthetic), CURVE_POINTS).round().astype(int))
+        {"n_released": released, **with_interval("exposed", *_exposed(counts, n_synthetic, released, n))}
+        for released in np.unique(np.geomspace(1, n_synthetic, CURVE_POINTS).round().astype(int))
     ]
-    for rates in rules.values():
-        rates["control_rate"] = _shares(found["control"].nearest, rates["tau"], weights["control"])
-        rates["control_rate_decoded"] = _shares(found["control_decoded"].nearest, rates["tau"], weights["control"])
-    return {rule: _with_intervals(rates) for rule, rates in rules.items()}, curve
+    return {"paper": paper, "matched": matched}, curve
 
 
-def _exposed(counts: np.ndarray, weights: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
-    """Weighted mean exposure of the groups with counts[group, draw] near samples, [draw]."""
-    exposed = exposure(counts, n_synthetic, n_released)
-    return (exposed.T * weights).sum(axis=1) / weights.sum(axis=1)
-
-
-def _bootstrap_weights(
-    found: dict[str, Neighbours], patients: Patients, draws: int, generator
-) -> dict[str, np.ndarray]:
-    """How often each image counts, int32 [1 + draws, image] by set. Row 0 is the data as they are."""
-    weights = {}
-    for name, of_image in (
-        ("train", patients.train),
-        ("calibration", patients.calibration),
-        ("control", patients.control),
-        ("synthetic", np.arange(len(found["synthetic"]))),
+def _rates_of_images(found: dict[str, Neighbours], taus: np.ndarray, n_control: float) -> dict[str, float]:
+    """tau, copies and control rates with their intervals, from each draw's threshold."""
+    rates = with_percentiles("tau", taus)
+    for rate, name, n in (
+        ("copies", "synthetic", len(found["synthetic"])),
+        ("control_rate", "control", n_control),
+        ("control_rate_decoded", "control_decoded", n_control),
     ):
-        n = of_image.max() + 1
-        times = generator.multinomial(n, np.full(n, 1 / n), size=draws)  # times[draw, patient]
-        weights[name] = np.concatenate([np.ones((1, len(of_image)), np.int32), times[:, of_image].astype(np.int32)])
-    return weights
+        rates |= with_interval(rate, _shares(found[name].nearest, taus), n)
+    return rates
 
 
-def _thresholds(sets: list[np.ndarray], weights: np.ndarray, percentile: float = PERCENTILE) -> np.ndarray:
+def _exposed(counts: np.ndarray, n_synthetic: int, n_released: int, n: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean exposure of the groups with counts[group, draw] near samples, and how many groups it counts as, [draw].
+
+    That is `n` where all samples are released. Fewer expose in part every group that all of them expose, so the mean
+    says as much about larger numbers: as many as make the groups with a near sample the mean's share of them, and at
+    most n |S| / n_released.
+    """
+    exposed, near = exposure(counts, n_synthetic, n_released).mean(axis=0), n * (counts > 0).mean(axis=0)
+    at_most = n * n_synthetic / n_released
+    return exposed, np.fmin(np.divide(near, exposed, out=np.full(len(near), at_most), where=near > 0), at_most)
+
+
+def _one_image_each(patients: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """One image of each patient, patients and images in random order."""
+    order = generator.permutation(len(patients))
+    return order[np.sort(np.unique(patients[order], return_index=True)[1])]
+
+
+def _percentile_of_more(times: float, n: int) -> float:
+    """Of `n` maxima over some images, which percentile 5 % of maxima over `times` as many images exceed.
+
+    100 * 0.95^(1 / times) for large n. An interpolated percentile of few values is exceeded by more than it says, by
+    (1 + (1 - q) (n - 1)) / (n + 1) on average, and maxima over more images exceed it oftener still: with `times` above
+    1 it is taken so high, as far as n values can tell, that they exceed it as often as they do at `times` = 1.
+    """
+    percentile = PERCENTILE / 100
+    of_many = percentile ** (1 / times)
+    exceeded = 1 - (1 - (1 + (1 - percentile) * (n - 1)) / (n + 1)) ** (1 / times)
+    of_few = 1 - ((n + 1) * exceeded - 1) / max(n - 1, 1)
+    return 100 * min(max(of_many, of_few), 1.0)
+
+
+def _thresholds(sets: list[np.ndarray], resampled: Resampled, percentile: float = PERCENTILE) -> np.ndarray:
     """The largest of the sets' percentiles, float64 [draw]; an empty set doesn't count."""
-    return np.max([_percentiles(values, weights, percentile) for values in sets if len(values)], axis=0)
+    return np.max([percentiles(values, resampled, percentile) for values in sets if len(values)], axis=0)
 
 
-def _percentiles(values: np.ndarray, weights: np.ndarray, percentile: float) -> np.ndarray:
-    """`np.percentile` of `values` repeated weights[draw] times, for every draw at once, float64 [draw]."""
-    order = np.argsort(values, kind="stable")
-    ascending, up_to = values[order].astype(np.float64), weights[:, order].cumsum(axis=1)
-    place = (up_to[:, -1] - 1) * (percentile / 100)
-    below = np.floor(place)
-    low, high = (ascending[(up_to <= rank[:, None]).sum(axis=1)] for rank in (below, np.ceil(place)))
-    return low + (high - low) * (place - below)
-
-
-def _shares(values: np.ndarray, taus: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted share of `values` above each draw's threshold, float64 [draw]; NaN where there are no values."""
+def _shares(values: np.ndarray, taus: np.ndarray) -> np.ndarray:
+    """Share of `values` above each threshold, float64 [draw]; NaN where there are no values."""
     if not len(values):
         return np.full(len(taus), np.nan)
-    above = values[None, :] > taus[:, None]
-    return (above * weights).sum(axis=1) / weights.sum(axis=1)
-
-
-def _group_max(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The largest value of each group, groups numbered from 0."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
-    return np.maximum.reduceat(values[order], starts)
-
-
-def _with_intervals(rates: dict[str, np.ndarray]) -> dict[str, float]:
-    row = {}
-    for name in rates:
-        low, high = np.percentile(rates[name][1:], [2.5, 97.5])
-        # The point estimate lies in its interval, also where the bootstrap is biased.
-        value = rates[name][0]
-        row |= {name: value, f"{name}_low": np.fmin(low, value), f"{name}_high": np.fmax(high, value)}
-    return row
+    return (len(values) - np.searchsorted(np.sort(values), taus, side="right")) / len(values)

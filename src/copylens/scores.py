@@ -69,15 +69,15 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[d
     for state in range(len(arrays["synthetic_to_train_index"])):
         found = neighbours_of(arrays, training_rows, state)
         rules, curve = score(found, patients, draws, seed)
-        n_calibration, n_synthetic = len(found["calibration"]), len(found["synthetic"])
+        n_calibration_patients, n_synthetic = int(patients.calibration.max()) + 1, len(found["synthetic"])
         counts = {
             "n_train": len(training_rows),
             "n_patients": int(patients.train.max()) + 1,
-            "n_calibration": n_calibration,
-            "n_calibration_patients": int(patients.calibration.max()) + 1,
+            "n_calibration": len(found["calibration"]),
+            "n_calibration_patients": n_calibration_patients,
             "n_control": int(patients.control.max()) + 1,
             "n_synthetic": n_synthetic,
             # As many samples as the matched rule's memorized images refer to.
-            "n_released": min(n_calibration, n_synthetic),
+            "n_released": min(n_calibration_patients, n_synthetic),
         }
         yield rules, counts, curve

@@ -4,8 +4,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from copylens.calibration import RATES, Patients, exposure, score
+from copylens.calibration import RATES, Patients, _percentile_of_more, exposure, score
+from copylens.intervals import effective_number, percentiles, resample, with_interval, with_percentiles
 from copylens.neighbours import Neighbours
 from copylens.similarity import nearest, standardise
 
@@ -20,12 +22,14 @@ def neighbours(queries, training, k=None):
     return Neighbours(similarity, position, floor=-1.0)
 
 
-def rates_of(training, calibration, control, synthetic, decoded=None, patients=None, draws=100, k=None):
-    """Both rules on sets of embeddings."""
+def rates_of(training, calibration, control, synthetic, decoded=None, patients=None, draws=100, k=None, copied=None):
+    """Both rules on sets of embeddings. Where `copied` is false, a sample is unlike any training image."""
     none = np.empty((0, 16), np.float32)
     sets = {"synthetic": synthetic, "calibration": calibration, "control": control}
     sets |= {"calibration_decoded": none if decoded is None else decoded, "control_decoded": none}
     found = {name: neighbours(images, training, k) for name, images in sets.items()}
+    if copied is not None:
+        found["synthetic"].similarity[~copied] = -1
     numbers = patients or Patients(*(np.arange(len(each)) for each in (training, calibration, control)))
     return score(found, numbers, draws, seed=0)[0]
 
@@ -145,6 +149,35 @@ def test_as_many_samples_as_training_images_expose_five_percent_out_of_nothing(n
     assert paper == pytest.approx(1 - 0.95 ** (n_train / n_calibration), abs=3 * error[1] + 0.02)
 
 
+@pytest.mark.parametrize(("noise", "of_each"), [(0.02, 3), (0.3, 4)])
+def test_alike_images_of_a_calibration_patient_are_not_more_candidates(noise, of_each):
+    """Null check: |S| = |V| images, but V has them of a third or a quarter as many patients."""
+    n, repeats = 40, 40
+    names = ("memorized", "patients_memorized", "memorized_at_n_train", "patients_memorized_at_n_train")
+    found = []
+    for repeat in range(repeats):
+        generator = np.random.default_rng([15, repeat])
+        training, control, synthetic = (embeddings(generator, size) for size in (n, n, n * of_each))
+        calibration = embeddings(generator, n).repeat(of_each, axis=0)
+        calibration = standardise(calibration + noise * generator.normal(size=calibration.shape)).astype(np.float32)
+        patients = Patients(np.arange(n), np.repeat(np.arange(n), of_each), np.arange(n))
+        rates = rates_of(training, calibration, control, synthetic, patients=patients)["matched"]
+        found.append([rates[name] for name in names])
+    nominal = (1 + 0.05 * (n - 1)) / (n + 1)
+    error = np.std(found, axis=0, ddof=1) / np.sqrt(repeats)
+    assert np.abs(np.mean(found, axis=0) - nominal).max() <= 3 * error.max() and error.max() < 0.01
+
+
+@pytest.mark.parametrize(("n", "times"), [(40, 3), (40, 1), (40, 0.4), (100, 2.5)])
+def test_a_threshold_for_more_candidates_calls_no_more(n, times):
+    generator = np.random.default_rng(16)
+    taus = np.percentile(generator.uniform(size=(20000, n)), _percentile_of_more(times, n), axis=1)
+    nominal = (1 + 0.05 * (n - 1)) / (n + 1)
+    assert 0.05 < np.mean(1 - taus**times) < nominal + 0.003
+    assert _percentile_of_more(1, n) == pytest.approx(95)
+    assert _percentile_of_more(times, 10**6) == pytest.approx(100 * 0.95 ** (1 / times), abs=1e-3)
+
+
 def test_rates_at_n_train_are_their_formula():
     generator = np.random.default_rng(14)
     training, calibration, control, synthetic = (embeddings(generator, n) for n in (6, 12, 25, 10))
@@ -174,7 +207,13 @@ def test_the_larger_threshold_of_raw_and_decoded_calibration_images_is_taken():
     both = rates_of(training, calibration, control, synthetic, decoded=near)
     assert both["matched"]["tau"] > plain["matched"]["tau"]
     assert both["paper"]["tau"] == plain["paper"]["tau"]
+    assert both["matched"]["tau_memorized"] > plain["matched"]["tau_memorized"]
     assert np.isnan(plain["matched"]["control_rate_decoded"])
+    # What lies far from T after the decoder doesn't lower a threshold.
+    far = rates_of(
+        training, calibration, control, synthetic, decoded=-training.mean(axis=0, keepdims=True).repeat(50, 0)
+    )
+    assert far["matched"] == pytest.approx(plain["matched"], nan_ok=True)
 
 
 def test_intervals_hold_their_value_and_shrink_with_more_patients():
@@ -218,3 +257,93 @@ def test_a_few_neighbours_of_each_image_give_the_rates_of_all():
     for rule, rates in every.items():
         for name in RATES:
             np.testing.assert_allclose(few[rule][name], rates[name], atol=0.01)
+
+
+def one_image_each(n: int) -> Patients:
+    return Patients(np.arange(n), np.arange(n), np.arange(n))
+
+
+@pytest.mark.parametrize("n", [40, 100])
+def test_no_call_leaves_room_for_few_copies(n):
+    generator = np.random.default_rng(17)
+    training, calibration, control = (embeddings(generator, n) for _ in range(3))
+    for rates in rates_of(training, calibration, control, training, draws=400, copied=np.zeros(n, bool)).values():
+        for name in ("copies", "memorized", "patients_memorized"):
+            assert (rates[name], rates[f"{name}_low"]) == (0, 0)
+            assert 0.01 < rates[f"{name}_high"] == pytest.approx(1 - 0.025 ** (1 / n), abs=0.005)
+
+
+def test_where_the_threshold_does_not_matter_the_interval_is_clopper_and_pearsons():
+    generator = np.random.default_rng(18)
+    training, calibration, control = (embeddings(generator, 60) for _ in range(3))
+    rates = rates_of(training, calibration, control, training, draws=1000, copied=np.arange(60) < 6)["matched"]
+    expected = binomtest(6, 60).proportion_ci(0.95, "exact")
+    assert (rates["copies_low"], rates["copies_high"]) == pytest.approx((expected.low, expected.high), abs=0.003)
+    whole = with_interval("share", np.ones(1001), 20)
+    assert whole["share_low"] == pytest.approx(0.025 ** (1 / 20), abs=0.001) and whole["share_high"] == 1
+    # An interval that a biased bootstrap left to one side reaches to the estimate.
+    assert with_interval("share", np.array([0.9, *np.full(100, 0.1)]), 50)["share_high"] == 0.9
+    assert with_interval("share", np.array([0.1, *np.full(100, 0.9)]), 50)["share_low"] == 0.1
+
+
+def test_intervals_hold_a_small_share_of_copies_and_the_nominal_false_positive_rate():
+    n, share, covered = 40, 0.01, []
+    for repeat in range(120):
+        generator = np.random.default_rng([19, n, repeat])
+        training, calibration, control = (embeddings(generator, n) for _ in range(3))
+        rates = rates_of(training, calibration, control, training, copied=generator.random(n) < share)["matched"]
+        covered.append(
+            [
+                low <= true <= high
+                for low, true, high in (
+                    (rates["copies_low"], share, rates["copies_high"]),
+                    (rates["control_rate_low"], 0.05, rates["control_rate_high"]),
+                )
+            ]
+        )
+    assert np.mean(covered, axis=0).min() >= 0.93
+
+
+def test_images_of_one_patient_count_as_one():
+    """Every patient has four times the same image: the intervals are those of one image each, not of four."""
+    generator = np.random.default_rng(20)
+    once = [embeddings(generator, 40) for _ in range(3)]
+    synthetic = standardise(np.concatenate([once[0][:8], embeddings(generator, 72)])).astype(np.float32)
+    four = Patients(*(np.repeat(np.arange(40), 4) for _ in range(3)))
+    single = rates_of(*once, synthetic, draws=1000, patients=one_image_each(40))
+    repeated = rates_of(*(images.repeat(4, axis=0) for images in once), synthetic, draws=1000, patients=four)
+    for rule in ("paper", "matched"):
+        for name in ("control_rate", "memorized", "patients_memorized", "tau"):
+            one, other = (rates[rule][f"{name}_high"] - rates[rule][f"{name}_low"] for rates in (single, repeated))
+            assert other == pytest.approx(one, rel=0.2), (rule, name)
+    assert effective_number(np.repeat(np.arange(40), 4)) == 40
+    assert effective_number(np.array([0, 0, 0, 1])) == pytest.approx(1.6)
+
+
+def test_thresholds_are_percentiles_and_their_bootstraps_pass_the_largest_value():
+    generator = np.random.default_rng(21)
+    values, resampled = generator.normal(size=60), resample(60, 2000, generator)
+    taus = percentiles(values, resampled, 95)
+    assert taus[0] == pytest.approx(np.percentile(values, 95))
+    for draw in np.flatnonzero(resampled.times[:, -1] == 0)[:20]:
+        assert taus[draw] == pytest.approx(np.percentile(np.repeat(values, resampled.times[draw, :-1]), 95))
+    assert 0.01 < (taus > values.max()).mean() < 0.3
+    # The true 95th percentile of the normal distribution lies within.
+    ends = with_percentiles("tau", taus)
+    assert ends["tau_low"] < 1.645 < ends["tau_high"]
+    assert with_percentiles("tau", np.array([50.0, *range(101)])) == pytest.approx(
+        {"tau": 50, "tau_low": 2.5, "tau_high": 97.5}
+    )
+
+
+def test_few_samples_released_expose_few_patients_whatever_is_not_known():
+    """Of 400 samples none is near anybody: a single one exposes hardly a patient, all of them 3.7 of 40 at most."""
+    generator = np.random.default_rng(22)
+    training, calibration, control = (embeddings(generator, 40) for _ in range(3))
+    sets = {"synthetic": training.repeat(10, axis=0), "calibration": calibration, "control": control}
+    found = {name: neighbours(images, training) for name, images in sets.items()}
+    found["synthetic"].similarity[:] = -1
+    found |= {f"{name}_decoded": neighbours(training[:0], training) for name in ("calibration", "control")}
+    curve = score(found, one_image_each(40), 200, seed=0)[1]
+    assert curve[0]["exposed_high"] == pytest.approx(3.7 / 400 / 40, rel=0.1)
+    assert curve[-1]["exposed_high"] == pytest.approx(1 - 0.025 ** (1 / 40), abs=0.005)

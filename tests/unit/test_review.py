@@ -6,7 +6,7 @@ import pytest
 
 from copylens.agreement import compare_detectors
 from copylens.correction import correct_rates
-from copylens.files import read_table, write_array, write_arrays, write_table
+from copylens.files import read_arrays, read_table, write_array, write_arrays, write_table
 from copylens.review import draw_pairs, judge_detectors
 from copylens.scores import RUN_COLUMNS
 
@@ -114,6 +114,97 @@ def test_copies_are_corrected_for_what_is_missed_and_accused(study):
         correct_rates(
             study["scores"], {("d", "first"): study["folder"] / "first_planted.npz"}, ["turned"], [], "never.csv"
         )
+
+
+def test_the_larger_control_rate_and_the_planted_copies_patients_are_what_counts(study):
+    scores = read_table(study["scores"])
+    for raw, decoded in ((0.05, 0.12), (0.12, 0.05), (0.12, np.nan)):
+        write_table(scores.assign(control_rate=raw, control_rate_decoded=decoded), study["scores"])
+        assert list(corrected(study, [])["accused"]) == [0.12, 0.12]
+    # Two images of each patient, and two transforms, are still 50 patients.
+    for name in ("first", "other"):
+        path = study["folder"] / f"{name}_planted.npz"
+        arrays = read_arrays(path) | {"patient": np.arange(200) // 2, "group": np.array(["rigid", "rigid"])}
+        write_arrays(arrays, path)
+    planted = {("d", name): study["folder"] / f"{name}_planted.npz" for name in ("first", "other")}
+    correct_rates(study["scores"], planted, [], [], study["folder"] / "again.csv")
+    table = read_table(study["folder"] / "again.csv")
+    assert list(table["n_known"]) == [50, 50] and list(table["sensitivity"]) == [0.4, 0.2]
+    correct_rates(study["scores"], planted, ["identity"], [], study["folder"] / "again.csv")
+    assert list(read_table(study["folder"] / "again.csv")["sensitivity"]) == [0.8, 0.4]
+
+
+def with_an_earlier_state(study: dict) -> None:
+    """The same networks at epoch 0, where the first detector calls all samples and the other none, by other rows."""
+    late = read_table(study["scores"])
+    early = late.assign(epoch=0, tau=[0.05, 0.95])
+    write_table(pd.concat([early, late]), study["scores"])
+    for each in study["files"]:
+        arrays = read_arrays(each["nearest"])
+        similarity, index = arrays["synthetic_to_train_similarity"], arrays["synthetic_to_train_index"]
+        shift = 1 if each["nearest"].stem == "first" else 0
+        arrays = {
+            "synthetic_to_train_similarity": np.concatenate([np.full_like(similarity, 0.5), similarity]),
+            "synthetic_to_train_index": np.concatenate([(index + shift) % 40, index]),
+        }
+        write_arrays(arrays, each["nearest"])
+    samples = np.load(study["files"][0]["samples"])
+    write_array(np.concatenate([np.zeros_like(samples), samples]), study["files"][0]["samples"])
+
+
+def test_each_state_has_its_own_agreement(study):
+    with_an_earlier_state(study)
+    # In the early state all that the first one calls, and 10 of them by the other one too: with sources that differ.
+    arrays = read_arrays(study["files"][1]["nearest"])
+    arrays["synthetic_to_train_similarity"][0, :10] = 0.99
+    write_arrays(arrays, study["files"][1]["nearest"])
+    paths = study["folder"] / "agreement.csv", study["folder"] / "consensus.csv"
+    compare_detectors(study["runs"], [each["nearest"] for each in study["files"]], study["scores"], *paths)
+    table = read_table(paths[0]).set_index("epoch")
+    columns = ["both", "only_first", "only_other", "same_source"]
+    assert table.loc[0, columns].to_list() == [0.1, 0.9, 0.0, 0.0]
+    assert table.loc[1, columns].to_list() == [0.1, 0.2, 0.1, 1.0]
+    assert read_table(paths[1]).set_index(["epoch", "at_least"])["copies"].to_list() == [1.0, 0.1, 0.4, 0.1]
+
+
+def test_same_source_is_a_share_of_what_both_call_and_detectors_that_agree_on_all_have_no_kappa(study):
+    path = study["files"][1]["nearest"]
+    arrays = read_arrays(path)
+    arrays["synthetic_to_train_index"][0, 5:] += 1
+    write_arrays(arrays, path)
+    paths = study["folder"] / "agreement.csv", study["folder"] / "consensus.csv"
+    nearest = [each["nearest"] for each in study["files"]]
+    compare_detectors(study["runs"], nearest, study["scores"], *paths)
+    assert read_table(paths[0])["same_source"].item() == 0.5
+    write_table(read_table(study["scores"]).assign(tau=0.99), study["scores"])
+    compare_detectors(study["runs"], nearest, study["scores"], *paths)
+    table = read_table(paths[0])
+    assert table["kappa"].isna().all() and table["same_source"].isna().all() and table["both"].item() == 0
+
+
+def test_a_review_is_of_the_last_state(study):
+    with_an_earlier_state(study)
+    key, _, ((_, left, right),) = drawn(study, 40)
+    calls = [bool(study["calls"][row.detector][row.sample]) for row in key.itertuples()]
+    assert list(key["called"]) == calls and list(key["row"]) == list(key["sample"] % 40)
+    # The early samples are black.
+    assert left.any(axis=(1, 2)).all() and right.any(axis=(1, 2)).all()
+
+
+def test_an_answer_that_is_not_clear_counts_for_neither_call(study):
+    key, answers, _ = drawn(study, 60)
+    first = key["detector"] == "first"
+    answers["answer"] = np.where(key["called"], "copy", "other")
+    # Nine in ten answers about what isn't called are missing or unsure: the tenth one stands for all 70 samples.
+    silent = first & ~key["called"] & (np.arange(len(key)) % 10 != 0)
+    answers.loc[silent, "answer"] = np.where(np.arange(silent.sum()) % 2, "unsure", "")
+    clear = key[first & ~key["called"] & ~silent]
+    answers.loc[answers["pair"] == clear["pair"].iloc[0], "answer"] = "copy"
+    write_table(answers, study["folder"] / "filled.csv")
+    judged = judge_detectors(study["folder"] / "filled.csv", study["folder"] / "key.csv").set_index("detector")
+    missed = 70 / len(clear)
+    assert judged.loc["first", "sensitivity"] == pytest.approx(30 / (30 + missed))
+    assert judged.loc["first", "n_known"] == 31 and judged.loc["first", "n_unsure"] == silent.sum() // 2
 
 
 def test_detectors_agree_as_far_as_their_calls_do(study):

@@ -101,6 +101,8 @@ def test_the_score_table_counts_images_and_patients(files):
     patients = read_table(files["splits"])["patient"].to_numpy()
     paper = scores.loc["paper"]
     assert paper["n_train"] == len(train) and paper["n_synthetic"] == n_copies + 60 and paper["epoch"] == 8
+    # 40 patients of V have 50 images, and count once each.
+    assert (paper["n_calibration"], paper["n_calibration_patients"], paper["n_released"]) == (50, 40, 40)
     # Whatever is nearer than the copies' own correlation of 1 is chance, which the paper's rule adds.
     chance = 0.3
     assert n_copies / (n_copies + 60) <= paper["copies"] <= n_copies / (n_copies + 60) + chance

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from copylens.files import read_table
-from copylens.splits import rows_of, split_patients, training_rows
+from copylens.splits import ROLES, _groups, rows_of, split_patients, training_rows, unseen_rows
 
 
 @pytest.fixture
@@ -55,6 +55,84 @@ def test_smaller_training_sets_lie_in_larger_ones(table):
     assert len(small) == 8 and set(small) < set(large) < set(rows_of(splits, "train"))
     with pytest.raises(ValueError, match="n_train: asks for 99"):
         training_rows(splits, 99)
+
+
+def test_a_smaller_training_set_has_whole_patients(table):
+    splits, before = split(table), []
+    for n_train in range(1, len(rows_of(splits, "train")) + 1):
+        rows = training_rows(splits, n_train)
+        of_patient = splits.loc[rows_of(splits, "train"), "patient"].value_counts()
+        taken = splits.loc[rows, "patient"].value_counts()
+        # Only the last patient may be there in part.
+        assert (taken < of_patient[taken.index]).sum() <= 1 and len(rows) == n_train
+        assert set(before) < set(rows)
+        before = rows
+    # In a random order of patients, not the table's.
+    assert list(training_rows(splits, 8)) != list(rows_of(splits, "train")[:8])
+
+
+def test_unseen_are_the_scans_of_patients_without_any_role(table):
+    splits = split(table, scans_per_patient=1)
+    unseen = splits.loc[unseen_rows(splits)]
+    has_role = set(splits["patient"][splits["role"].isin(ROLES)])
+    # A patient's second scan is unused, but the patient isn't unseen.
+    assert (splits["role"] == "unused").sum() > len(unseen) > 0
+    assert set(unseen["patient"]) == set(splits["patient"]) - has_role
+
+
+@pytest.mark.parametrize(
+    "chain",
+    ["ab bc", "bc ab", "ab cd bc", "ab cd ad", "cd ab da", "ab cd ef cb fa", "ab ab bc ca"],
+)
+def test_patients_in_a_chain_of_near_duplicates_are_one_group(chain):
+    pairs = pd.DataFrame([list(pair) for pair in chain.split()], columns=["patient", "other_patient"])
+    linked = sorted(set(chain) - {" "})
+    assert _groups(pairs) == dict.fromkeys(linked, linked)
+    apart = pd.DataFrame([["y", "z"]], columns=pairs.columns)
+    assert _groups(pd.concat([pairs, apart]))["y"] == ["y", "z"] and "y" not in _groups(pairs)
+
+
+def test_a_group_without_room_is_unused_and_takes_nobody_elses_place(table):
+    """Linked are 21 patients, more than any role has: no role can have them all."""
+    frame = read_table(table).groupby("patient").head(1).reset_index(drop=True)
+    first = frame.iloc[:21]
+    pairs = pd.DataFrame({"scan": first["scan"][:-1], "patient": first["patient"][:-1]})
+    pairs["other_scan"], pairs["other_patient"] = (first[name][1:].to_numpy() for name in ("scan", "patient"))
+    pairs.to_csv(table.with_name("duplicates.csv"), index=False)
+    settings = {
+        "train": 15,
+        "calibration": 20,
+        "control": 4,
+        "scans_per_patient": None,
+        "duplicates": "group",
+        "seed": 3,
+    }
+    split_patients(settings, table, table.with_name("splits.tsv"), table.with_name("duplicates.csv"))
+    splits = read_table(table.with_name("splits.tsv"))
+    assert (splits["role"][splits["patient"].isin(first["patient"])] == "unused").all()
+    counted = splits.groupby("role")["patient"].nunique()
+    assert counted[list(ROLES)].to_list() == [15, 20, 4]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_linked_patients_come_before_single_ones_so_that_there_is_room(table, seed):
+    frame = read_table(table).groupby("patient").head(1).reset_index(drop=True)
+    first = frame.iloc[:20]
+    pairs = pd.DataFrame({"scan": first["scan"][:-1], "patient": first["patient"][:-1]})
+    pairs["other_scan"], pairs["other_patient"] = (first[name][1:].to_numpy() for name in ("scan", "patient"))
+    pairs.to_csv(table.with_name("duplicates.csv"), index=False)
+    settings = {
+        "train": 20,
+        "calibration": 20,
+        "control": 20,
+        "scans_per_patient": None,
+        "duplicates": "group",
+        "seed": seed,
+    }
+    split_patients(settings, table, table.with_name("splits.tsv"), table.with_name("duplicates.csv"))
+    splits = read_table(table.with_name("splits.tsv"))
+    assert (splits["role"][splits["patient"].isin(first["patient"])] == "train").all()
+    assert splits.groupby("role")["patient"].nunique()[list(ROLES)].to_list() == [20, 20, 20]
 
 
 def test_near_duplicates_share_a_role_or_are_left_out(table):
@@ -143,6 +221,27 @@ def test_roles_that_cannot_be_used_are_one_error(table):
     roles_given(table, lambda frame: frame.replace({"split": {"calibration": "unused"}}))
     with pytest.raises(ValueError, match="0 patients whose split is calibration; at least 20"):
         split_as_given(table)
+
+
+@pytest.mark.parametrize(("role", "n", "least"), [("train", 0, 1), ("calibration", 19, 20), ("control", 0, 1)])
+def test_too_few_given_patients_of_a_role_are_refused(table, role, n, least):
+    def keep(frame):
+        wrong = frame[frame["split"] == role]["patient"].unique()[n:]
+        return frame.assign(split=frame["split"].mask(frame["patient"].isin(wrong), "unused"))
+
+    roles_given(table, keep)
+    with pytest.raises(ValueError, match=f"table: has {n} patients whose split is {role}; at least {least} are needed"):
+        split_as_given(table)
+    assert not table.with_name("splits.tsv").exists()
+
+
+def test_twenty_calibration_patients_are_enough(table):
+    def keep(frame):
+        wrong = frame[frame["split"] == "calibration"]["patient"].unique()[20:]
+        return frame.assign(split=frame["split"].mask(frame["patient"].isin(wrong), "unused"))
+
+    roles_given(table, keep)
+    assert split_as_given(table).groupby("role")["patient"].nunique()["calibration"] == 20
 
 
 def test_scans_of_unknown_patients_are_not_split(table):
