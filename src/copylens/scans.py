@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from copylens.files import read_table, write_table
+from copylens.limits import check_pixels
 from copylens.readers import UNKNOWN, Image, Scan, choose
 from copylens.spec import data_root
 
@@ -72,6 +73,10 @@ def reader_of(settings: dict):
 def load_scan(reader, root: Path, scan: Scan, settings: dict) -> Image:
     """One image in the source's own units; ValueError naming the file if there is nothing in it to work with."""
     image = reader.load(root, scan, settings)
+    check_pixels(scan.source, image.pixels.shape, settings["limits"])
+    if not (np.isfinite(image.spacing).all() and min(image.spacing) > 0):
+        spacing = " x ".join(f"{size:g}" for size in image.spacing)
+        raise ValueError(f"{scan.source}: has pixels of {spacing} mm; sizes above 0 are needed")
     if not np.isfinite(image.pixels).all():
         raise ValueError(f"{scan.source}: holds values that are not finite (NaN or infinite)")
     if image.pixels.min() == image.pixels.max():

@@ -133,6 +133,7 @@ def test_a_set_of_synthetic_images_has_neither_patients_nor_a_split(tiny, monkey
     tiny["datasets"]["synthetic"] = folder_of_images()
     config = checks.check(tiny)
     assert spec.listing_settings(config, "synthetic") == {
+        "limits": {"bytes": 512000000, "padded": 1000000000, "pixels": 64000000, "seconds": 10},
         "patient": None,
         "pattern": "**/*.*",
         "reader": "image_folder",
