@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 
 # Searches in a process of its own: nothing else stops an expression that tries every way to match.
@@ -100,6 +101,17 @@ def check_unpacked(name: str, file, limits: dict) -> None:
     while block := file.read(2**20):
         size += len(block)
         check_bytes(name, size, limits)
+
+
+def check_inflated(name: str, file, wbits: int, limits: dict) -> None:
+    """The same of data that zlib packed, with its own `wbits`."""
+    packed = zlib.decompressobj(wbits)
+    size = 0
+    while block := file.read(2**16):
+        while block:
+            size += len(packed.decompress(block, 2**20))
+            check_bytes(name, size, limits)
+            block = packed.unconsumed_tail
 
 
 def search_all(key: str, expression: str, texts: list[str], limits: dict) -> list[str | None]:

@@ -47,7 +47,9 @@ def list_scans(settings: dict, table_path: Path) -> None:
     reader = reader_of(settings)
     root, scans = find_scans(settings)
     patients = {scan.patient for scan in scans if scan.patient is not None}
-    in_hash_order = sorted(patients, key=lambda patient: hashlib.sha256(patient.encode()).hexdigest())
+    in_hash_order = sorted(
+        patients, key=lambda patient: hashlib.sha256(patient.encode(errors="surrogateescape")).hexdigest()
+    )
     pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
     rows = []
     for number, scan in enumerate(scans):

@@ -17,6 +17,7 @@ What every data set of files may say beside them, `table`, `about` and `outside_
 """
 
 import glob
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -81,7 +82,7 @@ def inside(root: Path, settings: dict, path: str) -> Path:
     except (ValueError, OSError, RuntimeError) as error:  # a null character, or links in a circle
         raise ValueError(f"{path!r}: is no path of a file") from error
     if not settings.get("outside_links") and not found.is_relative_to(root.resolve()):
-        raise ValueError(f"{path}: leads out of the folder {root}; outside_links: true allows it")
+        raise ValueError(f"{path}: leads out of the folder of its data set; outside_links: true allows it")
     return found
 
 
@@ -161,8 +162,8 @@ def choose(root: Path, scans: list[Scan], settings: dict) -> list[Scan]:
             raise ValueError(f"{table}: gives {path} no patient")
         if row.get("split", "unused") not in SPLITS:
             raise ValueError(f"{table}: gives {path} the split '{row['split']}'; it must be one of {', '.join(SPLITS)}")
-        if not inside(root, settings, path).exists():
-            raise ValueError(f"{table}: names {path}, but there is no such file in {root}")
+        if not os.path.exists(inside(root, settings, path)):  # false, too, for a name that no file can have
+            raise ValueError(f"{table}: names {path}, but there is no such file")
         if path not in listed:
             raise ValueError(f"{table}: names {path}, which {settings['reader']} doesn't list with these settings")
         row_of[path] = row

@@ -14,11 +14,11 @@ import nibabel
 import numpy as np
 import PIL.Image
 import pydicom
-from pydicom.pixels import apply_modality_lut, get_decoder
+from pydicom.pixels import apply_modality_lut, get_decoder, pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, UncompressedTransferSyntaxes
 
 from copylens.files import file_checksum
-from copylens.limits import check_bytes, check_pixels, reading
+from copylens.limits import check_bytes, check_inflated, check_pixels, reading
 from copylens.readers import Image, Scan, list_files
 from copylens.volumes import canonical, check_affine, head_up, parts
 
@@ -36,8 +36,7 @@ properties:
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 UNREADABLE = "can't be read as DICOM; it is damaged, cut short or something else, which pattern can leave out"
-# What is needed of a slice's header once its pixels are read.
-PLACE = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing")
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 TOLERANCE_MM = 0.001  # two slices that are nearer lie at one place
 UNEVEN = 0.05  # how far distances between slices may differ, as a share of their median
 
@@ -142,8 +141,7 @@ def _check_deflated(file, path: str, limits: dict) -> None:
     pydicom.filereader.read_preamble(file, force=False)
     meta = pydicom.filereader._read_file_meta_info(file)
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), limits["bytes"] + 1)
-        check_bytes(path, len(unpacked), limits)
+        check_inflated(path, file, -zlib.MAX_WBITS, limits)
     file.seek(0)
 
 
@@ -154,22 +152,23 @@ def _read(root: Path, path: str, n_files: int, limits: dict) -> tuple[pydicom.Da
         _check_header(dataset, path, n_files, limits)
     with reading(path, limits, "its pixels can't be read; they are damaged or cut short"):
         with _pillow_reads(dataset.Rows * dataset.Columns):
-            stored = dataset.pixel_array
-        # A slice's own compressed data, and pydicom's copy of its pixels, would be kept until the last one is read.
-        header = pydicom.Dataset({dataset[keyword].tag: dataset[keyword] for keyword in PLACE if keyword in dataset})
-        pixels = apply_modality_lut(stored, dataset)
+            stored = pixel_array(dataset)
+        # A series' compressed data would be kept until its last slice is read.
+        for keyword in PIXELS:
+            dataset.pop(keyword, None)
+        pixels = np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             signed, bits = dataset.get("PixelRepresentation", 0), dataset.BitsStored
             ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if signed else [0, 2**bits - 1], stored.dtype)
-            pixels = apply_modality_lut(ends, dataset).sum() - pixels
+            pixels = np.float32(apply_modality_lut(ends, dataset).sum()) - pixels
         if pixels.ndim != 2:
             raise ValueError(f"{path}: has pixels of {pixels.ndim} axes {pixels.shape}; 2 are needed")
-        return header, np.asarray(pixels, dtype=np.float32)
+        return dataset, pixels
 
 
 def _check_header(dataset: pydicom.Dataset, path: str, n_files: int, limits: dict) -> None:
     """Raise ValueError for pixels that aren't read here, or are more than the limits."""
-    if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+    if not any(keyword in dataset for keyword in PIXELS):
         raise ValueError(f"{path}: has no pixels; it is damaged, or something else, which pattern can leave out")
     if dataset.get("SamplesPerPixel", 1) != 1:
         raise ValueError(f"{path}: is in colour ({dataset.PhotometricInterpretation}); grey values are needed")

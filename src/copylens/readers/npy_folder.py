@@ -53,7 +53,7 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 def array_checksum(array: np.ndarray) -> str:
     """SHA-256 of an array's type, shape and bytes."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
