@@ -5,9 +5,9 @@
 Argument: how many mutated files of each reader. They are made from valid ones by their number and a seed
 (tests/reader_mutations.py); the files that somebody made to do harm come on top (tests/hostile_files.py). Each is
 listed, loaded and resampled as `list_scans` and `gather_images` do. Writes benchmarks/mutated_files.tsv, a row per
-reader: how many were read, refused with the file's name or the key, ended in a traceback or killed the process; how many
-took more than 10 s of computing or 1 GiB of memory beyond the libraries', and the most of both. Exits with 1 if one did
-what it shouldn't.
+reader: how many were read, refused with the file's name or the key, ended in a traceback or killed the process; how
+many took more than 10 s of computing or 1 GiB of memory beyond the libraries', and the most of both. Exits with 1 if
+one did what it shouldn't.
 """
 
 import os

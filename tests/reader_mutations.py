@@ -319,8 +319,9 @@ def hdf5_fields(data: bytes, generator) -> bytes:
 
 def _header(generator) -> str:
     numbers = [_any(["0", "-1", "nan", "inf", "1e300", "1", "1e-300", "x", ""], generator) for _ in range(6)]
-    sizes = [f"<x>{x}</x><y>{y}</y><z>{z}</z>" for x, y, z in (numbers[:3], numbers[3:])]
-    return f"<h><reconSpace><matrixSize>{sizes[0]}</matrixSize><fieldOfView_mm>{sizes[1]}</fieldOfView_mm></reconSpace></h>"
+    matrix, lengths = (f"<x>{x}</x><y>{y}</y><z>{z}</z>" for x, y, z in (numbers[:3], numbers[3:]))
+    space = f"<matrixSize>{matrix}</matrixSize><fieldOfView_mm>{lengths}</fieldOfView_mm>"
+    return f"<h><reconSpace>{space}</reconSpace></h>"
 
 
 # ---- Valid files -----------------------------------------------------------------------------------------------------

@@ -5,22 +5,19 @@ what is read at once, `seconds` of computing on a file.
 """
 
 import contextlib
-import json
 import math
+import multiprocessing
+import re
+import resource
 import signal
-import subprocess
-import sys
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
-# Searches in a process of its own: nothing else stops an expression that tries every way to match.
-SEARCH = """
-import json, re, sys
-expression, texts = json.load(sys.stdin)
-search = re.compile(expression).search
-json.dump([match and match.group(1) for match in map(search, texts)], sys.stdout)
-"""
+T = TypeVar("T")
+# Another process would first import all that this one has, and run its script again.
+FORK = multiprocessing.get_context("fork")
 
 
 class _OutOfTime(BaseException):
@@ -38,13 +35,64 @@ def reading(name: str, limits: dict, refusal: str) -> Iterator[None]:
         with _alarm(limits["seconds"]):
             yield
     except _OutOfTime:
-        raise ValueError(
-            f"{name}: takes more than {limits['seconds']:g} seconds to read; raise limits.seconds if it's worth them"
-        ) from None
+        raise ValueError(_too_long(name, limits)) from None
     except Exception as error:  # libraries' errors over damaged files are of every kind, MemoryError among them
         if isinstance(error, ValueError) and str(error).startswith(f"{name}: "):
             raise
         raise ValueError(f"{name}: {refusal}") from error
+
+
+def reading_apart(name: str, limits: dict, refusal: str, read: Callable[[], T]) -> T:
+    """What `read` returns, with the errors of `reading`, from a process that is forked off for it.
+
+    For a library that damaged files send in circles, or through memory that isn't its own, where nothing else stops it.
+    """
+
+    def attempt() -> tuple[T | None, str]:
+        try:
+            with reading(name, limits, refusal):
+                return read(), ""
+        except ValueError as error:
+            return None, str(error)
+
+    try:
+        value, message = _apart(limits["seconds"], attempt)
+    except _OutOfTime:
+        value, message = None, _too_long(name, limits)
+    except EOFError:
+        value, message = None, f"{name}: {refusal}"
+    if message:
+        raise ValueError(message)
+    return value
+
+
+def _apart(seconds: float, function: Callable[[], T]) -> T:
+    """What `function` returns in a process of its own; _OutOfTime after so long, EOFError if it dies."""
+    receiver, sender = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_send, args=(sender, seconds, function))
+    with receiver:
+        process.start()
+        sender.close()
+        try:
+            return receiver.recv()
+        except EOFError:
+            process.join()
+            if process.exitcode == -signal.SIGXCPU:
+                raise _OutOfTime from None
+            raise
+        finally:
+            process.join()
+
+
+def _send(sender, seconds: float, function: Callable) -> None:
+    # The kernel counts whole seconds of computing, and ends the process wherever it is.
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sender.send(function())
+
+
+def _too_long(name: str, limits: dict) -> str:
+    return f"{name}: takes more than {limits['seconds']:g} seconds to read; raise limits.seconds if it's worth them"
 
 
 @contextlib.contextmanager
@@ -117,23 +165,16 @@ def check_inflated(name: str, file, wbits: int, limits: dict) -> None:
 def search_all(key: str, expression: str, texts: list[str], limits: dict) -> list[str | None]:
     """What the first group of a regular expression finds in each text: None where there's no match.
 
-    Raises ValueError, which begins with the expression's `key`, if that takes more than limits['seconds'].
+    Raises ValueError, which begins with the expression's `key`, if that takes more than limits['seconds']: an
+    expression may try every way to match, and nothing within Python stops it.
     """
+    search = re.compile(expression).search
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", SEARCH],
-            input=json.dumps([expression, texts]),
-            capture_output=True,
-            text=True,
-            timeout=limits["seconds"],
-            check=True,
-        )
-    except subprocess.TimeoutExpired:
+        return _apart(limits["seconds"], lambda: [match and match.group(1) for match in map(search, texts)])
+    except _OutOfTime:
         raise ValueError(
             f"{key}: the expression '{expression}' takes more than {limits['seconds']:g} seconds on {len(texts)} "
             "files; repeat nothing that repeats, such as (a+)+"
         ) from None
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.splitlines()[-1] if error.stderr else "it takes too much memory"
-        raise ValueError(f"{key}: the expression '{expression}' can't be used; {reason}") from None
-    return json.loads(done.stdout)
+    except EOFError:
+        raise ValueError(f"{key}: the expression '{expression}' can't be used; it takes too much memory") from None

@@ -47,9 +47,7 @@ def list_scans(settings: dict, table_path: Path) -> None:
     reader = reader_of(settings)
     root, scans = find_scans(settings)
     patients = {scan.patient for scan in scans if scan.patient is not None}
-    in_hash_order = sorted(
-        patients, key=lambda patient: hashlib.sha256(patient.encode(errors="surrogateescape")).hexdigest()
-    )
+    in_hash_order = sorted(patients, key=_hash)
     pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
     rows = []
     for number, scan in enumerate(scans):
@@ -65,6 +63,11 @@ def list_scans(settings: dict, table_path: Path) -> None:
         names = [f"about_{column}" for column in settings.get("about", [])]
         rows.append(row | dict(zip(names, scan.about, strict=True)))
     write_table(pd.DataFrame(rows), table_path)
+
+
+def _hash(patient: str) -> str:
+    # An id from a file's name may be no UTF-8.
+    return hashlib.sha256(patient.encode(errors="surrogateescape")).hexdigest()
 
 
 def reader_of(settings: dict):

@@ -34,13 +34,14 @@ def head_up(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None,
     """
     check_axes(volume.shape)
     volume = volume.reshape(volume.shape[:3])
+    # np.array, since np.ascontiguousarray leaves an axis of one pixel with a negative stride, which torch refuses.
     if part is None:
-        return Image(np.ascontiguousarray(volume.transpose(2, 1, 0)[:, ::-1]), spacing[::-1])
+        return Image(np.array(volume.transpose(2, 1, 0)[:, ::-1], order="C"), spacing[::-1])
     axis = slices["axis"]
     plane = np.take(volume, _index(slices, part, volume.shape[axis]), axis=axis)
     # The remaining axes point right or to the front, then to the front or the head: up is the second one.
     in_plane = spacing[:axis] + spacing[axis + 1 :]
-    return Image(np.ascontiguousarray(plane.T[::-1]), in_plane[::-1])
+    return Image(np.array(plane.T[::-1], order="C"), in_plane[::-1])
 
 
 def stacked(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None, part: int | None) -> Image:

@@ -9,9 +9,10 @@ Each module has ``SETTINGS``, what a configuration may say about it (see `copyle
 Where a source may be many files it also has ``files(root, scan, settings)`` -> their paths below the root.
 
 Files are strangers'. All three raise ValueError, one line that begins with the file's name or with the key of the
-configuration to change, for whatever is wrong with one: a reader opens a file in `copylens.limits.reading`, which
-stops it after settings['limits']['seconds'], and compares what the file's header asks for with the limits `pixels` and
-`bytes` before it takes memory. `copylens.scans.load_scan` looks at the image itself.
+configuration to change, for whatever is wrong with one: a reader opens a file in `copylens.limits.reading`, or
+`reading_apart` where its library may never return, which stop it after settings['limits']['seconds']; and it compares
+what the file's header asks for with the limits `pixels` and `bytes` before it takes memory. `copylens.scans.load_scan`
+looks at the image itself.
 
 What every data set of files may say beside them, `table`, `about` and `outside_links`, is seen to here.
 """

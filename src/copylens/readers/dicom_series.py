@@ -37,6 +37,7 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 UNREADABLE = "can't be read as DICOM; it is damaged, cut short or something else, which pattern can leave out"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PLACE = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing")
 TOLERANCE_MM = 0.001  # two slices that are nearer lie at one place
 UNEVEN = 0.05  # how far distances between slices may differ, as a share of their median
 
@@ -146,16 +147,19 @@ def _check_deflated(file, path: str, limits: dict) -> None:
 
 
 def _read(root: Path, path: str, n_files: int, limits: dict) -> tuple[pydicom.Dataset, np.ndarray]:
-    """Header without its pixels, and these [H, W] float32 in the modality's units, of one of a series' files."""
+    """Where the image of one of a series' files lies, and its pixels [H, W] float32 in the modality's units."""
     with reading(path, limits, UNREADABLE):
         dataset = _open(root, path, limits)
         _check_header(dataset, path, n_files, limits)
     with reading(path, limits, "its pixels can't be read; they are damaged or cut short"):
         with _pillow_reads(dataset.Rows * dataset.Columns):
             stored = pixel_array(dataset)
-        # A series' compressed data would be kept until its last slice is read.
         for keyword in PIXELS:
             dataset.pop(keyword, None)
+        # All else, perhaps much, would be kept until the series' last slice is read.
+        header = pydicom.Dataset()
+        for keyword in filter(dataset.__contains__, PLACE):
+            header[keyword] = dataset.get_item(keyword)
         pixels = np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             signed, bits = dataset.get("PixelRepresentation", 0), dataset.BitsStored
@@ -163,7 +167,7 @@ def _read(root: Path, path: str, n_files: int, limits: dict) -> tuple[pydicom.Da
             pixels = np.float32(apply_modality_lut(ends, dataset).sum()) - pixels
         if pixels.ndim != 2:
             raise ValueError(f"{path}: has pixels of {pixels.ndim} axes {pixels.shape}; 2 are needed")
-        return dataset, pixels
+        return header, pixels
 
 
 def _check_header(dataset: pydicom.Dataset, path: str, n_files: int, limits: dict) -> None:
@@ -211,7 +215,7 @@ def _numbers(header: pydicom.Dataset, keyword: str, count: int) -> list[float] |
     """So many numbers of a header's field; None if it has others or none."""
     try:
         values = np.atleast_1d(np.array(header.get(keyword) or (), dtype=float)).tolist()
-    except (ValueError, TypeError):
+    except Exception:  # pydicom's errors over damaged values are of many kinds
         return None
     return values if len(values) == count and np.isfinite(values).all() else None
 

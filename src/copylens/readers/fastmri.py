@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from copylens.files import file_checksum
-from copylens.limits import check_bytes, check_inflated, check_pixels, reading
+from copylens.limits import check_bytes, check_inflated, check_pixels, reading_apart
 from copylens.readers import Image, Scan, list_files
 from copylens.readers.npy_folder import check_numbers
 from copylens.volumes import parts, stacked
@@ -47,11 +47,12 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
 
     Raises ValueError naming the file if it is damaged, too large, or lacks the data set settings['images'].
     """
-    limits = settings["limits"]
-    volume, spacing = _read(
-        root, scan.source, limits, lambda file: _contents(file, scan.source, settings["images"], limits)
-    )
-    return stacked(volume, spacing, settings["slices"], scan.part)
+
+    def get(file: h5py.File) -> Image:
+        volume, spacing = _contents(file, scan.source, settings["images"], settings["limits"])
+        return stacked(volume, spacing, settings["slices"], scan.part)
+
+    return _read(root, scan.source, settings["limits"], get)
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
@@ -60,10 +61,16 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 
 
 def _read(root: Path, path: str, limits: dict, get):
-    """What `get` finds in the open file; ValueError naming the file if it is damaged."""
-    refusal = "can't be read as HDF5; it is damaged, cut short or something else"
-    with reading(path, limits, refusal), h5py.File(root / path, "r") as file:
-        return get(file)
+    """What `get` finds in the open file; ValueError naming the file if it is damaged.
+
+    Some damaged files keep HDF5 busy for ever.
+    """
+
+    def read():
+        with h5py.File(root / path, "r") as file:
+            return get(file)
+
+    return reading_apart(path, limits, "can't be read as HDF5; it is damaged, cut short or something else", read)
 
 
 def _patient(file: h5py.File) -> str:

@@ -3,8 +3,11 @@
 benchmarks/mutated_files.py tries many more, and the files that take seconds.
 """
 
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +77,7 @@ def test_pillows_own_limit_is_the_data_sets(raw, monkeypatch):
 def test_an_image_that_takes_too_long_is_named(raw):
     noise = np.random.default_rng(0).integers(0, 255, (4000, 4000)).astype(np.uint8)
     Image.fromarray(noise).save(raw / "1.png", compress_level=1)
-    message = error_of(listing("image_folder", limits={"seconds": 0.02}))
+    message = error_of(listing("image_folder", patient=None, limits={"seconds": 0.02}))
     assert message == "1.png: takes more than 0.02 seconds to read; raise limits.seconds if it's worth them"
 
 
@@ -97,6 +100,23 @@ def test_no_alarm_is_left_and_other_threads_have_none():
     assert found == [1]
 
 
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "a: is damaged"),
+        (lambda: sum(iter(int, 1)), "a: takes more than 1 seconds to read; raise limits.seconds if it's worth them"),
+        (lambda: {}["b"], "a: is damaged"),
+        (lambda: readers.inside(Path("/x"), {}, "../y"), "a: is damaged"),
+    ],
+    ids=["dies", "never_ends", "fails", "refuses"],
+)
+def test_what_a_library_does_apart_is_one_error(read, message):
+    with pytest.raises(ValueError) as error:
+        limits.reading_apart("a", LIMITS, "is damaged", read)
+    assert str(error.value) == message
+    assert limits.reading_apart("a", LIMITS, "is damaged", lambda: np.arange(3)).tolist() == [0, 1, 2]
+
+
 def test_an_expression_that_hangs_is_stopped():
     start = time.monotonic()
     with pytest.raises(
@@ -109,7 +129,7 @@ def test_an_expression_that_hangs_is_stopped():
 def test_an_expression_finds_what_it_found_in_one_process():
     paths = ["sub-1/ü.png", "sub-22/\udcff.png", "sub-3/\n.png"]
     assert readers.patients_of(paths, {"patient": r"sub-(\d+)/", "limits": LIMITS}) == ["1", "22", "3"]
-    assert readers.patients_of(paths, {"patient": "/(.+)", "limits": LIMITS | {"seconds": 9}})[1] == "\udcff.png"
+    assert readers.patients_of(paths, {"patient": "(?s)/(.+)", "limits": LIMITS})[1] == "\udcff.png"
 
 
 def test_names_that_are_no_utf8_have_pseudonyms(raw):
