@@ -61,8 +61,8 @@ def scale(image: np.ndarray, scaling: dict) -> np.ndarray:
     return np.clip((image - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1).astype(np.float32)
 
 
-def padded_shape(image: Image, grid: tuple[int, ...]) -> list[float]:
-    """The image's shape once it has the grid's proportions, in millimetres; infinite where that can't be told."""
+def padded_shape(image: Image, grid: tuple[int, ...]) -> list[int]:
+    """The image's shape once it has the grid's proportions in millimetres; no axis longer than 2^62 pixels."""
     cell = max(_cells(image, grid))
     axes = zip(image.pixels.shape, image.spacing, grid, strict=True)
     wanted = [(size, cell * target / spacing) for size, spacing, target in axes]
@@ -91,7 +91,7 @@ def _resampler(grid: tuple[int, ...], fit: str):
         if fit == "crop":
             cell = min(_cells(image, grid))
             axes = zip(image.pixels.shape, image.spacing, grid, strict=True)
-            shape = [min(size, max(1, round(cell * target / spacing))) for size, spacing, target in axes]
+            shape = [min(size, max(1, round(min(size, cell * target / spacing)))) for size, spacing, target in axes]
             channel_first = transforms.CenterSpatialCrop(shape)(channel_first)
         shape = padded_shape(image, grid) if fit == "pad" else list(channel_first.shape[1:])
         value = float(image.pixels.min())
