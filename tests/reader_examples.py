@@ -70,7 +70,8 @@ def save_slice(path: Path, pixels: np.ndarray, **fields) -> None:
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = MRImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid()
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[path.parent.name, path.name])
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     bits = 8 * pixels.dtype.itemsize
     defaults = {
         "PatientID": "person",

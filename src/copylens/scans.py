@@ -9,6 +9,7 @@ import pandas as pd
 
 from copylens import record
 from copylens.files import read_table, write_table
+from copylens.limits import check_pixels
 from copylens.readers import UNKNOWN, Image, Scan, choose
 from copylens.spec import data_root
 
@@ -48,7 +49,7 @@ def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
     # First: what changes from here on differs from the record.
     files = _record(root, scans, settings, state)
     patients = {scan.patient for scan in scans if scan.patient is not None}
-    in_hash_order = sorted(patients, key=lambda patient: hashlib.sha256(patient.encode()).hexdigest())
+    in_hash_order = sorted(patients, key=_hash)
     pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
     rows = []
     for number, scan in enumerate(scans):
@@ -82,6 +83,11 @@ def _record(root: Path, scans: list[Scan], settings: dict, state: str) -> dict:
     return record.take(settings, patterns, [], state)
 
 
+def _hash(patient: str) -> str:
+    # An id from a file's name may be no UTF-8.
+    return hashlib.sha256(patient.encode(errors="surrogateescape")).hexdigest()
+
+
 def reader_of(settings: dict):
     """The module that reads the data set's format."""
     return import_module(f"copylens.readers.{settings['reader']}")
@@ -90,6 +96,10 @@ def reader_of(settings: dict):
 def load_scan(reader, root: Path, scan: Scan, settings: dict) -> Image:
     """One image in the source's own units; ValueError naming the file if there is nothing in it to work with."""
     image = reader.load(root, scan, settings)
+    check_pixels(scan.source, image.pixels.shape, settings["limits"])
+    if not (np.isfinite(image.spacing).all() and min(image.spacing) > 0):
+        spacing = " x ".join(f"{size:g}" for size in image.spacing)
+        raise ValueError(f"{scan.source}: has pixels of {spacing} mm; sizes above 0 are needed")
     if not np.isfinite(image.pixels).all():
         raise ValueError(f"{scan.source}: holds values that are not finite (NaN or infinite)")
     if image.pixels.min() == image.pixels.max():

@@ -3,6 +3,7 @@
 import copy
 import difflib
 import functools
+import re
 from pathlib import Path
 
 import jsonschema
@@ -48,6 +49,13 @@ _Validator = jsonschema.validators.extend(
 )
 
 
+# Python refuses some expressions with other errors than its own.
+_formats = jsonschema.FormatChecker()
+_formats.checks("regex", raises=(re.error, OverflowError, RecursionError))(
+    lambda value: not isinstance(value, str) or bool(re.compile(value))
+)
+
+
 @functools.cache
 def _schema() -> dict:
     """The schema in the file, with the settings of every kind, as its file gives them."""
@@ -69,7 +77,7 @@ def _checker(part: tuple[str, ...]):
     subschema = _schema()
     for key in part:
         subschema = subschema[key]
-    return _Validator({**subschema, "$defs": _schema()["$defs"]}, format_checker=jsonschema.FormatChecker())
+    return _Validator({**subschema, "$defs": _schema()["$defs"]}, format_checker=_formats)
 
 
 def _explain(error: jsonschema.ValidationError, key: str) -> str:

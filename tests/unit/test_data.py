@@ -14,13 +14,15 @@ from copylens.files import read_array, read_table
 from copylens.images import gather_images, scale
 from copylens.scans import list_scans
 
-IMAGES = {"reader": "image_folder", "root": "raw", "pattern": "**/*.*", "patient": r"p(\d+)_"}
+LIMITS = {"pixels": 10**6, "padded": 10**6, "bytes": 10**7, "seconds": 10}
+IMAGES = {"reader": "image_folder", "root": "raw", "pattern": "**/*.*", "patient": r"p(\d+)_", "limits": LIMITS}
 VOLUMES = {
     "reader": "nifti_folder",
     "root": "raw",
     "pattern": "**/*.nii*",
     "patient": r"p(\d+)",
     "slices": None,
+    "limits": LIMITS,
 }
 
 

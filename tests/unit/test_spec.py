@@ -124,6 +124,13 @@ def test_a_patient_expression_without_a_group_is_refused(tiny):
         checks.check(tiny)
 
 
+@pytest.mark.parametrize("patient", ["(a", "(a{99999999999999999999})", "(" * 3000 + "a" + ")" * 3000])
+def test_an_expression_that_python_refuses_is_named(tiny, patient):
+    tiny["datasets"]["chest"] = folder_of_images(patient=patient)
+    with pytest.raises(ValueError, match=r"^datasets\.chest\.patient: .*is not a 'regex'"):
+        checks.check(tiny)
+
+
 def folder_of_images(**changes) -> dict:
     return {"reader": "image_folder", "root": "x", "grid": [16, 16]} | changes
 
@@ -133,6 +140,7 @@ def test_a_set_of_synthetic_images_has_neither_patients_nor_a_split(tiny, monkey
     tiny["datasets"]["synthetic"] = folder_of_images()
     config = checks.check(tiny)
     assert spec.listing_settings(config, "synthetic") == {
+        "limits": {"bytes": 512000000, "padded": 1000000000, "pixels": 64000000, "seconds": 8},
         "patient": None,
         "pattern": "**/*.*",
         "reader": "image_folder",

@@ -9,17 +9,25 @@ Each module has ``SETTINGS``, what a configuration may say about it (see `copyle
 Where a source may be many files it also has ``files(root, scan, settings)`` -> their paths below the root; and where
 its settings have no ``pattern``, ``patterns(settings)`` -> the globs of all files that it reads.
 
+Files are strangers'. All three raise ValueError, one line that begins with the file's name or with the key of the
+configuration to change, for whatever is wrong with one: a reader opens a file in `copylens.limits.reading`, or
+`reading_apart` where its library may never return, which stop it after settings['limits']['seconds']; and it compares
+what the file's header asks for with the limits `pixels` and `bytes` before it takes memory. `copylens.scans.load_scan`
+looks at the image itself.
+
 What every data set of files may say beside them, `table`, `about` and `outside_links`, is seen to here.
 """
 
 import glob
-import re
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+
+from copylens.limits import check_bytes, reading, search_all
 
 SPLITS = ("train", "calibration", "control", "unused")
 BIDS_PATIENT = "sub-([A-Za-z0-9]+)"
@@ -71,28 +79,31 @@ def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
 
 def inside(root: Path, settings: dict, path: str) -> Path:
     """Where `path` below `root` really is; ValueError if that's elsewhere and settings['outside_links'] isn't true."""
-    found = (root / path).resolve()
+    try:
+        found = (root / path).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a null character, or links in a circle
+        raise ValueError(f"{path!r}: is no path of a file") from error
     if not settings.get("outside_links") and not found.is_relative_to(root.resolve()):
-        raise ValueError(f"{path}: leads out of the folder {root}; outside_links: true allows it")
+        raise ValueError(f"{path}: leads out of the folder of its data set; outside_links: true allows it")
     return found
 
 
 def patients_of(paths: list[str], settings: dict) -> list[str | None]:
     """Each path's patient: what the first group of the expression settings['patient'] finds in it; None without one.
 
-    Raises ValueError for a path that the expression doesn't match.
+    Raises ValueError for a path that the expression doesn't match, and for an expression that takes too long.
     """
     expression = settings["patient"]
     if expression is None or "table" in settings:
         return [None] * len(paths)
-    matches = [re.search(expression, path) for path in paths]
-    for path, match in zip(paths, matches, strict=True):
-        if match is None or not match.group(1):
+    patients = search_all("patient", expression, paths, settings["limits"])
+    for path, patient in zip(paths, patients, strict=True):
+        if not patient:
             raise ValueError(
                 f"patient: the expression '{expression}' doesn't match the file {path}; "
                 "it must give every file's patient in its first group"
             )
-    return [match.group(1) for match in matches]
+    return patients
 
 
 def about_of(row: dict[str, str], settings: dict, where: str, identities: Iterable[str]) -> tuple[str, ...]:
@@ -113,13 +124,20 @@ def read_rows(root: Path, settings: dict, path: str, key: str, columns: list[str
     place = inside(root, settings, path)
     if not place.is_file():
         raise ValueError(f"{key}: no file {path} in {root}")
-    try:
+    check_bytes(path, place.stat().st_size, settings["limits"])
+    with reading(path, settings["limits"], "can't be read as a table in UTF-8; it is damaged or something else"):
+        _refuse_nulls(place, path)
         table = pd.read_csv(
             place, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", names=columns, index_col=False
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: can't be read as a table in UTF-8 ({' '.join(str(error).split())})") from error
-    return table.fillna("").to_dict("records")
+        return table.fillna("").to_dict("records")
+
+
+def _refuse_nulls(place: Path, path: str) -> None:
+    """pandas reads past them, or stops in the middle of a value."""
+    with place.open("rb") as file:
+        if any(b"\0" in block for block in iter(lambda: file.read(2**20), b"")):
+            raise ValueError(f"{path}: holds null bytes; save it as a table in UTF-8")
 
 
 def choose(root: Path, scans: list[Scan], settings: dict) -> list[Scan]:
@@ -146,8 +164,8 @@ def choose(root: Path, scans: list[Scan], settings: dict) -> list[Scan]:
             raise ValueError(f"{table}: gives {path} no patient")
         if row.get("split", "unused") not in SPLITS:
             raise ValueError(f"{table}: gives {path} the split '{row['split']}'; it must be one of {', '.join(SPLITS)}")
-        if not inside(root, settings, path).exists():
-            raise ValueError(f"{table}: names {path}, but there is no such file in {root}")
+        if not os.path.exists(inside(root, settings, path)):  # false, too, for a name that no file can have
+            raise ValueError(f"{table}: names {path}, but there is no such file")
         if path not in listed:
             raise ValueError(f"{table}: names {path}, which {settings['reader']} doesn't list with these settings")
         row_of[path] = row

@@ -1,11 +1,14 @@
 """PNG, JPEG and TIFF images below one folder: 8 or 16 bit, grey or colour."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
 from copylens.files import file_checksum
+from copylens.limits import check_bytes, check_pixels, reading
 from copylens.readers import Image, Scan, list_files, patients_of
 
 SETTINGS = """
@@ -16,6 +19,7 @@ properties:
   patient: {$ref: "#/$defs/patient", default: null}
 """
 
+FORMATS = ("PNG", "JPEG", "TIFF")
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)
 
 
@@ -28,23 +32,35 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 def load(root: Path, scan: Scan, settings: dict) -> Image:
     """[H, W] grey values in the file's own units; colour becomes luminance, transparency is ignored.
 
-    Raises ValueError if the file can't be read as an image.
+    Raises ValueError if the file can't be read as an image, or is too large.
     """
-    try:
-        with PIL.Image.open(root / scan.source) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise ValueError(f"{scan.source}: holds {image.n_frames} images; one image per file is needed")
-            pixels = _grey(image)
-    except (PIL.UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"{scan.source}: can't be read as an image; a whole PNG, JPEG or TIFF is needed") from error
-    if pixels is None:
-        raise ValueError(f"{scan.source}: holds colours that can't be turned into grey; save it in grey or RGB")
-    return Image(pixels, (1.0, 1.0))
+    path, limits = scan.source, settings["limits"]
+    refusal = "can't be read as an image; a whole PNG, JPEG or TIFF is needed"
+    with reading(path, limits, refusal), _any_size(), PIL.Image.open(root / path, formats=FORMATS) as image:
+        check_pixels(path, image.size[::-1], limits)
+        # At most four bytes a pixel decoded, and four as decimal numbers.
+        check_bytes(path, 8 * image.width * image.height, limits)
+        if getattr(image, "n_frames", 1) > 1:
+            raise ValueError(f"{path}: holds {image.n_frames} images; one image per file is needed")
+        pixels = _grey(image)
+        if pixels is None:
+            raise ValueError(f"{path}: holds colours that can't be turned into grey; save it in grey or RGB")
+        return Image(pixels, (1.0, 1.0))
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
     """SHA-256 of the file."""
     return file_checksum(root / scan.source)
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Pillow's own limit of pixels, which nothing could raise, is off: the data set's takes its place."""
+    before, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = before
 
 
 def _grey(image: PIL.Image.Image) -> np.ndarray | None:

@@ -4,16 +4,17 @@ It says of no image whose it is: each counts as a patient of its own.
 """
 
 import glob
+import math
 import zipfile
-import zlib
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from copylens.limits import check_bytes, check_pixels, reading
 from copylens.readers import Image, Scan, list_files
 from copylens.readers.image_folder import LUMINANCE
-from copylens.readers.npy_folder import array_checksum, check_numbers, why_unreadable
+from copylens.readers.npy_folder import UNREADABLE, array_checksum, check_numbers, refuse_pickles
 
 SETTINGS = """
 required: [root, file]
@@ -42,8 +43,8 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
         raise ValueError(f"about: {path} has nothing but label, not {', '.join(wanted)}")
     scans = []
     for name in settings["sets"]:
-        images = _images(root, path, name)
-        labels = _labels(root, path, name, len(images)) if wanted else [()] * len(images)
+        images = _images(root, path, name, settings["limits"])
+        labels = _labels(root, path, name, len(images), settings["limits"]) if wanted else [()] * len(images)
         scans += [Scan(f"{path}/{name}", f"{name} {row}", row, about=about) for row, about in enumerate(labels)]
     return scans
 
@@ -67,18 +68,20 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 
 
 def _stored(root: Path, scan: Scan, settings: dict) -> np.ndarray:
-    return _images(root, settings["file"], scan.source.rpartition("/")[2])[scan.part]
+    images = _images(root, settings["file"], scan.source.rpartition("/")[2], settings["limits"])
+    check_pixels(scan.source, images.shape[1:], settings["limits"])
+    return images[scan.part]
 
 
-def _images(root: Path, path: str, name: str) -> np.ndarray:
+def _images(root: Path, path: str, name: str, limits: dict) -> np.ndarray:
     """[image, H, W], [image, H, W, 3] or [image, D, H, W]."""
-    images = _array(root, path, f"{name}_images", (root / path).stat().st_mtime_ns)
+    images = _array(root, path, f"{name}_images", (root / path).stat().st_mtime_ns, tuple(limits.items()))
     check_numbers(images, f"{path}: {name}_images", (3, 4))
     return images
 
 
-def _labels(root: Path, path: str, name: str, n_images: int) -> list[tuple[str]]:
-    labels = _array(root, path, f"{name}_labels", (root / path).stat().st_mtime_ns)
+def _labels(root: Path, path: str, name: str, n_images: int, limits: dict) -> list[tuple[str]]:
+    labels = _array(root, path, f"{name}_labels", (root / path).stat().st_mtime_ns, tuple(limits.items()))
     check_numbers(labels, f"{path}: {name}_labels", (1, 2))
     if len(labels) != n_images:
         raise ValueError(f"{path}: has {len(labels)} {name}_labels for {n_images} {name}_images")
@@ -86,13 +89,28 @@ def _labels(root: Path, path: str, name: str, n_images: int) -> list[tuple[str]]
 
 
 @lru_cache(maxsize=2)
-def _array(root: Path, path: str, name: str, changed: int) -> np.ndarray:
+def _array(root: Path, path: str, name: str, changed: int, limits: tuple) -> np.ndarray:
     """One array of the file. Kept, since the whole of it is read for every image; `changed` is the file's time."""
-    try:
-        with np.load(root / path, allow_pickle=False) as arrays:
-            if name in arrays:
-                return arrays[name]
-            names = list(arrays)
-    except (ValueError, OSError, EOFError, SyntaxError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: {why_unreadable(error, '.npz file')}") from error
-    raise ValueError(f"{path}: has no array {name}; it has {', '.join(names)}")
+    limits = dict(limits)
+    with reading(path, limits, UNREADABLE.format(".npz file")):
+        with zipfile.ZipFile(root / path) as archive:
+            names = [member.removesuffix(".npy") for member in archive.namelist()]
+            if name not in names:
+                raise ValueError(f"{path}: has no array {name}; it has {', '.join(names)}")
+            _check_member(archive, path, name, limits)
+        with refuse_pickles(path), np.load(root / path, allow_pickle=False) as arrays:
+            return arrays[name]
+
+
+def _check_member(archive: zipfile.ZipFile, path: str, name: str, limits: dict) -> None:
+    """Raise ValueError if the array, or what its header says of it, is larger than the limits."""
+    member = archive.getinfo(f"{name}.npy")
+    # However much is packed into it, not more than this is unpacked.
+    check_bytes(path, member.file_size, limits)
+    with archive.open(member) as file:
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[np.lib.format.read_magic(file)]
+        shape, _, dtype = read_header(file)
+    check_bytes(path, math.prod(shape) * dtype.itemsize, limits)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from copylens.files import file_checksum
 from copylens.readers import Image, Scan, list_files, read_rows
-from copylens.readers.npy_folder import read_numbers
+from copylens.readers.npy_folder import check_image, read_numbers
 from copylens.volumes import parts, stacked
 
 SETTINGS = """
@@ -61,8 +61,10 @@ def patterns(settings: dict) -> list[str]:
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
-    """[slice, H, W], or one slice [H, W], as the file has it; spacing unknown. ValueError if it is damaged."""
-    volume = read_numbers(root, scan.source, (3,))
+    """[slice, H, W], or one slice [H, W], as the file has it; spacing unknown. ValueError if damaged or too large."""
+    volume = read_numbers(root, scan.source, (3,), settings["limits"])
+    shape = volume.shape if scan.part is None else volume.shape[1:]
+    check_image(scan.source, shape, volume.itemsize, settings["limits"])
     return stacked(volume, (1.0, 1.0, 1.0), settings["slices"], scan.part)
 
 

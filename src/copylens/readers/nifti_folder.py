@@ -1,15 +1,16 @@
 """NIfTI volumes below one folder, as 3D images or as 2D slices."""
 
-import gzip
+import math
 import re
-import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import nibabel
+from nibabel.openers import Opener
 
 from copylens.files import file_checksum
+from copylens.limits import check_bytes, check_pixels, check_unpacked, reading
 from copylens.readers import BIDS_PATIENT, Image, Scan, list_files, patients_of
-from copylens.volumes import canonical, head_up, parts
+from copylens.volumes import canonical, check_affine, check_axes, head_up, parts
 
 SETTINGS = """
 required: [root]
@@ -39,16 +40,22 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
-    """The volume or slice as `copylens.volumes.head_up` gives it; ValueError if the file is damaged or no volume."""
-    try:
-        _check_compression(root / scan.source)
-        volume, spacing = canonical(nibabel.load(root / scan.source))
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        raise ValueError(f"{scan.source}: can't be read as NIfTI; it is damaged, cut short or in colour") from error
-    try:
-        return head_up(volume, spacing, settings["slices"], scan.part)
-    except ValueError as error:
-        raise ValueError(f"{scan.source}: {error}") from error
+    """The volume or slice as `copylens.volumes.head_up` gives it.
+
+    Raises ValueError if the file is damaged, too large or no volume, or if nothing says how it lies in the body.
+    """
+    path, limits = scan.source, settings["limits"]
+    with reading(path, limits, "can't be read as NIfTI; it is damaged, cut short or in colour"):
+        _check_compression(root, path, limits)
+        stored = nibabel.load(root / path)
+        check_pixels(path, stored.shape, limits)
+        check_bytes(path, math.prod(stored.shape) * stored.get_data_dtype().itemsize, limits)
+        try:
+            check_axes(stored.shape)
+            check_affine(stored.affine)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        return head_up(*canonical(stored), settings["slices"], scan.part)
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
@@ -56,9 +63,8 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
     return file_checksum(root / scan.source)
 
 
-def _check_compression(path: Path) -> None:
-    """Read a .gz file to its end, where its checksum is; nibabel stops before it."""
-    if path.suffix == ".gz":
-        with gzip.open(path) as file:
-            while file.read(2**20):
-                pass
+def _check_compression(root: Path, path: str, limits: dict) -> None:
+    """Read a compressed file to its end, where its checksum is; nibabel stops before it. A header may ask for more."""
+    if PurePosixPath(path).suffix.lower() in Opener.compress_ext_map:
+        with Opener(root / path) as file:
+            check_unpacked(path, file, limits)

@@ -32,7 +32,7 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
         if rows and column not in rows[0]:
             raise ValueError(f"{entries}: has no column '{column}'; it has {', '.join(rows[0])}")
     _refuse_repeats([row[NAME] for row in rows], f"{entries}: has two rows for")
-    _refuse_repeats([PurePosixPath(path).name for path in paths], f"root: two images in {root} are called")
+    _refuse_repeats([PurePosixPath(path).name for path in paths], "root: two images are called")
     row_of = {row[NAME]: row for row in rows}
     scans = []
     for path in paths:

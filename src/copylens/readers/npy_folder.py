@@ -1,10 +1,14 @@
 """NumPy files below one folder: each one image, or each a stack of images."""
 
 import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from copylens.limits import check_bytes, check_pixels, reading
 from copylens.readers import Image, Scan, list_files, patients_of
 
 SETTINGS = """
@@ -19,20 +23,22 @@ properties:
   spacing: {oneOf: [{type: "null"}, {$ref: "#/$defs/spacing"}], default: null}
 """
 
+UNREADABLE = "can't be read as a {}; it is damaged, cut short or something else"
+
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
     """One scan per file, or one per image of each; the patient by `settings['patient']`."""
     paths = list_files(root, settings, settings["pattern"])
     scans = []
     for path, patient in zip(paths, patients_of(paths, settings), strict=True):
-        parts = range(len(read_numbers(root, path, (3, 4)))) if settings["stacked"] else [None]
+        parts = range(len(read_numbers(root, path, (3, 4), settings["limits"]))) if settings["stacked"] else [None]
         scans += [Scan(path, patient, part) for part in parts]
     return scans
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
     """[H, W] or [D, H, W] as the file has it; ValueError naming the file if it can't be read or has other axes."""
-    pixels = np.array(_stored(root, scan), dtype=np.float32)
+    pixels = np.array(_stored(root, scan, settings["limits"]), dtype=np.float32)
     spacing = tuple(settings["spacing"] or (1.0,) * pixels.ndim)
     if len(spacing) != pixels.ndim:
         raise ValueError(f"spacing: has {len(spacing)} sizes, but {scan.source} has images of {pixels.ndim} axes")
@@ -41,37 +47,43 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
     """SHA-256 of the image's type, shape and bytes."""
-    return array_checksum(_stored(root, scan))
+    return array_checksum(_stored(root, scan, settings["limits"]))
 
 
 def array_checksum(array: np.ndarray) -> str:
     """SHA-256 of an array's type, shape and bytes."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
-def read_numbers(root: Path, path: str, axes: tuple[int, ...]) -> np.ndarray:
+def read_numbers(root: Path, path: str, axes: tuple[int, ...], limits: dict) -> np.ndarray:
     """The array of a .npy file, memory-mapped.
 
     Raises ValueError naming the file if it is damaged or pickled, or holds something else than numbers along so many
     `axes`.
     """
+    with reading(path, limits, UNREADABLE.format(".npy file")):
+        with refuse_pickles(path):
+            array = np.load(root / path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{path}: holds several arrays, like a .npz file; a .npy file with one is needed")
+        check_numbers(array, path, axes)
+        return array
+
+
+@contextmanager
+def refuse_pickles(path: str) -> Iterator[None]:
+    """Say so where NumPy refuses the pickled objects of a file."""
     try:
-        array = np.load(root / path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path}: {why_unreadable(error, '.npy file')}") from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path}: holds several arrays, like a .npz file; a .npy file with one is needed")
-    check_numbers(array, path, axes)
-    return array
-
-
-def why_unreadable(error: Exception, what: str) -> str:
-    """What is wrong with a file of arrays that NumPy refused."""
-    if "pickle" in str(error) or "Python objects" in str(error):
-        return "holds pickled objects, which could run any code and are never loaded; save it as an array of numbers"
-    return f"can't be read as a {what}; it is damaged, cut short or something else"
+        yield
+    except ValueError as error:
+        if "pickle" not in str(error) and "Python objects" not in str(error):
+            raise
+        raise ValueError(
+            f"{path}: holds pickled objects, which could run any code and are never loaded; save it as an array of "
+            "numbers"
+        ) from error
 
 
 def check_numbers(array: np.ndarray, name: str, axes: tuple[int, ...]) -> None:
@@ -84,7 +96,14 @@ def check_numbers(array: np.ndarray, name: str, axes: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: is empty, of shape {array.shape}")
 
 
-def _stored(root: Path, scan: Scan) -> np.ndarray:
-    if scan.part is None:
-        return read_numbers(root, scan.source, (2, 3))
-    return read_numbers(root, scan.source, (3, 4))[scan.part]
+def check_image(name: str, shape: tuple[int, ...], itemsize: int, limits: dict) -> None:
+    """Raise ValueError if an image of that shape is larger than the limits."""
+    check_pixels(name, shape, limits)
+    check_bytes(name, math.prod(shape) * itemsize, limits)
+
+
+def _stored(root: Path, scan: Scan, limits: dict) -> np.ndarray:
+    array = read_numbers(root, scan.source, (2, 3) if scan.part is None else (3, 4), limits)
+    image = array if scan.part is None else array[scan.part]
+    check_image(scan.source, image.shape, image.itemsize, limits)
+    return image

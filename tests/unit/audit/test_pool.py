@@ -16,7 +16,9 @@ from copylens.audit.rest import gather_rest
 from copylens.files import read_array, read_table, write_array, write_table
 from copylens.images import gather_images
 
+LIMITS = {"pixels": 10**6, "padded": 10**6, "bytes": 10**7, "seconds": 10}
 ARRAYS = {"reader": "npy_folder", "pattern": "*.npy", "patient": None, "stacked": False, "spacing": None}
+ARRAYS |= {"limits": LIMITS}
 IMAGING = {"grid": [8, 8], "fit": "pad", "scaling": {"kind": "minmax"}}
 
 
