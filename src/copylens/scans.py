@@ -37,12 +37,12 @@ def listed_scans(settings: dict, table_path: Path) -> tuple[Path, list[Scan]]:
 def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
     """Write scans.tsv: columns scan, patient (both pseudonyms), shape (before resampling), checksum of the source.
 
-    Then split, where a table gives it, and about_<column> for each column that settings['about'] names.
-    Patients are numbered in the order of a hash of their id, so that a number shows nothing of the id. Whoever has the
-    list of ids could compute the numbers again: a pseudonym isn't anonymous. A scan of nobody known is a patient
-    unknown_<number> of its own.
-    Beside it, in a restricted folder, the record of the files (`copylens.record`), with the `state` they are in.
-    Every scan is opened: a damaged file is found here, before anything is computed. Raises ValueError naming the file.
+    Then split, where a table gives it, colourful, where images show colours, and about_<column> for each column that
+    settings['about'] names. Patients are numbered in the order of a hash of their id, so that a number shows nothing of
+    the id. Whoever has the list of ids could compute the numbers again: a pseudonym isn't anonymous. A scan of nobody
+    known is a patient unknown_<number> of its own. Beside it, in a restricted folder, the record of the files
+    (`copylens.record`), with the `state` they are in. Every scan is opened: a damaged file is found here, before
+    anything is computed. Raises ValueError naming the file.
     """
     reader = reader_of(settings)
     root, scans = find_scans(settings)
@@ -62,6 +62,8 @@ def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
         }
         if scan.split is not None:
             row["split"] = scan.split
+        if image.colourful:
+            row["colourful"] = True
         names = [f"about_{column}" for column in settings.get("about", [])]
         rows.append(row | dict(zip(names, scan.about, strict=True)))
     write_table(pd.DataFrame(rows), table_path)

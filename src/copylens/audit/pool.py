@@ -32,6 +32,8 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
     for less than two patients in T.
     """
     training = _training(files)
+    if "synthetic_scans" in files:
+        _refuse_colours(read_table(files["training_scans"]), read_table(files["synthetic_scans"]))
     if "held_out_scans" in files:
         held_out = _held_out(read_table(files["held_out_scans"]), sources["seed"])
         _refuse_shared_patients(sources["listing"], training, held_out, files)
@@ -106,6 +108,19 @@ def _known(scans: pd.DataFrame, part: str) -> pd.DataFrame:
             "('(.+)' if each file is a patient of its own), or a table"
         )
     return scans.assign(row=np.arange(len(scans)))
+
+
+def _refuse_colours(training: pd.DataFrame, synthetic: pd.DataFrame) -> None:
+    """Grey values of coloured images aren't those of grey ones."""
+    of_training, of_synthetic = (
+        float(scans["colourful"].fillna(False).mean()) if "colourful" in scans else 0.0
+        for scans in (training, synthetic)
+    )
+    if (of_training > 0.5) != (of_synthetic > 0.5):
+        raise ValueError(
+            f"{of_synthetic:.0%} of the synthetic images are in colour, of the training images {of_training:.0%}; "
+            "save both alike"
+        )
 
 
 def _refuse_two_roles(rows: pd.DataFrame) -> None:

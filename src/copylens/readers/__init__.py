@@ -51,6 +51,7 @@ class Image:
 
     pixels: np.ndarray  # float32, [H, W] or [D, H, W]
     spacing: tuple[float, ...]  # size of a pixel along each axis: mm, or ones where the source doesn't say
+    colourful: bool = False  # whether the source shows colours, which became grey values
 
 
 def list_files(root: Path, settings: dict, pattern: str) -> list[str]:

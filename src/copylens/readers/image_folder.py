@@ -20,6 +20,7 @@ properties:
 """
 
 FORMATS = ("PNG", "JPEG", "TIFF")
+COLOURFUL = 2  # mean difference of red, green and blue, of 255, above which an image is in colour
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)
 
 
@@ -45,7 +46,7 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
         pixels = _grey(image)
         if pixels is None:
             raise ValueError(f"{path}: holds colours that can't be turned into grey; save it in grey or RGB")
-        return Image(pixels, (1.0, 1.0))
+        return Image(pixels, (1.0, 1.0), _is_colourful(image))
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
@@ -61,6 +62,11 @@ def _any_size() -> Iterator[None]:
         yield
     finally:
         PIL.Image.MAX_IMAGE_PIXELS = before
+
+
+def _is_colourful(image: PIL.Image.Image) -> bool:
+    """Whether it shows colours, and not grey values stored as such."""
+    return len(image.getbands()) >= 3 and float(np.ptp(np.asarray(image.convert("RGB")), axis=2).mean()) > COLOURFUL
 
 
 def _grey(image: PIL.Image.Image) -> np.ndarray | None:

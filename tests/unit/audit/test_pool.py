@@ -250,3 +250,29 @@ def test_a_file_that_changes_while_it_is_copied_is_named_and_nothing_is_left(tmp
 
 def table_of(withheld: list[bool]) -> pd.DataFrame:
     return pd.DataFrame({"sample": range(1, len(withheld) + 1), "withheld": withheld})
+
+
+def test_synthetic_images_in_colour_beside_grey_training_images_are_refused(tmp_path):
+    case = Case(tmp_path)
+    case.files["synthetic_scans"] = tmp_path / "synthetic.tsv"
+    for colourful, refused in ([True] * 5, True), ([True, False, False, False, False], False):
+        write_table(pd.DataFrame({"scan": range(5), "colourful": colourful}), case.files["synthetic_scans"])
+        if refused:
+            with pytest.raises(
+                ValueError, match="100% of the synthetic images are in colour, of the training images 0%"
+            ):
+                case.pool()
+        else:
+            case.pool()
+
+
+def test_a_held_out_patients_image_among_the_samples_is_named(tmp_path):
+    case = Case(tmp_path)
+    samples = np.array(read_array(case.files["synthetic"]))
+    samples[3] = read_array(case.files["held_out_images"])[7]
+    samples[4] = samples[3]
+    write_array(samples, case.files["synthetic"])
+    case.pool()
+    table = read_table(case.out / "samples.tsv")
+    assert table["identical_to"][3].startswith("held_out_patient")
+    assert table["group"].tolist() == [1, 2, 3, 4, 4]

@@ -201,3 +201,12 @@ def test_patients_keep_the_zeros_of_their_ids_in_a_table_from_a_spreadsheet(raw)
     save_arrays(raw, STEMS, pictures(2))
     (raw / "t.csv").write_text("path,patient\r\n0001.npy,01\r\n0002.npy,1\r\n0003.npy,NA\r\n", encoding="utf-8-sig")
     assert patients_of(listing("npy_folder", patient=None, table="t.csv")) == ["01", "1", "NA"]
+
+
+def test_an_image_in_colour_is_told_from_grey_values_stored_as_colours(raw, tmp_path):
+    grey = np.random.default_rng(0).integers(0, 255, (12, 12), dtype=np.uint8)
+    tinted = np.stack([grey, grey // 2, 255 - grey], axis=-1)
+    for name, pixels in (("a", grey), ("b", np.stack([grey] * 3, axis=-1)), ("c", tinted)):
+        Image.fromarray(pixels).save(raw / f"{name}.png")
+    list_scans(listing("image_folder"), tmp_path / "scans.tsv")
+    assert read_table(tmp_path / "scans.tsv")["colourful"].fillna(False).tolist() == [False, False, True]
