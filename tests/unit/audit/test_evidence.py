@@ -39,3 +39,24 @@ def test_fewer_samples_called_than_innocent_images_leave_some_doubt():
     called["control"][:15] = True
     row = rates(found, called, 0.95)
     assert row["true_copies"] == 0 < row["true_copies_high"] < 0.05
+
+
+@pytest.mark.parametrize("decoded", [0, 60])
+def test_the_larger_control_rate_of_raw_and_decoded_images_counts(decoded):
+    """30 of 300 control images are called as they are; after the decoder none or 60."""
+    found = evidence(of_share(0.2))
+    called = {name: np.zeros(len(of), bool) for name, of in found.found["first"].similarity.items()}
+    called["planted"][:] = np.tile(found.is_copy, 2)
+    called["control"][:30] = True
+    called["control_decoded"] = np.arange(300) < decoded
+    row = rates(found, called, 0.95)
+    assert row["control_rate"] == max(30, decoded) / 300
+    assert row["control_rate_low"] < row["control_rate"] < row["control_rate_high"]
+
+
+def test_the_larger_threshold_of_raw_and_decoded_calibration_images_counts():
+    found = evidence(of_share(0.2)).found["first"]
+    raw = found.tau()
+    for shift in (-3, 3):
+        both = found.similarity | {"calibration_decoded": found.similarity["calibration"] + shift}
+        assert dataclasses.replace(found, similarity=both).tau() == pytest.approx(raw + max(shift, 0))
