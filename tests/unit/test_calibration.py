@@ -350,9 +350,10 @@ def test_few_samples_released_expose_few_patients_whatever_is_not_known():
 
 
 def test_what_fewer_samples_expose_counts_as_much_as_the_patients_that_all_samples_show():
-    # Of 40 patients the first four have one near sample of 400 each, in the other draw 20; then nobody has any.
-    counts = np.where(np.arange(40)[:, None] < 4, [1, 20, 0], 0)
+    # Of 40 patients the first four have near samples among 400: two of them 1 and two 20 in one draw, none in the other.
+    counts = np.zeros((40, 2), int)
+    counts[:4, 0] = 1, 1, 20, 20
     exposed, n = _exposed(counts, 400, 100, 40)
-    assert exposed == pytest.approx([0.1 * 0.25, 0.1 * exposure(np.array([20]), 400, 100)[0], 0])
-    assert n[:2] * exposed[:2] == pytest.approx([4, 4]) and n[2] == 40 * 400 / 100
-    assert _exposed(counts, 400, 400, 40)[1].tolist() == [40, 40, 40]
+    assert exposed == pytest.approx([exposure(np.array([1, 20]), 400, 100).sum() / 20, 0])
+    assert n[0] * exposed[0] == pytest.approx(4) and n[1] == 40 * 400 / 100
+    assert _exposed(counts, 400, 400, 40)[1].tolist() == [40, 40]
