@@ -350,7 +350,7 @@ def test_few_samples_released_expose_few_patients_whatever_is_not_known():
 
 
 def test_what_fewer_samples_expose_counts_as_much_as_the_patients_that_all_samples_show():
-    # Of 40 patients the first four have near samples among 400: two of them 1 and two 20 in one draw, none in the other.
+    # Of 40 patients the first four have near samples among 400: two 1 and two 20 in one draw, none in the other.
     counts = np.zeros((40, 2), int)
     counts[:4, 0] = 1, 1, 20, 20
     exposed, n = _exposed(counts, 400, 100, 40)
