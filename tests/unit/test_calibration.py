@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from copylens.calibration import RATES, Patients, _percentile_of_more, exposure, score
+from copylens.calibration import RATES, Patients, _exposed, _percentile_of_more, exposure, score
 from copylens.intervals import effective_number, percentiles, resample, with_interval, with_percentiles
 from copylens.neighbours import Neighbours
 from copylens.similarity import nearest, standardise
@@ -347,3 +347,13 @@ def test_few_samples_released_expose_few_patients_whatever_is_not_known():
     curve = score(found, one_image_each(40), 200, seed=0)[1]
     assert curve[0]["exposed_high"] == pytest.approx(3.7 / 400 / 40, rel=0.1)
     assert curve[-1]["exposed_high"] == pytest.approx(1 - 0.025 ** (1 / 40), abs=0.005)
+
+
+def test_what_fewer_samples_expose_counts_as_much_as_the_patients_that_all_samples_show():
+    # Of 40 patients the first four have near samples among 400: two 1 and two 20 in one draw, none in the other.
+    counts = np.zeros((40, 2), int)
+    counts[:4, 0] = 1, 1, 20, 20
+    exposed, n = _exposed(counts, 400, 100, 40)
+    assert exposed == pytest.approx([exposure(np.array([1, 20]), 400, 100).sum() / 20, 0])
+    assert n[0] * exposed[0] == pytest.approx(4) and n[1] == 40 * 400 / 100
+    assert _exposed(counts, 400, 400, 40)[1].tolist() == [40, 40]
