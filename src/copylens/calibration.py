@@ -29,6 +29,7 @@ from scipy.stats import hypergeom
 from copylens.neighbours import Neighbours
 
 PERCENTILE = 95
+CHANCE = 0.05  # that the largest of many similarities of unlike images is above what chance explains
 CURVE_POINTS = 12  # of the exposure curve
 RATES = (
     "copies",
@@ -189,3 +190,15 @@ def _with_intervals(rates: dict[str, np.ndarray]) -> dict[str, float]:
         value = rates[name][0]
         row |= {name: value, f"{name}_low": np.fmin(low, value), f"{name}_high": np.fmax(high, value)}
     return row
+
+
+def largest_by_chance(nearest: np.ndarray) -> float:
+    """What the largest of so many similarities of unlike images exceeds with a chance of `CHANCE`."""
+    # A correlation can't pass 1: on Fisher's scale nothing is cut off.
+    bounded = np.abs(nearest).max() <= 1 + 1e-5
+    values = np.arctanh(np.clip(nearest, -1 + 1e-7, 1 - 1e-7)) if bounded else nearest
+    median, quartile = np.percentile(values, [50, 75])
+    reduced = [-np.log(-np.log(share)) for share in (0.5, 0.75, (1 - CHANCE) ** (1 / len(values)))]
+    spread = (quartile - median) / (reduced[1] - reduced[0])
+    tau = median + spread * (reduced[2] - reduced[0])
+    return float(np.tanh(tau) if bounded else tau)
