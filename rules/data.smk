@@ -51,7 +51,7 @@ rule find_duplicates:
     input:
         table="results/data/{dataset}/scans.tsv",
         images="results/data/{dataset}/images.npy",
-        code=code("duplicates.py", "comparison.py", "similarity.py"),
+        code=code("duplicates.py", "calibration.py", "comparison.py", "similarity.py"),
         detector_code=duplicates_code,
     output:
         duplicates="results/data/{dataset}/duplicates.csv",

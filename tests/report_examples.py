@@ -1,5 +1,7 @@
 """Arguments of reports: what made-up findings come to, with hostile file names and drawn images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from audit_cases import N_TRAIN, POLICY, evidence, losses_of
@@ -8,8 +10,9 @@ from copylens.audit.evidence import Evidence
 from copylens.audit.membership import membership
 from copylens.audit.publish import samples_of
 from copylens.audit.quarantine import withheld_samples
-from copylens.audit.report import scores_of
+from copylens.audit.report import bands_of, held_out_alike, scores_of
 from copylens.audit.verdict import judge
+from copylens.reports import Restricted
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]
 GROUPS = ("synthetic", "calibration", "control", "planted")
@@ -51,7 +54,9 @@ def verdict(word: str, found: Evidence) -> dict:
 def samples(found: Evidence, rest: dict | None, files: list[str] | None) -> pd.DataFrame:
     withheld = withheld_samples(found, rest["percentile"], rest["detectors"]) if rest else found.copies("synthetic")
     table = samples_of(found, withheld)
-    return table.assign(file=[files[row % len(files)] for row in range(len(table))]) if files else table
+    if files is None:
+        return table[["sample", "withheld"]]
+    return table.assign(file=[files[row % len(files)] for row in range(len(table))])
 
 
 def pairs(numbers, shape=(32, 32)) -> dict:
@@ -87,10 +92,22 @@ def arguments(
     found = findings(word, n, CASES[word][1] if n_copies is None else n_copies)
     judged, restricted = verdict(word, found), edition == "restricted"
     table = samples(found, judged["quarantine"], HOSTILE if restricted else None)
+    shown = None
+    if restricted:
+        shown = Restricted(pairs(table.loc[table["copy"], "sample"], shape), None, held_out_alike(found))
     return {
         "verdict": judged,
         "samples": table,
-        "scores": scores_of(found),
-        "pairs": pairs(table.loc[table["copy"], "sample"], shape) if restricted else None,
+        "scores": scores_of(found) if restricted else bands_of(found),
+        "restricted": shown,
         "edition": edition,
     }
+
+
+def of_another_kind(shape: tuple[int, ...] = (32, 32)) -> dict:
+    """Arguments of a restricted report on samples that lie on their side, two patients of which are held out too."""
+    given = arguments("NOT ABLE TO SAY", "restricted", shape=shape)
+    sample, training = pairs([1], shape)[1]
+    alike = [("patient_00231", "calibration", "patient_00007"), ("patient_00399", "control", "patient_00011")]
+    lying = (np.swapaxes(sample, -1, -2), sample, training)
+    return given | {"restricted": replace(given["restricted"], lying=lying, alike=alike)}

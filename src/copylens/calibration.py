@@ -37,6 +37,7 @@ from copylens.intervals import Resampled, effective_number, percentiles, resampl
 from copylens.neighbours import Neighbours
 
 PERCENTILE = 95
+CHANCE = 0.05  # that the largest of many similarities of unlike images is above what chance explains
 CURVE_POINTS = 12  # of the exposure curve
 RATES = (
     "copies",
@@ -183,3 +184,15 @@ def _shares(values: np.ndarray, taus: np.ndarray) -> np.ndarray:
     if not len(values):
         return np.full(len(taus), np.nan)
     return (len(values) - np.searchsorted(np.sort(values), taus, side="right")) / len(values)
+
+
+def largest_by_chance(nearest: np.ndarray) -> float:
+    """What the largest of so many similarities of unlike images exceeds with a chance of `CHANCE`."""
+    # A correlation can't pass 1: on Fisher's scale nothing is cut off.
+    bounded = np.abs(nearest).max() <= 1 + 1e-5
+    values = np.arctanh(np.clip(nearest, -1 + 1e-7, 1 - 1e-7)) if bounded else nearest
+    median, quartile = np.percentile(values, [50, 75])
+    reduced = [-np.log(-np.log(share)) for share in (0.5, 0.75, (1 - CHANCE) ** (1 / len(values)))]
+    spread = (quartile - median) / (reduced[1] - reduced[0])
+    tau = median + spread * (reduced[2] - reduced[0])
+    return float(np.tanh(tau) if bounded else tau)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.calibration import largest_by_chance
 from copylens.comparison import Comparer, all_of
 from copylens.detection import Embedder, embed_file, train_detector
 from copylens.files import read_array, read_table, write_table
 
-CHANCE = 0.05  # that one pair or more of a data set without duplicates is listed
 COLUMNS = ["scan", "patient", "other_scan", "other_patient", "similarity"]
 
 
@@ -21,7 +21,7 @@ def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path,
     Every image is compared with all others by an untaught detector with `settings`. What is usual is learnt from each
     image's nearest one of another patient: their similarities' median and upper quartile, which duplicates hardly move,
     give a Gumbel distribution, and a pair is listed that lies beyond what the largest of so many reaches with a chance
-    of `CHANCE`. Pairs of one patient are held to the same threshold.
+    of 5 %. Pairs of one patient are held to the same threshold.
     """
     scans = read_table(scans_path)
     everything = pd.DataFrame({"scan": scans["scan"], "patient": scans["patient"], "role": "train"})
@@ -37,7 +37,7 @@ def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path,
     query = np.repeat(np.arange(len(scans)), similarity.shape[1])
     similarity, position = similarity.ravel(), position.ravel()
     other_patient = patient[query] != patient[position]
-    tau = threshold(pd.Series(similarity[other_patient]).groupby(query[other_patient]).max().to_numpy())
+    tau = largest_by_chance(pd.Series(similarity[other_patient]).groupby(query[other_patient]).max().to_numpy())
     listed = (query != position) & (similarity > tau)
     pairs = pd.DataFrame({"one": query, "other": position, "similarity": similarity})[listed]
     pairs[["one", "other"]] = np.sort(pairs[["one", "other"]], axis=1)
@@ -47,15 +47,3 @@ def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path,
     write_table(pd.DataFrame(dict(zip(COLUMNS, [*columns, pairs["similarity"]], strict=True))), path)
     of_two = (pairs["one"].map(dict(enumerate(patient))) != pairs["other"].map(dict(enumerate(patient)))).sum()
     print(f"{len(pairs)} pairs of near-duplicates above {tau:.4g}, {of_two} of them of two patients")
-
-
-def threshold(nearest: np.ndarray) -> float:
-    """What the largest of so many similarities of unlike images exceeds with a chance of `CHANCE`."""
-    # A correlation can't pass 1: on Fisher's scale nothing is cut off.
-    bounded = np.abs(nearest).max() <= 1 + 1e-5
-    values = np.arctanh(np.clip(nearest, -1 + 1e-7, 1 - 1e-7)) if bounded else nearest
-    median, quartile = np.percentile(values, [50, 75])
-    reduced = [-np.log(-np.log(share)) for share in (0.5, 0.75, (1 - CHANCE) ** (1 / len(values)))]
-    spread = (quartile - median) / (reduced[1] - reduced[0])
-    tau = median + spread * (reduced[2] - reduced[0])
-    return float(np.tanh(tau) if bounded else tau)

@@ -33,13 +33,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Addresses of the pages: both editions, one of volumes, and one of 10,000 samples."""
+    """Addresses of the pages: both editions, of volumes, of 10,000 samples, of samples of another kind."""
     folder = tmp_path_factory.mktemp("reports")
     results = {edition: examples.arguments("FAIL", edition, N, FLAGGED) for edition in EDITIONS}
     results["unable"] = examples.arguments("NOT ABLE TO SAY")
     results["pass"] = examples.arguments("PASS")
     results["volumes"] = examples.arguments("FAIL", "restricted", 40, 36, (12, 24, 32))
-    results["large"] = examples.arguments(n=10_000, n_copies=3_000)
+    results["large"] = examples.arguments("FAIL", "restricted", 10_000, 3_000)
+    results["kind"] = examples.of_another_kind()
     for name, arguments in results.items():
         write_report(**arguments, html_path=folder / f"{name}.html", pdf_path=folder / f"{name}.pdf")
     return {name: (folder / f"{name}.html").as_uri() for name in results}
@@ -84,7 +85,7 @@ def heads(browser):
     return browser.find_elements(By.CSS_SELECTOR, "#samples-table th[data-column]")
 
 
-@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "volumes", "large"])
+@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "volumes", "large", "kind"])
 def test_it_opens_without_the_network_and_without_errors(name, browser, reports):
     resize(browser, 1280)
     browser.get_log("performance"), browser.get_log("browser")
@@ -100,7 +101,7 @@ def test_it_opens_without_the_network_and_without_errors(name, browser, reports)
 
 
 @pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "volumes"])
+@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "volumes", "kind"])
 def test_everything_is_shown_and_nothing_sticks_out(name, width, browser, reports):
     resize(browser, width)
     browser.get(reports[name])
@@ -115,23 +116,29 @@ def test_everything_is_shown_and_nothing_sticks_out(name, width, browser, report
 
 def test_the_table_is_sorted_and_filtered_by_mouse(browser, reports):
     resize(browser, 1280)
-    browser.get(reports["public"])
+    browser.get(reports["restricted"])
     assert status(browser) == f"Rows 1 to 50 of {FLAGGED}, of {N} samples"
     assert set(column(browser, 1)) == {"copy"}
-    similarity = heads(browser)[3]
+    similarity = heads(browser)[4]
     assert similarity.get_attribute("aria-sort") == "none"
     similarity.find_element(By.TAG_NAME, "button").click()
     assert similarity.get_attribute("aria-sort") == "descending"
-    samples = examples.arguments("FAIL")["samples"]
+    samples = examples.arguments("FAIL", "restricted")["samples"]
     wanted = samples[samples["copy"]]["similarity_copylens"].nlargest(50)
-    assert list(map(float, column(browser, 3))) == pytest.approx(list(wanted), rel=1e-3)
+    assert list(map(float, column(browser, 4))) == pytest.approx(list(wanted), rel=1e-3)
     browser.find_element(By.ID, "next").click()
     assert status(browser).startswith("Rows 51 to 100 ")
     similarity.find_element(By.TAG_NAME, "button").click()
     assert similarity.get_attribute("aria-sort") == "ascending"
-    assert list(map(float, column(browser, 3))) == sorted(map(float, column(browser, 3)))
+    assert list(map(float, column(browser, 4))) == sorted(map(float, column(browser, 4)))
     browser.find_element(By.ID, "flagged-only").click()
     assert status(browser) == f"Rows 1 to 50 of {N}, of {N} samples" and set(column(browser, 1)) > {"no"}
+
+
+def test_the_public_page_has_no_script_and_no_table_of_samples(browser, reports):
+    browser.get(reports["public"])
+    assert not browser.find_elements(By.CSS_SELECTOR, "script, #samples-table, input, button")
+    assert "samples are withheld" in browser.find_element(By.ID, "samples").text
 
 
 def test_the_table_is_sorted_and_filtered_by_keyboard(browser, reports):
@@ -190,7 +197,7 @@ def test_it_prints(browser, reports):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass"])
+@pytest.mark.parametrize("name", ["public", "restricted", "unable", "pass", "kind"])
 def test_axe_finds_nothing(name, width, scheme, browser, reports):
     resize(browser, width, scheme)
     browser.get(reports[name])

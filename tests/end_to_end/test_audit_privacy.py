@@ -199,11 +199,28 @@ def test_no_synthetic_file_name_and_no_image_is_public(audited):
     assert "<img" not in page
 
 
-def test_patients_are_keyed_pseudonyms_in_public_tables(audited):
+def test_the_public_table_says_nothing_of_a_sample_but_whether_it_is_withheld(audited):
     with (audited / "audits" / "given" / "public" / "samples.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 20
-    assert all(re.fullmatch("P-[0-9a-f]{8}", row["patient_pixels"]) for row in rows)
+    assert [row["sample"] for row in rows] == [str(number) for number in range(1, 21)]
+    assert {tuple(row) for row in rows} == {("sample", "withheld")}
+    assert {row["withheld"] for row in rows} <= {"True", "False"}
+
+
+def test_no_similarity_of_a_sample_is_public(audited):
+    audit = audited / "audits" / "given"
+    with (audit / "restricted" / "samples.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    similarities = {f"{abs(float(row[name])):.4g}" for row in rows for name in row if name.startswith("similarity_")}
+    similarities = {number.encode() for number in similarities if len(number) >= 6}
+    assert len(similarities) >= 20
+    for path in (audit / "public").iterdir():
+        # Drawn coordinates aren't numbers that are written.
+        content = re.sub(rb'\b(d|points|transform|viewBox)="[^"]*"', b"", path.read_bytes())
+        if path.suffix == ".pdf":
+            content = "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages).encode()
+        assert not [number for number in similarities if number in content], path.name
+    assert b"<script" not in (audit / "public" / "report.html").read_bytes()
 
 
 def test_names_never_become_html_nor_formulas(audited):

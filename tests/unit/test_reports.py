@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,7 +16,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from copylens import transforms
-from copylens.reports import content, figures, pdf, write_report
+from copylens.reports import Restricted, bands, content, figures, pdf, write_report
 
 WORDS = ("PASS", "FAIL", "NOT ABLE TO SAY")
 VOID = {"meta", "img", "input", "br", "link"}
@@ -128,6 +129,9 @@ def test_numbers_are_those_of_the_verdict(write, pages):
         assert cells[0] == row["detector"].replace("_", " ")
         assert cells[1] == ("–" if row["tau"] is None else f"{row['tau']:.4g}")
         assert cells[2].startswith(f"{content.share(row['called'])} (")
+        alone = row["alone"]
+        assert cells[6] == (content.interval_of(alone, "true_copies") if alone else "–")
+    assert sum(row["alone"] is not None for row in verdict["detectors"]) == 3
     for row, cells in zip(verdict["sensitivity"], tables[3][1:], strict=True):
         shares = [row["rule"], *(row["alone"][name] for name in examples.DETECTORS)]
         found = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells[3:]]
@@ -164,17 +168,46 @@ def test_rounding_never_makes_none_or_all_of_some():
     assert content.number(10000) == "10,000" and content.number(-1.23456) == "−1.235"
 
 
-def test_a_public_report_refuses_files_and_images(write):
+def test_a_public_report_refuses_all_that_is_said_of_single_samples(write):
     arguments = examples.arguments(n=12, n_copies=7)
-    with pytest.raises(ValueError, match="no file names"):
-        write({**arguments, "samples": arguments["samples"].assign(file="a.png")})
-    for given in ({}, examples.pairs([1])):
+    restricted = examples.arguments(edition="restricted", n=12, n_copies=7)
+    for column in restricted["samples"].columns.drop(["sample", "withheld"]):
+        with pytest.raises(ValueError, match=f"no {column}"):
+            write({**arguments, "samples": restricted["samples"][["sample", "withheld", column]]})
+    for pairs in ({}, examples.pairs([1])):
         with pytest.raises(ValueError, match="no images"):
-            write({**arguments, "pairs": given})
+            write({**arguments, "restricted": Restricted(pairs, None, [])})
+    with pytest.raises(ValueError, match="no similarities"):
+        write({**arguments, "scores": restricted["scores"]})
     with pytest.raises(ValueError, match="edition: secret"):
         write({**arguments, "edition": "secret"})
+    with pytest.raises(ValueError, match="missing columns withheld"):
+        write({**arguments, "samples": arguments["samples"].drop(columns="withheld")})
     with pytest.raises(ValueError, match="missing columns patient_copylens"):
-        write({**arguments, "samples": arguments["samples"].drop(columns="patient_copylens")})
+        write({**restricted, "samples": restricted["samples"].drop(columns="patient_copylens")})
+
+
+def test_a_public_report_counts_samples_in_few_bands(write, pages):
+    arguments = examples.arguments("NOT ABLE TO SAY")
+    html, _ = write(arguments)
+    text = Page(html).text
+    n = int(arguments["samples"]["withheld"].sum())
+    for said in (f"{n} of 300 samples are withheld.", content.PUBLIC_SAMPLES):
+        assert said in text and said in " ".join(" ".join(texts) for texts in pages)
+    drawn = [shares for groups in arguments["scores"].values() for shares in groups.values()]
+    assert {len(shares) for shares in drawn} == {len(bands.BOUNDS) + 1}
+    assert all(share is None or round(100 * share, 6) % 1 == 0 for shares in drawn for share in shares)
+
+
+def test_bands_are_bounded_by_calibration_images_and_hide_the_few():
+    groups = {name: np.arange(1.0, 101) for name in bands.GROUPS} | {"synthetic": np.array([1.0] * 96 + [1e9] * 4)}
+    shares = bands.shares_by_band(groups, np.percentile(groups["calibration"], 95))
+    assert shares["calibration"] == [0.5, 0.3, 0.15, 0.05]
+    assert shares["synthetic"] == [0.96, None, None, None]
+    # Nothing depends on how large the largest is.
+    further = groups | {"synthetic": np.array([1.0] * 96 + [2e9] * 4)}
+    assert bands.shares_by_band(further, np.percentile(groups["calibration"], 95)) == shares
+    assert "fewer than 5 images of synthetic, 5 % of calibration" in bands.sentence(shares)
 
 
 def test_a_public_report_holds_no_image_and_asks_for_nothing(write):
@@ -182,7 +215,8 @@ def test_a_public_report_holds_no_image_and_asks_for_nothing(write):
     page = Page(html)
     assert not page.count("img") and not page.count("image") and not page.count("link") and "data:" not in html
     assert b"/Subtype /Image" not in bytes_of_pdf
-    assert "RESTRICTED" not in html and page.count("script") == 2
+    assert "RESTRICTED" not in html and not page.count("script") and "script-src" not in html
+    assert "samples-table" not in html.split("</style>")[1]
     assert not page.values("src") and all(target.startswith("#") for target in page.values("href"))
     assert not re.search(r"@import|url\((?!#)", html)
 
@@ -203,7 +237,44 @@ def test_pairs_are_the_images_they_were(write):
     alt, address = next((attributes["alt"], attributes["src"]) for tag, attributes in Page(html).tags if tag == "img")
     number = int(re.match(r"Sample (\d+): synthetic", alt)[1])
     shown = imread(io.BytesIO(base64.b64decode(address.partition(",")[2])))[..., 0]
-    np.testing.assert_allclose(shown, arguments["pairs"][number][0], atol=2 / 255)
+    np.testing.assert_allclose(shown, arguments["restricted"].pairs[number][0], atol=2 / 255)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (4, 6, 8)])
+def test_samples_of_another_kind_are_shown_as_they_lie_and_as_they_fit(shape, write, pages):
+    arguments = examples.of_another_kind(shape)
+    page = Page(write(arguments)[0])
+    assert [alt for alt in page.values("alt") if "Sample" not in alt] == list(content.LYING)
+    in_print = " ".join(" ".join(texts) for texts in pages)
+    for words in ("How the samples lie", "Held-out patients like training patients", "patient_00231", "patient_00011"):
+        assert words in page.text and words in in_print
+    kept = replace(arguments["restricted"], lying=None, alike=[])
+    text = Page(write({**arguments, "restricted": kept})[0]).text
+    assert "How the samples lie" not in text and "Held-out patients like" not in text
+
+
+def test_rarer_thresholds_and_repeated_samples_are_told(write):
+    arguments = examples.arguments("PASS")
+    verdict = arguments["verdict"]
+    verdict["exposure"]["rate"], verdict["counts"]["different_synthetic_images"] = 0.001, 20
+    text = Page(write(arguments)[0]).text
+    assert "which 0.1 % of new patients' images pass" in text
+    assert "at the usual thresholds, rightly or by chance" in text
+    assert "20 of them differ" in text
+    verdict["exposure"]["rate"], verdict["counts"]["different_synthetic_images"] = None, 300
+    text = Page(write(arguments)[0]).text
+    assert "rarer thresholds, which" not in text and "of them differ" not in text
+
+
+def test_what_the_policy_asks_is_told_of_every_line(write):
+    verdict = examples.arguments("FAIL")["verdict"]
+    cells = dict(zip((line["name"] for line in verdict["lines"]), content.lines_table(verdict).rows, strict=True))
+    plain = {name: (row[2].replace("\u00a0", " "), row[3].replace("\u00a0", " ")) for name, row in cells.items()}
+    assert plain["identical_files"] == ("0 of 300 samples", "none")
+    assert plain["kind"] == ("0 % (0 to 1.2 %) lie otherwise", "at most 50 %")
+    assert plain["apart"] == ("0 of 420 held-out images", "none")
+    assert plain["held_out"][0].endswith(" of samples") and plain["held_out"][1].startswith("at most ")
+    assert plain["agreement"] == ("3 of 3 detectors", "none")
 
 
 def test_volumes_are_shown_by_their_middle_slices(write):
@@ -239,14 +310,17 @@ def test_nothing_known_and_nothing_flagged(edition, write, recwarn):
     arguments = examples.arguments("NOT ABLE TO SAY", edition, 12, 0)
     verdict = examples.without_numbers(arguments["verdict"])
     samples = arguments["samples"].copy()
-    for name in examples.DETECTORS:
+    restricted = edition == "restricted"
+    for name in examples.DETECTORS if restricted else []:
         samples[f"similarity_{name}"], samples[f"patient_{name}"] = np.nan, np.nan
-    nothing = {name: {group: np.full(3, np.nan) for group in examples.GROUPS} for name in examples.DETECTORS}
+    group = np.full(3, np.nan) if restricted else [None] * 4
+    nothing = {name: dict.fromkeys(examples.GROUPS, group) for name in examples.DETECTORS}
     html, _ = write({**arguments, "verdict": verdict, "samples": samples, "scores": nothing})
     page = Page(html)
     assert "not known" in page.text and not re.search(r"\b(nan|None)\b", re.sub(r"None( of \d|\.)", "", page.text))
     assert not page.count("img")
-    assert samples_of(html)["rows"][0][-3:] == [None, "no", None]
+    if restricted:
+        assert samples_of(html)["rows"][0][-3:] == [None, "no", None]
 
     for key in ("sensitivity", "groups", "limits", "reasons", "needed"):
         verdict[key] = []
@@ -257,7 +331,7 @@ def test_nothing_known_and_nothing_flagged(edition, write, recwarn):
 
 
 def test_ten_thousand_samples(write, pages):
-    html, _ = write(examples.arguments(n=10_000, n_copies=3_000))
+    html, _ = write(examples.arguments(edition="restricted", n=10_000, n_copies=3_000))
     data = samples_of(html)
     assert len(data["rows"]) == 10_000 and sum(row[1] == "copy" for row in data["rows"]) == 3_000
     assert len(html) < 3e6

@@ -8,12 +8,11 @@ from functools import cache
 import numpy as np
 from scipy.stats import norm
 
-from copylens.audit.evidence import HELD_OUT, Evidence, Found, agreeing, exact_interval, found_shares, rates
+from copylens.audit.evidence import HELD_OUT, Evidence, Found, exact_interval, found_shares, rates
 from copylens.audit.exposure import Rule, exposed_patients, exposed_share
 from copylens.audit.kind import auc_interval, words_of
 from copylens.audit.membership import FALSE_POSITIVES
 from copylens.audit.words import listed, percent
-from copylens.duplicates import threshold as largest_by_chance
 from copylens.prevalence import highest_false_positive_rate
 
 MANY = 5000  # calibration patients, as good as any number
@@ -148,12 +147,8 @@ def _how_they_fit(found: dict, otherwise: np.ndarray, dims: int) -> str:
 
 def apart(evidence: Evidence) -> Line:
     """No image of V and H may show a training patient under another name."""
-    called, patient = [], []
-    for found in evidence.found.values():
-        both = np.concatenate([found.similarity[name] for name in HELD_OUT])
-        called.append(both > largest_by_chance(both))
-        patient.append(np.concatenate([found.patient[name] for name in HELD_OUT]))
-    n = int((agreeing(called, patient) >= 0).sum())
+    alike = evidence.like_training()
+    n = int((alike >= 0).sum())
     return Line(
         "apart",
         "Are the held-out patients others than the training patients?",
@@ -163,7 +158,7 @@ def apart(evidence: Evidence) -> Line:
         None,
         "count",
         "unable" if n else "pass",
-        f"{n} of {len(called[0])} calibration and control images are so like a training patient's that chance doesn't "
+        f"{n} of {len(alike)} calibration and control images are so like a training patient's that chance doesn't "
         "explain it" + (": they may show that very patient under another name." if n else "."),
         "Held-out patients none of whom was trained on, under whatever name.",
     )

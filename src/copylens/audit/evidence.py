@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from copylens.calibration import PERCENTILE
+from copylens.calibration import PERCENTILE, largest_by_chance
 from copylens.files import read_arrays, read_table
 from copylens.prevalence import true_share
 from copylens.splits import rows_of
@@ -114,6 +114,19 @@ class Evidence:
         """Which images of synthetic or train two detectors call copies of one patient of V or H, bool [image]."""
         near = list(self.held_out.values())
         return agreeing([each.calls(name) for each in near], [each.patient[name] for each in near]) >= 0
+
+    def like_training(self) -> np.ndarray:
+        """The number of the patient of T whom two detectors find an image of V and H like beyond chance, -1 for none.
+
+        int [image], V's images first.
+        """
+        called, patient = [], []
+        for found in self.found.values():
+            both = np.concatenate([found.similarity[name] for name in HELD_OUT])
+            called.append(both > largest_by_chance(both))
+            patient.append(np.concatenate([found.patient[name] for name in HELD_OUT]))
+        first = agreeing(called, patient)
+        return np.where(first >= 0, np.stack(patient)[np.maximum(first, 0), np.arange(len(first))], -1)
 
     def nearest_patient(self, name: str, rate: float | None = None) -> np.ndarray:
         """The number of the patient whom the rule names, or for no copy the first detector does, [image].

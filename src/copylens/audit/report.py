@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, read_evidence
+from copylens.audit.evidence import HELD_OUT, Evidence, read_evidence
 from copylens.checksums import checked
 from copylens.files import read_array, read_arrays, read_table
-from copylens.reports import MAX_PAIRS, write_report
+from copylens.reports import MAX_PAIRS, Restricted, write_report
+from copylens.reports.bands import shares_by_band
 from copylens.reports.content import pair_numbers
 from copylens.splits import rows_of
 
@@ -21,24 +22,58 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
     """
     verdict = json.loads(checked(files["verdict"]).read_text())
     evidence = read_evidence(files)
-    scores = scores_of(evidence)
     table = read_table(files["public_samples"])
     paths = public / "report.html", public / "report.pdf"
-    write_report(verdict, table, scores, None, "public", *paths)
+    write_report(verdict, table, bands_of(evidence), None, "public", *paths)
     table = read_table(files["restricted_samples"])
     table["file"] = table["file"].astype(str)
+    failed = {line["name"] for line in verdict["lines"] if line["outcome"] != "pass"}
+    shown = Restricted(
+        _pairs(table, files, verdict["rule"]["detectors"]),
+        _lying(evidence.kind, files) if "kind" in failed else None,
+        held_out_alike(evidence) if "apart" in failed else [],
+    )
     paths = restricted / "report.html", restricted / "report.pdf"
-    write_report(verdict, table, scores, _pairs(table, files, verdict["rule"]["detectors"]), "restricted", *paths)
+    write_report(verdict, table, scores_of(evidence), shown, "restricted", *paths)
 
 
 def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
-    """Each detector's similarities of the samples, of innocent images, and of planted copies."""
-    sets = ("synthetic", "calibration", "control")
+    """Each detector's similarities of the samples, of held-out patients' images, and of planted copies."""
+    sets = ("synthetic", *HELD_OUT)
     return {
         detector: {name: found.similarity[name] for name in sets}
         | {"planted": found.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
         for detector, found in evidence.found.items()
     }
+
+
+def bands_of(evidence: Evidence) -> dict[str, dict[str, list[float | None]]]:
+    """What the public edition says of them: by detector, each group's shares by band (`copylens.reports.bands`)."""
+    scores = scores_of(evidence)
+    return {name: shares_by_band(scores[name], found.tau()) for name, found in evidence.found.items()}
+
+
+def held_out_alike(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """Held-out images that chance doesn't make so like a training patient: whose, their role, and whom they are like.
+
+    A patient whose images are like the same training patient is told once.
+    """
+    rows = np.concatenate([rows_of(evidence.splits, role) for role in HELD_OUT])
+    alike = evidence.like_training()
+    found = evidence.splits.iloc[rows[alike >= 0]]
+    names = zip(found["patient"], found["role"], evidence.patients[alike[alike >= 0]], strict=True)
+    return list(dict.fromkeys(tuple(map(str, each)) for each in names))
+
+
+def _lying(kind: dict[str, np.ndarray], files: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """A sample that lies otherwise than it fits: as it lies, as it fits best, and the training image most like it then.
+
+    None where there is none.
+    """
+    if kind["example"] < 0:
+        return None
+    sample, nearest = read_array(files["synthetic"])[kind["example"]], read_array(files["images"])[kind["nearest"]]
+    return np.array(sample), kind["fitted"], np.array(nearest)
 
 
 def _pairs(table: pd.DataFrame, files: dict, detectors: list[str]) -> dict[int, tuple[np.ndarray, np.ndarray]]:

@@ -70,7 +70,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     verdict, reasons, needed = _conclude(lines)
     sensitivity = _sensitivity_table(evidence, level)
     rows = [
-        {"detector": name, "tau": evidence.found[name].tau(), **of_each[name], "alone": by_itself.get(name)}
+        {"detector": name, "tau": _rounded(evidence.found[name].tau()), **of_each[name], "alone": by_itself.get(name)}
         for name in detectors
     ]
     rows.append({"detector": "agreement of two", "tau": None, **of_rule, "alone": None})
@@ -118,6 +118,11 @@ def _by_rule(evidence: Evidence) -> dict[str, np.ndarray]:
 def _calls(evidence: Evidence, detector: str) -> dict[str, np.ndarray]:
     found = evidence.found[detector]
     return {name: found.calls(name) for name in found.similarity}
+
+
+def _rounded(tau: float) -> float:
+    """To three digits: all of them would tell whoever has the calibration images which training image one is like."""
+    return float(f"{tau:.3g}")
 
 
 def _conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:

@@ -1,12 +1,14 @@
 """The reports of an audit: report.html, one file that needs no network, and report.pdf, the same in short to sign.
 
-The public edition shows no real image and names no file; the restricted one shows flagged samples beside patients.
+The public edition shows no image, names no file and has no number of a single sample: whoever has a patient's image
+would learn from it whether the patient was trained on. The restricted one shows flagged samples beside patients.
 """
 
 import base64
 import hashlib
 import io
 import json
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,19 +21,30 @@ from matplotlib.image import imsave
 from copylens.figures import house_style
 from copylens.figures.copy_pairs import DIFFERENCE
 from copylens.files import whole
-from copylens.reports import content, figures, pdf
+from copylens.reports import bands, content, figures, pdf
 
 EDITIONS = ("public", "restricted")
 MAX_PAIRS = 60
 MAX_SIDE = 256  # pixels; of an image in the page
+GREY = {"cmap": "gray", "vmin": 0, "vmax": 1}
 HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Restricted:
+    """What only the restricted edition shows. Images are [H, W] or [D, H, W] in [0, 1]."""
+
+    pairs: dict[int, tuple[np.ndarray, np.ndarray]]  # by sample: it and the training image nearest to it
+    # A sample of another kind as it lies, as it fits best, and the training image most like it then.
+    lying: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    alike: list[tuple[str, str, str]]  # held-out patients who look like training patients: who, role, like whom
 
 
 def write_report(
     verdict: dict,
     samples: pd.DataFrame,
     scores: dict[str, dict[str, np.ndarray]],
-    pairs: dict[int, tuple[np.ndarray, np.ndarray]] | None,
+    restricted: Restricted | None,
     edition: str,
     html_path: Path,
     pdf_path: Path,
@@ -39,43 +52,56 @@ def write_report(
     """Write both reports of an audit; the same results give the same bytes.
 
     verdict: what verdict.json holds. Any of its numbers may be None or NaN.
-    samples: one row per synthetic image; sample (from 1), copy, withheld, identical, named_by (the detector that names
-        the patient), and for each of the rule's detectors similarity_, called_ and patient_<detector>; in the
-        restricted edition also file.
-    scores: of each detector, the similarities [n] of the groups synthetic, calibration, control and planted to their
-        nearest training image.
-    pairs: by sample, the synthetic image and the training image nearest to it, [H, W] or [D, H, W] in [0, 1].
+    samples: one row per synthetic image; sample (from 1) and withheld, in the restricted edition also copy, identical,
+        held_out, named_by (the detector that names the patient), file, and for each of the rule's detectors
+        similarity_, called_ and patient_<detector>.
+    scores: of each detector, of the groups synthetic, calibration, control and planted, the similarities [n] to their
+        nearest training image; in the public edition their shares by band (`copylens.reports.bands`).
+    restricted: None in the public edition.
     edition: public or restricted.
 
-    Raises ValueError for an unknown edition, a public one that is given files or images, and missing columns.
+    Raises ValueError for an unknown edition, a public one that is given more than that, and missing columns.
     """
-    _check(samples, pairs, edition, verdict["rule"]["detectors"])
+    _check(samples, scores, restricted, edition, verdict["rule"]["detectors"])
     verdict = content.plain(verdict)
-    pairs = pairs or {}
-    detectors = verdict["rule"]["detectors"]
-    shown = content.pair_numbers(samples, pairs, detectors[0])
-    pairs = {number: pairs[number] for number in shown[:MAX_PAIRS]}
-    page = _page(verdict, samples, scores, pairs, len(shown), edition)
+    n_pairs = 0
+    if restricted:
+        shown = content.pair_numbers(samples, restricted.pairs, verdict["rule"]["detectors"][0])
+        restricted = replace(restricted, pairs={number: restricted.pairs[number] for number in shown[:MAX_PAIRS]})
+        n_pairs = len(shown)
+    page = _page(verdict, samples, scores, restricted, n_pairs)
     with whole(html_path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    pdf.write_pdf(verdict, samples, scores, pairs, len(shown), edition, pdf_path)
+    pdf.write_pdf(verdict, samples, scores, restricted, n_pairs, pdf_path)
 
 
-def _check(samples: pd.DataFrame, pairs: dict | None, edition: str, detectors: list[str]) -> None:
+def _check(
+    samples: pd.DataFrame, scores: dict, restricted: Restricted | None, edition: str, detectors: list[str]
+) -> None:
     if edition not in EDITIONS:
         raise ValueError(f"edition: {edition} is none of {', '.join(EDITIONS)}")
-    if edition == "public" and (pairs is not None or "file" in samples):
-        raise ValueError("a public report holds no images and no file names: give it no pairs and no column file")
-    columns = ["sample", "copy", "withheld", "identical", "named_by"]
-    columns += [f"{column}_{name}" for name in detectors for column in ("similarity", "called", "patient")]
-    columns += ["file"] if edition == "restricted" else []
+    columns = ["sample", "withheld"]
+    if edition == "public":
+        if restricted is not None:
+            raise ValueError("a public report holds no images and no patients: give it None for what is restricted")
+        more = [column for column in samples if column not in columns]
+        if more:
+            raise ValueError(f"a public report holds no {more[0]}: give it the columns sample and withheld alone")
+        for groups in scores.values():
+            if any(len(shares) != len(bands.BOUNDS) + 1 for shares in groups.values()):
+                raise ValueError("a public report holds no similarities: give it shares by band")
+    else:
+        if restricted is None:
+            raise ValueError("a restricted report shows pairs: give it what is restricted")
+        columns += ["copy", "identical", "held_out", "named_by", "file"]
+        columns += [f"{column}_{name}" for name in detectors for column in ("similarity", "called", "patient")]
     missing = [column for column in columns if column not in samples]
     if missing:
         raise ValueError(f"samples: missing columns {', '.join(missing)}")
 
 
-def _page(verdict: dict, samples: pd.DataFrame, scores: dict, pairs: dict, n_pairs: int, edition: str) -> str:
-    """The web page."""
+def _page(verdict: dict, samples: pd.DataFrame, scores: dict, restricted: Restricted | None, n_pairs: int) -> str:
+    """The web page; without a script where there is no table of samples."""
     environment = jinja2.Environment(
         autoescape=True,
         loader=jinja2.FileSystemLoader(HERE),
@@ -83,41 +109,54 @@ def _page(verdict: dict, samples: pd.DataFrame, scores: dict, pairs: dict, n_pai
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    script = (HERE / "report.js").read_text()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    limit = figures.difference_limit(pairs)
-    columns, rows = content.sample_columns(samples, verdict["rule"]["detectors"])
     return environment.get_template("report.html").render(
         verdict=verdict,
-        restricted=edition == "restricted",
+        restricted=restricted is not None,
         content=content,
         style=(HERE / "report.css").read_text(),
-        script=script,
-        script_digest=digest,
-        figures=_figures(verdict, scores),
-        columns=columns,
-        data=json.dumps({"columns": columns, "rows": rows}, allow_nan=False).replace("<", "\\u003c"),
-        n_flagged=int(content.flagged(samples).sum()),
-        pairs=[_pair(number, samples, images, verdict, limit) for number, images in pairs.items()],
-        limit=content.number(limit),
-        n_pairs=n_pairs,
+        figures=_figures(verdict, scores, restricted is None),
+        samples_words=content.samples_words(verdict, samples),
         config=yaml.safe_dump(verdict["provenance"]["config"], sort_keys=True, allow_unicode=True),
+        **(_of_patients(verdict, samples, restricted, n_pairs) if restricted else {}),
     )
 
 
-def _figures(verdict: dict, scores: dict) -> dict:
-    """The figures as SVG: histograms (one per detector), sensitivity and exposure."""
+def _of_patients(verdict: dict, samples: pd.DataFrame, restricted: Restricted, n_pairs: int) -> dict:
+    """What the page of the restricted edition has more: the table of samples with its script, and images."""
+    script = (HERE / "report.js").read_text()
+    columns, rows = content.sample_columns(samples, verdict["rule"]["detectors"])
+    limit = figures.difference_limit(restricted.pairs)
+    return {
+        "script": script,
+        "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "columns": columns,
+        "data": json.dumps({"columns": columns, "rows": rows}, allow_nan=False).replace("<", "\\u003c"),
+        "n_flagged": int(content.flagged(samples).sum()),
+        "pairs": [_pair(number, samples, images, limit) for number, images in restricted.pairs.items()],
+        "limit": content.number(limit),
+        "n_pairs": n_pairs,
+        "lying": [
+            (name, _png(figures.flat(image), **GREY))
+            for name, image in zip(content.LYING, restricted.lying or (), strict=False)
+        ],
+        "lying_volume": restricted.lying is not None and restricted.lying[0].ndim == 3,
+        "alike": content.alike_table(restricted.alike) if restricted.alike else None,
+    }
+
+
+def _figures(verdict: dict, scores: dict, public: bool) -> dict:
+    """The figures as SVG: similarities (one per detector), sensitivity and exposure."""
     taus = {row["detector"]: row.get("tau") for row in verdict["detectors"]}
-    histograms = [
-        figures.as_svg(
-            f"histogram-{number}",
-            figures.HISTOGRAM,
-            partial(figures.histogram, detector=name, groups=scores.get(name, {}), tau=taus.get(name)),
-            f"Similarities under {content.name_of(name)}",
-            figures.histogram_words(scores.get(name, {}), taus.get(name)),
-        )
-        for number, name in enumerate(verdict["rule"]["detectors"], 1)
-    ]
+    similarities = []
+    for number, name in enumerate(verdict["rule"]["detectors"], 1):
+        groups, tau = scores.get(name, {}), taus.get(name)
+        if public:
+            draw, text = partial(figures.shares, detector=name, groups=groups), bands.sentence(groups)
+        else:
+            draw = partial(figures.histogram, detector=name, groups=groups, tau=tau)
+            text = figures.histogram_words(groups, tau)
+        title = f"Similarities under {content.name_of(name)}"
+        similarities.append(figures.as_svg(f"similarities-{number}", figures.HISTOGRAM, draw, title, text))
     sensitivity = figures.as_svg(
         "sensitivity",
         figures.sensitivity_height(verdict),
@@ -132,25 +171,22 @@ def _figures(verdict: dict, scores: dict) -> dict:
         "Patients exposed by the number of samples released",
         " ".join(content.exposure_words(verdict)),
     )
-    return {"histograms": histograms, "sensitivity": sensitivity, "exposure": exposure}
+    return {"similarities": similarities, "sensitivity": sensitivity, "exposure": exposure}
 
 
-def _pair(
-    number: int, samples: pd.DataFrame, images: tuple[np.ndarray, np.ndarray], verdict: dict, limit: float
-) -> dict:
+def _pair(number: int, samples: pd.DataFrame, images: tuple[np.ndarray, np.ndarray], limit: float) -> dict:
     """A pair's images as data: addresses, and its words."""
     row = samples[samples["sample"] == number].iloc[0]
     synthetic, training = (figures.flat(image) for image in images)
     difference = synthetic - training
-    grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
     return {
         "sample": number,
         "file": content.plain(str(row["file"])),
         "words": content.pair_words(row),
         "volume": images[0].ndim == 3,
         "images": [
-            ("synthetic", _png(synthetic, **grey)),
-            ("training", _png(training, **grey)),
+            ("synthetic", _png(synthetic, **GREY)),
+            ("training", _png(training, **GREY)),
             ("difference", _png(difference, cmap=DIFFERENCE, vmin=-limit, vmax=limit)),
         ],
     }

@@ -21,11 +21,15 @@ ONLY_WEIGHTS = {
     False: "The weights break the policy: do not release them. Of the synthetic set there isn't enough to say.",
 }
 RESTRICTED = "RESTRICTED: shows patients"
-AT_LEAST, AT_MOST = {"sensitivity"}, {"calibration_size", "copies", "patients", "control_rate", "membership"}
+AT_LEAST = {"sensitivity"}
+AT_MOST = {"kind", "calibration_size", "held_out", "copies", "patients", "control_rate", "membership"}
+MEASURED = {"kind": " lie otherwise", "held_out": " of samples"}  # what shares are of, where that isn't clear
+LYING = ("sample, as it lies", "sample, as it fits best", "training image most like it then")
+WHY = ("copy", "identical file", "held-out image")  # a sample is flagged
 COUNTS = (
     ("training", "The generator was trained on these"),
     ("calibration", "Real, of other patients: they set the thresholds"),
-    ("control", "Real, of yet other patients: they show what the rule says of innocent images"),
+    ("control", "Real, of yet other patients: they show how often the rule is wrong"),
     ("synthetic", "The set that is to be released"),
 )
 
@@ -112,18 +116,24 @@ def lines_table(verdict: dict) -> Table:
     ]
     columns = ("Outcome", "Question", "Measured", "Policy", "What that means")
     caption = f"What the policy asks, and what was found. In brackets: {share(verdict['policy']['level'])} intervals."
-    return Table(caption, columns, rows, (2, 3), (0.12, 0.23, 0.17, 0.12, 0.36))
+    return Table(caption, columns, rows, (2, 3), (0.09, 0.25, 0.13, 0.1, 0.43))
 
 
 def _found_and_asked(line: dict, verdict: dict) -> tuple[str, str]:
     """What was measured, and what the policy asks for."""
     if line["unit"] == "count":
-        things = {"agreement": (len(verdict["rule"]["detectors"]), "detectors")}
-        n, what = things.get(line["name"], (verdict["counts"]["synthetic_images"], "images"))
+        counts = verdict["counts"]
+        held_out = counts.get("calibration_images"), counts.get("control_images")
+        things = {
+            "agreement": (len(verdict["rule"]["detectors"]), "detectors"),
+            "apart": (sum(held_out) if all(map(known, held_out)) else None, "held-out images"),
+        }
+        n, what = things.get(line["name"], (counts["synthetic_images"], "samples"))
         return f"{number(line['value'])} of {number(n)} {what}", "none"
     show = share if line["unit"] == "share" else hundredths
     bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
-    return measured(line["value"], line["low"], line["high"], line["unit"]), f"{bound}{show(line['limit'])}"
+    found = measured(line["value"], line["low"], line["high"], line["unit"])
+    return f"{found}{MEASURED.get(line['name'], '')}", f"{bound}{show(line['limit'])}"
 
 
 def counts_table(verdict: dict) -> Table:
@@ -132,6 +142,9 @@ def counts_table(verdict: dict) -> Table:
         (name, number(counts.get(f"{name}_images")), number(counts.get(f"{name}_patients")), what)
         for name, what in COUNTS
     ]
+    different = counts.get("different_synthetic_images")
+    if known(different) and different < counts["synthetic_images"]:
+        rows[-1] = (*rows[-1][:3], f"{rows[-1][3]}; {number(different)} of them differ, the others repeat these")
     rows = [(name, images, "–" if name == "synthetic" else patients, what) for name, images, patients, what in rows]
     columns = ("Set", "Images", "Patients", "What it is")
     return Table("The four sets of images.", columns, rows, (1, 2), (0.15, 0.12, 0.12, 0.61))
@@ -144,7 +157,7 @@ def policy_words(verdict: dict) -> list[tuple[str, str]]:
         ("Samples that may be copies", f"at most {share(policy['copies'])}"),
         ("Training patients who may be exposed", f"at most {share(policy['patients'])}"),
         ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
-        ("False alarms of a detector, in the worst case", f"at most {share(policy['false_positives'])}"),
+        ("False positive rate of a detector, in the worst case", f"at most {share(policy['false_positives'])}"),
         ("Area under the curve of the membership test", f"at most {hundredths(policy['membership'])}"),
         ("Intervals", share(policy["level"])),
     ]
@@ -158,19 +171,21 @@ def detectors_table(verdict: dict) -> Table:
             *(interval_of(row, name) for name in ("called", "control_rate")),
             share(row["sensitivity"]),
             interval_of(row, "true_copies"),
+            interval_of(row["alone"], "true_copies") if row["alone"] else "–",
             OUTCOMES[row["outcome"]],
         )
         for row in ({"tau": None, **row} for row in verdict["detectors"])
     ]
     columns = (
         *("Detector", "Threshold", "Samples called copies", "Control images called copies"),
-        *("Planted copies found", "Copies, corrected", "Outcome"),
+        *("Planted copies found", "Copies, corrected", "Alone, at a rarer threshold", "Outcome"),
     )
     caption = (
-        "Each detector by itself, and two that agree. Corrected: for the copies that the detector misses and the "
-        "innocent images that it accuses."
+        "Each detector by itself, and two that agree. Corrected: for the copies that the detector misses, and for its "
+        "false positives. At a rarer threshold, which 1 % of new patients' images pass, it is corrected for the "
+        "transforms whose copies it finds there; where it finds none, nothing is said."
     )
-    return Table(caption, columns, rows, (1, 2, 3, 4, 5), (0.18, 0.1, 0.16, 0.16, 0.11, 0.16, 0.13))
+    return Table(caption, columns, rows, (1, 2, 3, 4, 5, 6), (0.15, 0.09, 0.15, 0.15, 0.09, 0.14, 0.14, 0.09))
 
 
 def sensitivity_table(verdict: dict) -> Table:
@@ -207,9 +222,10 @@ def groups_table(verdict: dict) -> Table:
         for row in verdict["groups"]
     ]
     columns = ("Of", "Value", "Training patients", "Named", "Share named")
+    usual = ", at the usual thresholds" if known(verdict["exposure"]["rate"]) else ""
     return Table(
-        "Training patients whom at least one sample is called a copy of, rightly or by chance. Where fewer than five "
-        "are, or aren't, the number isn't shown.",
+        f"Training patients whom at least one sample is called a copy of{usual}, rightly or by chance. Where fewer "
+        "than five are, or aren't, the number isn't shown.",
         columns,
         rows,
         (2, 3, 4),
@@ -223,11 +239,20 @@ def exposure_words(verdict: dict) -> list[str]:
     named, within = exposure["named_patients"], exposure["within_policy"]
     n, patients = verdict["counts"]["synthetic_images"], verdict["counts"]["training_patients"]
     line = next(line for line in verdict["lines"] if line["name"] == "patients")
-    said = [
-        f"Samples that are called copies name {number(named)} of {number(patients)} training patients. Corrected for "
-        f"what is missed and for whom chance names, {measured(line['value'], line['low'], line['high'])} are exposed; "
-        f"the policy allows {share(line['limit'])}."
-    ]
+    corrected = (
+        f"Corrected for what is missed and for whom chance names, {measured(line['value'], line['low'], line['high'])} "
+        f"are exposed; the policy allows {share(line['limit'])}."
+    )
+    of_all = f"{number(named)} of {number(patients)} training patients"
+    if not known(exposure["rate"]):
+        said = [f"Samples that are called copies name {of_all}. {corrected}"]
+    else:
+        said = [
+            "So many samples would name many by chance. So patients are counted at rarer thresholds, which "
+            f"{share(exposure['rate'])} of new patients' images pass: samples that two detectors call copies there "
+            f"name {of_all}. {corrected}",
+            "That may be fewer patients than samples are flagged for, which is by the usual thresholds.",
+        ]
     if line["outcome"] == "pass":
         said.append(f"So all {number(n)} samples keep within that.")
     elif known(within) and within > 0:
@@ -242,7 +267,7 @@ def exposure_words(verdict: dict) -> list[str]:
     else:
         said.append(
             f"Were ever more samples drawn, at least about {interval_of(exposure, 'chao1', 'count')} patients would be "
-            "named, by chance or as copies (Chao1)."
+            f"named{' at these thresholds' if known(exposure['rate']) else ''}, by chance or as copies (Chao1)."
         )
     return said
 
@@ -256,8 +281,8 @@ def quarantine_words(verdict: dict) -> list[str]:
             "all the same, because that costs nothing."
         ]
     return [
-        "Withheld is what the rule calls a copy, what is an image of the training set, and what is more alike to a "
-        f"training image than {number(quarantine['percentile'])} % of innocent images are, as "
+        "Withheld is what the rule calls a copy, what is pixel by pixel a real image, and what is more alike to a "
+        f"training image than {number(quarantine['percentile'])} % of calibration images are, as "
         f"{listed(quarantine['detectors'])} {'has' if len(quarantine['detectors']) == 1 else 'have'} it.",
         f"{number(quarantine['withheld'])} samples are withheld, {number(quarantine['released'])} are left.",
         f"Copies among those that are left: {interval_of(quarantine, 'residual')}.",
@@ -293,20 +318,40 @@ def by_chance(verdict: dict) -> str:
 
 
 def flagged(samples: pd.DataFrame) -> pd.Series:
-    """Which samples the rule calls copies, or are files of the training set."""
-    return samples["copy"].astype(bool) | samples["identical"].astype(bool)
+    """Which samples the rule calls copies, or are pixel by pixel real images."""
+    return samples[["copy", "identical", "held_out"]].astype(bool).any(axis=1)
+
+
+def samples_words(verdict: dict, samples: pd.DataFrame) -> list[str]:
+    """How many samples are withheld, and what chance does, in sentences."""
+    called = verdict["detectors"][-1]["called"]
+    return [
+        f"{number(int(samples['withheld'].astype(bool).sum()))} of {number(len(samples))} samples are withheld.",
+        f"The rule calls {share(called)} of samples copies. {by_chance(verdict)}",
+    ]
+
+
+PUBLIC_SAMPLES = (
+    "The file samples.csv lists which are withheld. Nothing more is said of single samples: to somebody who has a "
+    "patient's image and the samples, their similarities would tell whether the patient was trained on."
+)
+
+
+def alike_table(alike: list[tuple[str, str, str]]) -> Table:
+    """Held-out patients who look like training patients: who, role, like whom."""
+    rows = [tuple(plain(text) for text in row) for row in alike]
+    caption = "Held-out patients with an image that chance doesn't make so like a training patient's."
+    return Table(caption, ("Held-out patient", "Role", "Like training patient"), rows, (), (0.4, 0.2, 0.4))
 
 
 def sample_columns(samples: pd.DataFrame, detectors: list[str]) -> tuple[list[dict], list[list]]:
     """The table of samples: columns (group, name, whether numbers), and rows of numbers, texts and None."""
     why = [
-        " and ".join(word for word, true in (("copy", copy), ("identical file", identical)) if true) or "no"
-        for copy, identical in zip(samples["copy"], samples["identical"], strict=True)
+        " and ".join(word for word, true in zip(WHY, row, strict=True) if true) or "no"
+        for row in samples[["copy", "identical", "held_out"]].itertuples(index=False)
     ]
     columns = [("", "Sample", samples["sample"].astype(int).tolist()), ("", "Flagged", why)]
-    columns.append(("", "Withheld", _yes(samples["withheld"])))
-    if "file" in samples:
-        columns.append(("", "File", _texts(samples["file"])))
+    columns += [("", "Withheld", _yes(samples["withheld"])), ("", "File", _texts(samples["file"]))]
     for detector in detectors:
         similarity = [float(f"{v:.4g}") if known(v) else None for v in samples[f"similarity_{detector}"]]
         columns += [
@@ -319,8 +364,9 @@ def sample_columns(samples: pd.DataFrame, detectors: list[str]) -> tuple[list[di
 
 
 def pair_numbers(samples: pd.DataFrame, pairs: dict, detector: str) -> list[int]:
-    """Flagged samples that there is a pair of, the most alike under `detector` first."""
-    chosen = samples[flagged(samples) & samples["sample"].isin(list(pairs))]
+    """Samples called copies that there is a pair of, the most alike under `detector` first."""
+    # What is only a held-out patient's image is no copy of the training image nearest to it.
+    chosen = samples[(samples["copy"] | samples["identical"]).astype(bool) & samples["sample"].isin(list(pairs))]
     return chosen.sort_values(f"similarity_{detector}", ascending=False, kind="stable")["sample"].tolist()
 
 

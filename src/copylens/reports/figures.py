@@ -6,16 +6,32 @@ from collections.abc import Callable
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from copylens.figures import FAINT, INK, ROLES, blank_page, fit, house_style, place, text_width, tick_number, write
+from copylens.figures import (
+    FAINT,
+    INK,
+    QUIET,
+    ROLES,
+    blank_page,
+    fit,
+    house_style,
+    place,
+    text_width,
+    tick_number,
+    write,
+)
+from copylens.reports import bands
 from copylens.reports.content import known, name_of, number, share
 
-GROUPS = {**{name: ROLES[name] for name in ("synthetic", "calibration", "control")}, "planted": "#B9770E"}
+GROUPS = {name: ROLES.get(name, "#B9770E") for name in bands.GROUPS}
 DETECTORS = ("#33658A", "#E09F3E", "#7B3E5D", "#6BAA9A", "#8C5E3C", "#9AA5CE")
 MARKERS = "os^Dvp"
 BINS = 48
+HIGHEST = 0.55  # of a row's height, for a share of all; the rest is for its number
 GAP = 1  # pixels between the slices of a volume
 
 # All in inches.
@@ -30,10 +46,8 @@ def histogram(figure: Figure, left: float, top: float, width: float, detector: s
     """
     values = {name: _finite(groups.get(name, [])) for name in GROUPS}
     pooled = np.concatenate([*values.values(), [tau] if known(tau) else []])
-    write(figure, left, top + 0.12, fit(name_of(detector), width, 7.5, "bold"), size=7.5, weight="bold")
-    axes = place(figure, left + NAMES, top + 0.32, width - NAMES - 0.05, HISTOGRAM - 0.32 - BELOW)
-    axes.set(ylim=(0, len(GROUPS)), yticks=[], xlabel="similarity to the nearest training image")
-    axes.spines["left"].set_visible(False)
+    axes = _rows(figure, left, top, width, detector, {name: f"{len(of):,}" for name, of in values.items()})
+    axes.set_xlabel("similarity to the nearest training image")
     low, high = np.quantile(pooled, [0.005, 0.995]) if len(pooled) else (0.0, 1.0)
     low, high = (min(low, tau), max(high, tau)) if known(tau) else (low, high)
     margin = 0.04 * (high - low) or 0.5
@@ -45,10 +59,6 @@ def histogram(figure: Figure, left: float, top: float, width: float, detector: s
         for part, alpha in ((beyond, 0.95), (~beyond, 0.45)):
             tops = np.where(part, heights, position)
             axes.stairs(tops, edges, baseline=position, fill=True, color=colour, alpha=alpha, linewidth=0)
-        axes.axhline(position, color=FAINT, linewidth=0.5)
-        label = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "bottom"}
-        axes.annotate(name, (0, position), xytext=(-6, 8), weight="bold", **label)
-        axes.annotate(f"{len(values[name]):,}", (0, position), xytext=(-6, 0), size=6, **label)
     axes.set_xlim(edges[0], edges[-1])
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(tick_number))
@@ -63,6 +73,40 @@ def histogram(figure: Figure, left: float, top: float, width: float, detector: s
             size=6.5,
             ha="right" if right else "left",
         )
+
+
+def shares(figure: Figure, left: float, top: float, width: float, detector: str, groups: dict) -> None:
+    """Shares of each group by band of similarity (`copylens.reports.bands`), a row per group: no number of an image."""
+    axes = _rows(figure, left, top, width, detector, dict.fromkeys(GROUPS, ""))
+    n = len(bands.BOUNDS) + 1
+    axes.set(xlim=(0, n), xlabel="similarity, by percentiles of calibration images")
+    axes.set_xticks(range(1, n), bands.BOUNDS)
+    for position, (name, colour) in enumerate(reversed(GROUPS.items())):
+        for band, value in enumerate(groups.get(name, ())):
+            above = band == n - 1
+            height = HIGHEST * (value or 0)
+            box = Rectangle(
+                (band + 0.04, position), 0.92, height, color=colour, alpha=0.95 if above else 0.45, linewidth=0
+            )
+            axes.add_patch(box)
+            style = {"size": 6.5, "color": QUIET if value is None else INK, "weight": "bold" if above else "normal"}
+            text = {"xytext": (0, 1.5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+            axes.annotate(bands.band_words(value), (band + 0.5, position + height), **text, **style)
+    axes.axvline(n - 1, color=ROLES["threshold"], linewidth=0.9)
+
+
+def _rows(figure: Figure, left: float, top: float, width: float, detector: str, counts: dict[str, str]) -> Axes:
+    """Axes below a detector's name, with a row for each group, its name and count on the left."""
+    write(figure, left, top + 0.12, fit(name_of(detector), width, 7.5, "bold"), size=7.5, weight="bold")
+    axes = place(figure, left + NAMES, top + 0.32, width - NAMES - 0.05, HISTOGRAM - 0.32 - BELOW)
+    axes.set(ylim=(0, len(GROUPS)), yticks=[])
+    axes.spines["left"].set_visible(False)
+    label = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "bottom"}
+    for position, name in enumerate(reversed(GROUPS)):
+        axes.axhline(position, color=FAINT, linewidth=0.5)
+        axes.annotate(name, (0, position), xytext=(-6, 8 if counts[name] else 4), weight="bold", **label)
+        axes.annotate(counts[name], (0, position), xytext=(-6, 0), size=6, **label)
+    return axes
 
 
 def histogram_words(groups: dict, tau: float | None) -> str:

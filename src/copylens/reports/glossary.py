@@ -41,6 +41,17 @@ WORDS = (
     ("Exposed", "a training patient of whom at least one sample is a copy"),
     ("Named", "the patient whose training image a called sample is most like"),
     ("Threshold", "how alike a sample must be; 5 % of the calibration patients' own images are more alike than that"),
+    (
+        "Rarer threshold",
+        "one that only 1 % of new patients' images pass, or 0.1 %: chance calls fewer copies, and more are missed",
+    ),
+    ("Held-out patient", "a calibration or control patient: real, and not trained on"),
+    ("Control rate", "the rule's false positive rate, as control patients' images show it"),
+    (
+        "Same kind",
+        "lying as the patients' images do, and showing the same: what lies otherwise looks like nobody's copy",
+    ),
+    ("Withheld", "a sample that isn't to be released: a copy, a real image, or one more alike than it should be"),
     ("Planted copy", "a training image, changed in a known way, that detectors are tried on"),
     ("Interval", "where the true number lies, with the confidence that the policy asks for"),
 )

@@ -26,20 +26,23 @@ from copylens.reports.sheets import BODY, BOTTOM, HEIGHT, MARGIN, TONES, WIDTH, 
 MAX_ROWS = 100
 
 # All in inches.
-BANNER, SIGN, GAP, CAPTION = 1.15, 0.36, 0.25, 0.42
+BANNER, SIGN, GAP, CAPTION = 0.95, 0.32, 0.25, 0.42
 
 
 @house_style()
-def write_pdf(
-    verdict: dict, samples: pd.DataFrame, scores: dict, pairs: dict, n_pairs: int, edition: str, path: Path
-) -> None:
+def write_pdf(verdict: dict, samples: pd.DataFrame, scores: dict, restricted, n_pairs: int, path: Path) -> None:
     """Write the PDF of a report.
 
-    pairs: those to show, by sample; n_pairs: how many flagged samples have one. For the rest see `write_report`.
+    restricted: as of `write_report`, with the pairs to show; n_pairs: how many flagged samples have one.
     """
-    sheets = Sheets()
+    sheets, edition = Sheets(), "restricted" if restricted else "public"
     _first_page(sheets, verdict)
-    _figures(sheets, verdict, scores)
+    sheets.heading("What was compared")
+    sheets.text(verdict["rule"]["text"])
+    sheets.table(content.counts_table(verdict))
+    if restricted:
+        _kind(sheets, restricted)
+    _figures(sheets, verdict, scores, edition)
     sheets.table(content.sensitivity_table(verdict))
     sheets.heading("Who is exposed")
     sheets.table(content.groups_table(verdict))
@@ -49,9 +52,13 @@ def write_pdf(
     ):
         sheets.heading(title)
         sheets.text(*lines)
-    _samples(sheets, verdict, samples)
-    if edition == "restricted":
-        _pairs(sheets, verdict, samples, pairs, n_pairs)
+    sheets.heading("Samples")
+    sheets.text(*content.samples_words(verdict, samples))
+    if restricted:
+        _samples(sheets, verdict, samples)
+        _pairs(sheets, samples, restricted.pairs, n_pairs)
+    else:
+        sheets.text(content.PUBLIC_SAMPLES)
     sheets.heading("What this audit cannot say")
     sheets.text(*(f"•  {limit}" for limit in verdict["limits"]))
     sheets.heading("Provenance")
@@ -76,7 +83,8 @@ def _first_page(sheets: Sheets, verdict: dict) -> None:
     sheets.heading("The policy, line by line")
     sheets.table(content.lines_table(verdict), 6.5)
     sheets.need(2 * SIGN + 0.25)
-    sheets.top = max(sheets.top, HEIGHT - BOTTOM - 2 * SIGN - 0.25)
+    if len(sheets.pages) == 1:
+        sheets.top = max(sheets.top, HEIGHT - BOTTOM - 2 * SIGN - 0.25)
     sheets.text("I have read this report and decide on the release by it.")
     half = BODY / 2
     for number, name in enumerate(("Name", "Role", "Date", "Signature")):
@@ -113,10 +121,25 @@ def _banner(page: Figure, top: float, verdict: dict) -> None:
     write(page, x + 0.66, y + 0.34, fit(content.sentence_of(verdict), BODY - 1.5, 8.5), size=8.5)
 
 
-def _figures(sheets: Sheets, verdict: dict, scores: dict) -> None:
-    sheets.heading("What was compared")
-    sheets.text(verdict["rule"]["text"])
-    sheets.table(content.counts_table(verdict))
+def _kind(sheets: Sheets, restricted) -> None:
+    """How a sample lies that lies otherwise, and the held-out patients who look like training patients."""
+    if restricted.lying:
+        images = [figures.flat(image) for image in restricted.lying]
+        size = min((BODY - 2 * GAP) / 3, 2.0)
+        height = size * max(image.shape[0] / image.shape[1] for image in images)
+        sheets.heading("How the samples lie", height + CAPTION)
+        sheet = paper(sheets.page)
+        for place, (name, image) in enumerate(zip(content.LYING, images, strict=True)):
+            left, high = MARGIN + place * (size + GAP), size * image.shape[0] / image.shape[1]
+            show(sheet, image, left, sheets.top, size, high, cmap="gray", vmin=0, vmax=1)
+            write(sheets.page, left, sheets.top + height + 0.14, name, size=7)
+        sheets.top += height + CAPTION
+    if restricted.alike:
+        sheets.heading("Held-out patients like training patients")
+        sheets.table(content.alike_table(restricted.alike))
+
+
+def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
     sheets.heading("Detectors")
     sheets.table(content.detectors_table(verdict), 6.5)
     half = (BODY - GAP) / 2
@@ -127,7 +150,11 @@ def _figures(sheets: Sheets, verdict: dict, scores: dict) -> None:
         sheets.need(figures.HISTOGRAM + 0.2)
         for column, name in enumerate(detectors[start : start + 2]):
             left = MARGIN + column * (half + GAP)
-            figures.histogram(sheets.page, left, sheets.top, half, name, scores.get(name, {}), taus.get(name))
+            at, groups = (sheets.page, left, sheets.top, half, name), scores.get(name, {})
+            if edition == "public":
+                figures.shares(*at, groups)
+            else:
+                figures.histogram(*at, groups, taus.get(name))
         sheets.top += figures.HISTOGRAM + 0.2
     height = max(figures.EXPOSURE, figures.sensitivity_height(verdict))
     sheets.heading("Planted copies, and patients exposed", height + 0.6)
@@ -142,10 +169,8 @@ def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:
     detectors = verdict["rule"]["detectors"]
     chosen = samples[content.flagged(samples)]
     columns, rows = content.sample_columns(chosen.head(MAX_ROWS), detectors)
-    sheets.heading("Flagged samples")
     more = f" The first {MAX_ROWS} are listed; the page report.html has all." if len(chosen) > MAX_ROWS else ""
-    flagged = f"{content.number(len(chosen))} of {content.number(len(samples))} samples are flagged."
-    caption = f"{flagged} {content.by_chance(verdict)}{more}"
+    caption = f"{content.number(len(chosen))} of {content.number(len(samples))} samples are flagged.{more}"
     kept = [place for place, column in enumerate(columns) if column["name"] != "Copy"]
     names = [f"{columns[place]['group']} {columns[place]['name'].lower()}".strip() for place in kept]
     cells = [[_cell(row[place]) for place in kept] for row in rows]
@@ -164,7 +189,7 @@ def _cell(value: float | str | None) -> str:
     return fit(value, 1.3, 6, keep="end") if isinstance(value, str) else content.number(value)
 
 
-def _pairs(sheets: Sheets, verdict: dict, samples: pd.DataFrame, pairs: dict, n_pairs: int) -> None:
+def _pairs(sheets: Sheets, samples: pd.DataFrame, pairs: dict, n_pairs: int) -> None:
     """Pages of pairs: synthetic image, nearest training image, difference."""
     sheets.top = HEIGHT
     sheets.heading("Flagged pairs")

@@ -69,7 +69,7 @@ class Sheets:
         for column, (lines, left, width) in enumerate(zip(cells, lefts, widths, strict=True)):
             right = column in table.numbers
             at, side = (left + width - 0.1, "right") if right else (left, "left")
-            kind = {word: key for key, word in content.OUTCOMES.items()}.get(lines[0])
+            kind = {word: key for key, word in content.OUTCOMES.items()}.get(" ".join(lines))
             marked = table.columns[column] == "Outcome" and colour == INK and kind
             style = {"color": TONES[kind][0], "weight": "bold"} if marked else {"color": colour}
             for number, text in enumerate(lines):
