@@ -33,7 +33,7 @@ CONFIG = {
         "hippocampi": {
             **{"reader": "nifti_folder", "root": "msd_hippocampus/imagesTr", "grid": [16, 16, 16]},
             **{"patient": r"hippocampus_(\d+)", "scaling": {"kind": "percentile", "low": 0.5, "high": 99.5}},
-            "split": {"train": 40, "calibration": 60, "control": 60},
+            "split": {"train": 30, "calibration": 56, "control": 40},
         },
     },
     "models": {
@@ -147,12 +147,16 @@ class Audit:
             }
             for name, arrays in self.nearest.items()
         }
+        left = splits.drop(index=held_back)
+        for arrays in nearest.values():  # whoever is held back is somebody else
+            for name in ("synthetic", "train"):
+                arrays[f"{name}_to_held_out_index"] = arrays[f"{name}_to_held_out_index"] % sum(left["role"] != "train")
         samples = read_table(data / "samples.tsv")[rows]
         sources = read_table(self.folder / "sources.tsv")
         write_array(self.samples[case], self.folder / "case.npy")
         measure_kind(data / "images.npy", data / "splits.tsv", self.folder / "case.npy", self.folder / "kind.npz")
         kind = read_arrays(self.folder / "kind.npz")
-        return evidence_of(nearest, splits.drop(index=held_back), samples, sources, TRANSFORMS, kind)
+        return evidence_of(nearest, left, samples, sources, TRANSFORMS, kind)
 
 
 def half(audit: Audit) -> np.ndarray:
@@ -244,7 +248,7 @@ def test_a_generator_that_replays_patients_fails(audit):
 
 def test_real_images_of_other_patients_pass(audit):
     verdict = judge(audit.evidence("unseen"), POLICY, None)
-    assert verdict["verdict"] == "PASS", verdict["reasons"]
+    assert verdict["verdict"] == "PASS", verdict["reasons"] + [line["explanation"] for line in verdict["lines"]]
 
 
 @pytest.mark.parametrize("case", SAID)
