@@ -313,12 +313,13 @@ def hdf5_fields(data: bytes, generator) -> bytes:
         file.attrs["patient_id"] = _any(["", "a", 3, b"\xff\xfe", np.arange(3), 1.5, h5py.Empty("f")], generator)
         headers = ["<a", "", b"\xff", 5, np.arange(3), "<a>" * 3000, h5py.Empty("S10")]
         if generator.random() < 0.5:
-            file["ismrmrd_header"] = _any([*headers, _header(generator)], generator)
+            sizes = ["0", "-1", "nan", "inf", "1e300", "1", "1e-300", "x", ""]
+            headers += [_header([_any(sizes, generator) for _ in range(6)])] * 3
+            file["ismrmrd_header"] = _any(headers, generator)
     return buffer.getvalue()
 
 
-def _header(generator) -> str:
-    numbers = [_any(["0", "-1", "nan", "inf", "1e300", "1", "1e-300", "x", ""], generator) for _ in range(6)]
+def _header(numbers: list[str]) -> str:
     matrix, lengths = (f"<x>{x}</x><y>{y}</y><z>{z}</z>" for x, y, z in (numbers[:3], numbers[3:]))
     space = f"<matrixSize>{matrix}</matrixSize><fieldOfView_mm>{lengths}</fieldOfView_mm>"
     return f"<h><reconSpace>{space}</reconSpace></h>"
@@ -379,7 +380,7 @@ def _hdf5(raw: Path) -> None:
         del file["reconstruction_rss"]
         options = {"chunks": (2, 5, 12), "compression": "gzip", "shuffle": True}
         file.create_dataset("reconstruction_rss", data=_two(3)[0], **options)
-        file["ismrmrd_header"] = _header(np.random.default_rng(0)).replace("nan", "1")
+        file["ismrmrd_header"] = _header(["1", "2", "3", "4", "5", "6"])
 
 
 def _medmnist(compressed: bool) -> Callable[[Path], None]:
@@ -468,12 +469,19 @@ def _folder(reader: str, kind: int) -> tuple[dict[str, bytes], dict]:
     return files, reader_examples.listing(reader, **damage.settings)
 
 
+def write_valid(raw: Path, reader: str, kind: int) -> dict:
+    """Write the data set that a reader's mutants of one kind are made from; the settings to list it with."""
+    files, settings = _folder(reader, kind)
+    for name, data in files.items():
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
+        (raw / name).write_bytes(data)
+    return settings
+
+
 def write_mutant(raw: Path, reader: str, number: int, seed: int = 0) -> dict:
     """Write the data set of a reader's mutant of that number into an empty folder; the settings to list it with."""
     kind = number % len(DAMAGES[reader])
-    damage, (files, settings) = DAMAGES[reader][kind], _folder(reader, kind)
-    generator = np.random.default_rng([seed, number])
-    for name, data in files.items():
-        (raw / name).parent.mkdir(parents=True, exist_ok=True)
-        (raw / name).write_bytes(_any(damage.mutate, generator)(data, generator) if name == damage.file else data)
+    settings, damage = write_valid(raw, reader, kind), DAMAGES[reader][kind]
+    generator, path = np.random.default_rng([seed, number]), raw / damage.file
+    path.write_bytes(_any(damage.mutate, generator)(path.read_bytes(), generator))
     return settings

@@ -15,7 +15,7 @@ from hostile_files import HOSTILE, write_hostile
 from mutation_runs import try_many
 from PIL import Image
 from reader_examples import listing, pictures, save_arrays, save_images
-from reader_mutations import DAMAGES, write_mutant
+from reader_mutations import DAMAGES, write_mutant, write_valid
 
 from copylens import images, limits, readers
 from copylens.kinds import kinds
@@ -26,6 +26,12 @@ LIMITS = {"pixels": 100, "padded": 1000, "bytes": 1000, "seconds": 1}
 
 def test_every_reader_of_files_has_mutants():
     assert set(DAMAGES) == set(kinds("readers")) - {"phantom"}
+
+
+@pytest.mark.parametrize("reader", DAMAGES)
+def test_what_is_damaged_is_read_before(reader):
+    outcomes = try_many(list(range(len(DAMAGES[reader]))), lambda raw, kind: write_valid(raw, reader, kind))
+    assert {outcome.kind for outcome in outcomes} == {"read"}, outcomes
 
 
 @pytest.mark.parametrize("reader", DAMAGES)
