@@ -3,7 +3,7 @@
     python benchmarks/verdict_power.py 120
 
 Argument: draws a cell. Three detectors score 200 training, 120 calibration and 120 control patients, 300 to 3,000
-samples and 100 planted copies of each of ten kinds. Similarities of new patients are normal; those of different
+samples and 100 planted copies of each of nine kinds. Similarities of new patients are normal; those of different
 detectors have a common part, and the more alike a new patient is to somebody, the more often all detectors name the
 same one: two of them agree by chance on about 1 % of new patients. Copies are more alike by so many deviations. Writes
 benchmarks/verdict_power.tsv: a row per cell, with the share of draws that PASS, FAIL and are NOT ABLE TO SAY, and how

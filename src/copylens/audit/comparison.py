@@ -12,7 +12,7 @@ from copylens.files import read_array, read_table, write_arrays
 from copylens.job import timed
 from copylens.splits import rows_of
 
-SAMPLES, TRAINED = 1000, 200  # at most, that are compared with V and H
+SAMPLES, TRAINED = 1000, 100  # at most, that are compared with V and H
 
 
 def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, path: Path) -> None:
