@@ -61,7 +61,8 @@ def try_one(number: int, write: Callable[[Path, int], dict]) -> Outcome:
             kind, message = "traceback", repr(error)
         if kind == "traceback":
             message += " | " + " < ".join(line.strip() for line in traceback.format_exc().splitlines()[-8:])
-        left = {path.name for path in Path(folder).glob("out/*")} - {"scans.tsv", "images.npy"}
+        whole = {"scans.tsv", "images.npy", "restricted"}
+        left = {path.name for path in Path(folder).glob("out/*")} - whole - {f".{name}.sha256" for name in whole}
         if left:
             kind, message = "traceback", f"leaves {left}; {message}"
         peak = _peak() if _peak_of_children() == children else max(_peak(), _peak_of_children())
