@@ -141,7 +141,8 @@ def _how_they_fit(found: dict, otherwise: np.ndarray, dims: int) -> str:
     zoom, shift = float(found["zoom"]), found["shift"]
     moved = [f"zoomed by {zoom:g}"] if zoom != 1 else []
     moved += [f"shifted along axis {axis + 1} by {abs(by):.0%}" for axis, by in enumerate(shift) if by]
-    said += [f"as a whole they fit better {' and '.join(moved)}"] if moved else []
+    # Of images that lie otherwise the mean image says nothing of zoom and shift.
+    said += [f"as a whole they fit better {' and '.join(moved)}"] if moved and otherwise.mean() <= OTHERWISE else []
     return "; ".join(said).capitalize() + "." if said else ""
 
 
