@@ -24,18 +24,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.calibration import Patients, score
+from copylens.calibration import RATES, Patients, score
 from copylens.neighbours import Neighbours
 from copylens.similarity import nearest, standardise
 
-RATES = (
-    "copies",
-    "memorized",
-    "patients_memorized",
-    "memorized_at_n_train",
-    "patients_memorized_at_n_train",
-    "control_rate",
-)
+SCORED = [rate for rate in RATES if not rate.startswith("tau") and rate != "control_rate_decoded"]  # none has a decoder
 WIDTH, ALIKE, NOISE, NEIGHBOURS, DRAWS = 16, 0.9, 0.1, 20, 100
 AGAIN_BELOW = 0.93
 
@@ -89,7 +82,7 @@ def measure(cell: tuple[int, int, float, bool], repeats: int, seed: int) -> list
         generator = np.random.default_rng([seed, n, of_each, round(100 * share), like_patients, repeat])
         rules.append(score(*simulate(generator, *cell), DRAWS, repeat)[0])
     rows = []
-    for rule, rate in itertools.product(("matched", "paper"), RATES):
+    for rule, rate in itertools.product(("matched", "paper"), SCORED):
         value, low, high = (np.array([each[rule][f"{rate}{end}"] for each in rules]) for end in ("", "_low", "_high"))
         row = {"n": n, "images_per_patient": of_each, "true_share": share, "like_patients": like_patients}
         row |= {"rule": rule, "rate": rate, "studies": repeats, "expected": value.mean()}

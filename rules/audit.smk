@@ -144,6 +144,7 @@ rule judge_audit:
         synthetic_scans=settings_of(spec.audit_synthetic_scans, "audit"),
         membership=settings_of(spec.audit_membership, "audit"),
         code=code(
+            "audit/comparable.py",
             "audit/demands.py",
             "audit/evidence.py",
             "audit/exposure.py",

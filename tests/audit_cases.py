@@ -79,7 +79,7 @@ def evidence(
 
 def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np.ndarray]:
     """Images that lie alike and can't be told apart (see `copylens.audit.kind`)."""
-    found = {"zoom": np.float32(1), "shift": np.zeros(2, np.float32), "better": np.float32(0), "example": np.int64(-1)}
+    found = {"zoom": np.float32(1), "shift": np.zeros(2, np.float32), "example": np.int64(-1)}
     for name, size in n.items():
         found[f"{name}_orientation"], found[f"{name}_sorted"] = np.zeros(size, np.int64), np.full(size, -1)
         found[f"{name}_score"] = generator.normal(size=size)

@@ -28,6 +28,7 @@ S has been through a decoder and V has not. Where the network has a decoder, the
 and on decode(encode(V)), and takes the larger threshold.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,7 @@ from copylens.neighbours import Neighbours
 
 PERCENTILE = 95
 CHANCE = 0.05  # that the largest of many similarities of unlike images is above what chance explains
+TAIL = 80  # percentile above which similarities of unlike images have an exponential tail
 CURVE_POINTS = 12  # of the exposure curve
 RATES = (
     "copies",
@@ -187,12 +189,28 @@ def _shares(values: np.ndarray, taus: np.ndarray) -> np.ndarray:
 
 
 def largest_by_chance(nearest: np.ndarray) -> float:
-    """What the largest of so many similarities of unlike images exceeds with a chance of `CHANCE`."""
-    # A correlation can't pass 1: on Fisher's scale nothing is cut off.
-    bounded = np.abs(nearest).max() <= 1 + 1e-5
-    values = np.arctanh(np.clip(nearest, -1 + 1e-7, 1 - 1e-7)) if bounded else nearest
+    """What the largest of so many similarities of unlike images exceeds with a chance of `CHANCE`.
+
+    From their median and upper quartile, as if they had a Gumbel distribution.
+    """
+    values, back = _unbounded(nearest)
     median, quartile = np.percentile(values, [50, 75])
     reduced = [-np.log(-np.log(share)) for share in (0.5, 0.75, (1 - CHANCE) ** (1 / len(values)))]
     spread = (quartile - median) / (reduced[1] - reduced[0])
-    tau = median + spread * (reduced[2] - reduced[0])
-    return float(np.tanh(tau) if bounded else tau)
+    return float(back(median + spread * (reduced[2] - reduced[0])))
+
+
+def tail_threshold(nearest: np.ndarray, rate: float) -> float:
+    """What a share `rate` of such similarities exceeds, if those above their `TAIL`th percentile are exponential."""
+    values, back = _unbounded(nearest)
+    start = np.percentile(values, TAIL)
+    excess = values[values > start] - start
+    mean = excess.mean() if len(excess) else 0.0
+    return float(back(start + mean * np.log((1 - TAIL / 100) / rate)))
+
+
+def _unbounded(similarity: np.ndarray) -> tuple[np.ndarray, Callable]:
+    """Similarities on a scale where nothing is cut off, and the way back: Fisher's for correlations, which end at 1."""
+    if np.abs(similarity).max() > 1 + 1e-5:
+        return similarity.astype(np.float64), lambda value: value
+    return np.arctanh(np.clip(similarity.astype(np.float64), -1 + 1e-7, 1 - 1e-7)), np.tanh

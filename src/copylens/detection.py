@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from copylens.checksums import checked
-from copylens.files import file_checksum, read_array, read_table, read_yaml, write_array, write_table, write_yaml
+from copylens.checksums import checked, file_checksum
+from copylens.files import read_array, read_table, read_yaml, write_array, write_table, write_yaml
 from copylens.generators import as_batch, save_module
 from copylens.job import timed
 from copylens.kinds import code_of

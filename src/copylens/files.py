@@ -13,7 +13,6 @@ import yaml
 from numpy.lib.format import open_memmap
 
 from copylens.checksums import checked, whole
-from copylens.checksums import file_checksum as file_checksum
 
 CANT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # says a file system that has no posix_fallocate
 

@@ -11,8 +11,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from copylens.checksums import checked
-from copylens.files import file_checksum, read_array, read_table, read_yaml, whole, write_table, write_yaml
+from copylens.checksums import checked, file_checksum
+from copylens.files import read_array, read_table, read_yaml, whole, write_table, write_yaml
 from copylens.job import rank, timed
 from copylens.kinds import code_of
 from copylens.networks import TrainedModule, derive_seed, device

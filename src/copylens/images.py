@@ -104,7 +104,8 @@ def _resampler(grid: tuple[int, ...], fit: str):
 def _resize_large(image, padded: list[int], value: float, grid: tuple[int, ...]) -> np.ndarray:
     """What MONAI's SpatialPad with a `value` and its Resize make of a tensor, up to rounding.
 
-    Both are sums along one axis after another, so neither the padded image nor the smoothed one is needed.
+    MONAI itself takes 72 s and 19 GiB for a volume of 120 x 512 x 512 and a grid of 64; skimage's resize differs at the
+    borders. Both steps are sums along one axis after another, so neither the padded nor the smoothed image is needed.
     """
     import torch
 

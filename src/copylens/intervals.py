@@ -12,12 +12,12 @@ from scipy.special import betaincinv
 
 
 def effective_number(patients: np.ndarray) -> float:
-    """How many patients of one image each say as much as these images' patients: (sum of m)^2 / sum of m^2.
+    """How many patients of one image each say as much as these images' patients [image]: (sum of m)^2 / sum of m^2.
 
     m images of each patient, as if a patient's images all said the same (Kish 1965, "Survey Sampling").
     """
-    times = np.bincount(patients)
-    return float(times.sum() ** 2 / (times**2).sum())
+    times = np.unique(patients, return_counts=True)[1]
+    return float(times.sum() ** 2 / (times**2).sum()) if len(times) else 0.0
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,6 @@ class Orientation:
         return self.is_upright and not self.inverted
 
     @property
-    def is_mirror(self) -> bool:
-        """Whether one axis was mirrored and nothing else was done."""
-        return self.axes == tuple(range(len(self.axes))) and sum(self.mirrored) == 1 and not self.inverted
-
-    @property
     def is_quarter_turn(self) -> bool:
         """Whether it was turned by a quarter about one axis and nothing else was done."""
         swapped = [axis for axis in range(len(self.axes)) if self.axes[axis] != axis]
@@ -91,7 +86,7 @@ class Orientation:
 
 
 def orientations(dims: int) -> list[Orientation]:
-    """The whole group, the identity first."""
+    """The whole group: the identity first, and in the second half the same with inverted grey values."""
     return [
         Orientation(axes, mirrored, inverted)
         for inverted in (False, True)
@@ -130,8 +125,6 @@ class Orienter:
         self.group = orientations(self.dims)
         upright = [number for number, each in enumerate(self.group) if not each.inverted]
         self.views = [(number, zoom) for number in upright for zoom in self._zooms(self.group[number].axes)]
-        # Inverted grey values are the negative of the same view.
-        self.inverted = {number: self._inverse(number) for number in upright}
 
     def __call__(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, Lie]:
         """Images [B, 1, *grid] as they lie best, and how that is."""
@@ -149,9 +142,10 @@ class Orienter:
         view = torch.where(kept, 0, view)
         orientation, zoom = np.zeros(len(images_BC), np.int64), np.ones(len(images_BC), np.float32)
         for row, number in enumerate(view.tolist()):
-            negative, number = divmod(number, len(self.views))
+            # Inverted grey values are the negative of the same view, and the second half of the group.
+            inverted, number = divmod(number, len(self.views))
             upright, zoom[row] = self.views[number]
-            orientation[row] = self.inverted[upright] if negative else upright
+            orientation[row] = upright + inverted * len(self.group) // 2
         for row in np.flatnonzero(orientation):
             images_BC[row] = self.apply(images_BC[row : row + 1], orientation[row], zoom[row])[0]
         return images_BC, Lie(orientation, zoom, sorted_along)
@@ -200,10 +194,6 @@ class Orienter:
         """How large a body may be after its axes were swapped and it was fitted into the grid again."""
         ratios = [size / self.grid[axis] for size, axis in zip(self.grid, axes, strict=True)]
         return sorted({1.0, min(ratios), max(ratios)}, key=lambda zoom: abs(zoom - 1))
-
-    def _inverse(self, number: int) -> int:
-        upright = self.group[number]
-        return self.group.index(Orientation(upright.axes, upright.mirrored, True))
 
 
 def standardised_slices(images_BC: torch.Tensor, axis: int, low: list[int]) -> torch.Tensor:

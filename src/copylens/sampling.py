@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from copylens.files import file_checksum, read_array, read_table, read_yaml, write_array, write_table
+from copylens.checksums import file_checksum
+from copylens.files import read_array, read_table, read_yaml, write_array, write_table
 from copylens.generators import SNAPSHOTS, as_batch, family_of, load_model
 from copylens.job import timed
 from copylens.kinds import code_of

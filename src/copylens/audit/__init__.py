@@ -7,7 +7,8 @@ comparison  each image's nearest training images by one detector, and those of c
 evidence    which samples are copies, and what innocent images and planted copies say about that
 exposure    how many patients that exposes, and who they are
 membership  whether a network's weights give away who was trained on
-demands     the policy's demands, and how each is met
+demands     the policy's demands of what was counted, and how each is met
+comparable  the verdict's lines about the images themselves, before any copy is counted
 verdict     evidence against a policy: PASS, FAIL or NOT ABLE TO SAY
 quarantine  which samples to withhold, and what is to be said of the rest
 words       what both write sentences with

@@ -13,7 +13,6 @@ say the same, patients of m images each say as much as (sum of m)^2 / sum of m^2
 "Survey Sampling").
 """
 
-import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,15 +20,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from copylens.calibration import PERCENTILE, largest_by_chance
+from copylens.calibration import PERCENTILE, largest_by_chance, tail_threshold
 from copylens.files import read_arrays, read_table
+from copylens.intervals import effective_number
 from copylens.prevalence import true_share
 from copylens.splits import rows_of
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded", "planted")
 HELD_OUT = ("calibration", "control")
 NOBODY = "nobody"  # whom a sample is identical to that is no image of T, V or H
-TAIL = 80  # percentile of V and H above which their similarities have an exponential tail
+RARE = 0.01  # share of new patients' images that pass the threshold of a detector alone
 
 
 @dataclass(frozen=True)
@@ -143,17 +143,17 @@ class Evidence:
 
     def n_independent(self, *roles: str) -> float:
         """How many patients of one image each say as much as the patients of these roles."""
-        return independent(pd.concat([self._patients_of(role) for role in roles]))
+        return effective_number(pd.concat([self._patients_of(role) for role in roles]))
 
     @property
     def n_samples(self) -> float:
         """How many samples of which no two are the same say as much as these (mode collapse repeats them)."""
-        return independent(pd.Series(self.group))
+        return effective_number(self.group)
 
     @property
     def n_planted(self) -> float:
         """How many patients of one image each say as much as those that copies are planted of."""
-        return independent(self.sources["patient"][self.is_copy])
+        return effective_number(self.sources["patient"][self.is_copy])
 
     def _patients_of(self, role: str) -> pd.Series:
         return self.splits["patient"][self.splits["role"] == role]
@@ -165,16 +165,6 @@ def agreeing(calls: list[np.ndarray], patients: list[np.ndarray]) -> np.ndarray:
     for one, other in reversed(list(combinations(range(len(calls)), 2))):
         position[calls[one] & calls[other] & (patients[one] == patients[other])] = one
     return position
-
-
-def tail_threshold(values: np.ndarray, rate: float) -> float:
-    """What a share `rate` of such values exceeds, if their largest fifth has an exponential tail."""
-    bounded = np.abs(values).max() <= 1 + 1e-5
-    scaled = np.arctanh(np.clip(values.astype(float), -1 + 1e-7, 1 - 1e-7)) if bounded else values.astype(float)
-    start = np.percentile(scaled, TAIL)
-    excess = scaled[scaled > start] - start
-    threshold = start + (excess.mean() if len(excess) else 0.0) * math.log((1 - TAIL / 100) / rate)
-    return float(np.tanh(threshold) if bounded else threshold)
 
 
 def evidence_of(
@@ -231,12 +221,6 @@ def read_evidence(files: dict) -> Evidence:
     )
 
 
-def independent(patients: pd.Series) -> float:
-    """How many patients of one image each say as much as these images' patients."""
-    times = patients.value_counts().to_numpy()
-    return float(times.sum() ** 2 / (times**2).sum()) if len(times) else 0.0
-
-
 def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
     """Of a share of `n`, by Clopper and Pearson 1934; 0 to 1 where nothing was looked at."""
     if n == 0:
@@ -253,7 +237,7 @@ def found_shares(evidence: Evidence, called: np.ndarray, level: float, copies: b
     Where `copies` is false, of the innocent images that were transformed alike.
     """
     chosen = evidence.is_copy if copies else ~evidence.is_copy
-    n = independent(evidence.sources["patient"][chosen])
+    n = effective_number(evidence.sources["patient"][chosen])
     rows = []
     for transform, of_transform in zip(
         evidence.transforms, called.reshape(len(evidence.transforms), -1)[:, chosen], strict=True

@@ -49,8 +49,11 @@ def _false_positives(evidence: Evidence, rate: float | None) -> float:
     Where there are none half a one is, or less in proportion to the rate: rarer thresholds are passed less often.
     """
     usual = 1 - PERCENTILE / 100
-    called = np.concatenate([evidence.copies(role, rate) for role in HELD_OUT])
-    return (called.sum() + 0.5 * (rate or usual) / usual) / (len(called) + 1)
+    both = [
+        np.concatenate([evidence.copies(f"{role}{decoded}", rate) for role in HELD_OUT]) for decoded in ("", "_decoded")
+    ]
+    expected = 0.5 * (rate or usual) / usual
+    return max((called.sum() + expected) / (len(called) + 1) for called in both if len(called))
 
 
 def named_patients(evidence: Evidence, rate: float | None = None) -> tuple[np.ndarray, np.ndarray]:

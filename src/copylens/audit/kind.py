@@ -7,6 +7,7 @@ generator lacks in quality changes these pixels little.
 """
 
 import itertools
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,9 @@ def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, pat
     For each set of `SETS`: `<set>_orientation`, a row of `copylens.orientation.orientations`, `<set>_sorted`, the axis
     along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a cross-validated
     logistic regression on a few pixels says for synthetic against real images; no rows where there are too few.
-    zoom and shift [axis] under which the samples' mean image is most like the training images', and by how much better
-    that fits (better, Fisher's z). example, the position of a sample that lies otherwise than it fits best, fitted
-    [*grid], that sample as it fits, and nearest, the row of images.npy that it is most like then; -1 without one.
+    zoom and shift [axis] under which the samples' mean image is most like the training images'. example, the position
+    of a sample that lies otherwise than it fits best, fitted [*grid], that sample as it fits, and nearest, the row of
+    images.npy that it is most like then; -1 without one.
     """
     splits, images, synthetic = read_table(splits_path), read_array(images_path), read_array(synthetic_path)
     trained = rows_of(splits, "train")
@@ -63,7 +64,7 @@ def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, pat
 def lie_of(orienter: Orienter, images: np.ndarray) -> Lie:
     """How images [n, *grid] lie."""
     lies = [orienter(as_batch(images[start : start + BATCH]))[1] for start in range(0, len(images), BATCH)]
-    return Lie(*(np.concatenate([getattr(lie, name) for lie in lies]) for name in Lie.__dataclass_fields__))
+    return Lie(*map(np.concatenate, zip(*map(astuple, lies), strict=True)))
 
 
 def told_apart(few: list[np.ndarray]) -> list[np.ndarray]:
@@ -97,7 +98,7 @@ def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: 
 def words_of(orientation: int, sorted_along: int, dims: int) -> str:
     """How an image fits best, as a sentence has it; nothing if as it lies."""
     found = [f"with its slices along axis {sorted_along + 1} in another order"] if sorted_along >= 0 else []
-    return ", ".join(found + [orientations(dims)[orientation].words] * bool(orientations(dims)[orientation].words))
+    return ", ".join(filter(None, [*found, orientations(dims)[orientation].words]))
 
 
 def _few_pixels(images: np.ndarray) -> np.ndarray:
@@ -123,7 +124,7 @@ def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray
     fits = np.arctanh(np.clip(found, -0.9999, 0.9999))
     best = int(fits.argmax()) if fits.max() > fits[0] + BETTER else 0
     zoom, shift = moves[best]
-    return {"zoom": np.float32(zoom), "shift": np.float32(shift), "better": np.float32(fits[best] - fits[0])}
+    return {"zoom": np.float32(zoom), "shift": np.float32(shift)}
 
 
 def _example(orienter: Orienter, synthetic: np.ndarray, arrays: dict, images: np.ndarray, trained: np.ndarray) -> dict:

@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from copylens.audit import demands
+from copylens.audit import comparable, demands
 from copylens.audit.demands import Line
-from copylens.audit.evidence import Evidence, found_shares, rates
+from copylens.audit.evidence import RARE, Evidence, found_shares, rates
 from copylens.audit.exposure import exposure_of, exposure_rule, groups_of
 from copylens.audit.quarantine import quarantine
 from copylens.audit.words import FAIL, PASS, UNABLE
@@ -54,12 +54,12 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     }
     copies, exposing = demands.copies(of_rule, policy), exposure_rule(evidence, of_rule, level)
     lines = [
-        demands.identical_files(evidence),
-        demands.kind(evidence, level),
+        comparable.identical_files(evidence),
+        comparable.kind(evidence, level),
         demands.calibration_size(evidence, policy),
-        demands.apart(evidence),
+        comparable.apart(evidence),
         demands.control_rate(evidence, of_rule, policy),
-        demands.held_out(evidence, level, policy),
+        comparable.held_out(evidence, level, policy),
         demands.sensitivity(evidence, policy),
         copies,
         demands.patients(evidence, exposing, policy),
@@ -81,7 +81,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "needed": needed,
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
         "counts": _counts(evidence),
-        "rule": {"detectors": detectors, "percentile": PERCENTILE, "text": RULE},
+        "rule": {"detectors": detectors, "percentile": PERCENTILE, "rare": RARE, "text": RULE},
         "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
         "detectors": [row | {"outcome": demands.against(policy["copies"], demands.true_copies(row))} for row in rows],
         "sensitivity": sensitivity,

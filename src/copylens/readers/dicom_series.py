@@ -17,7 +17,7 @@ import pydicom
 from pydicom.pixels import apply_modality_lut, get_decoder, pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, UncompressedTransferSyntaxes
 
-from copylens.files import file_checksum
+from copylens.checksums import file_checksum
 from copylens.limits import check_bytes, check_inflated, check_pixels, reading
 from copylens.readers import Image, Scan, list_files
 from copylens.volumes import canonical, check_affine, head_up, parts

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 import numpy as np
 
-from copylens.files import file_checksum
+from copylens.checksums import file_checksum
 from copylens.limits import check_bytes, check_inflated, check_pixels, reading_apart
 from copylens.readers import Image, Scan, list_files
 from copylens.readers.npy_folder import check_numbers

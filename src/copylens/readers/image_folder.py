@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from copylens.files import file_checksum
+from copylens.checksums import file_checksum
 from copylens.limits import check_bytes, check_pixels, reading
 from copylens.readers import Image, Scan, list_files, patients_of
 

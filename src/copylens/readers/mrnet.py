@@ -5,7 +5,7 @@ MRNet doesn't say which exams are of one person: an exam counts as a patient.
 
 from pathlib import Path, PurePosixPath
 
-from copylens.files import file_checksum
+from copylens.checksums import file_checksum
 from copylens.readers import Image, Scan, list_files, read_rows
 from copylens.readers.npy_folder import check_image, read_numbers
 from copylens.volumes import parts, stacked

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import nibabel
 from nibabel.openers import Opener
 
-from copylens.files import file_checksum
+from copylens.checksums import file_checksum
 from copylens.limits import check_bytes, check_pixels, check_unpacked, reading
 from copylens.readers import BIDS_PATIENT, Image, Scan, list_files, patients_of
 from copylens.volumes import canonical, check_affine, check_axes, head_up, parts

@@ -182,8 +182,8 @@ def detectors_table(verdict: dict) -> Table:
     )
     caption = (
         "Each detector by itself, and two that agree. Corrected: for the copies that the detector misses, and for its "
-        "false positives. At a rarer threshold, which 1 % of new patients' images pass, it is corrected for the "
-        "transforms whose copies it finds there; where it finds none, nothing is said."
+        f"false positives. At a rarer threshold, which {share(verdict['rule']['rare'])} of new patients' images pass, "
+        "it is corrected for the transforms whose copies it finds there; where it finds none, nothing is said."
     )
     return Table(caption, columns, rows, (1, 2, 3, 4, 5, 6), (0.15, 0.09, 0.15, 0.15, 0.09, 0.14, 0.14, 0.09))
 

@@ -8,8 +8,10 @@ import pytest
 from audit_cases import POLICY, evidence, of_share
 from scipy.stats import binomtest
 
-from copylens.audit.evidence import SETS, evidence_of, exact_interval, independent, rates, tail_threshold
+from copylens.audit.evidence import SETS, evidence_of, exact_interval, rates
 from copylens.audit.verdict import judge
+from copylens.calibration import tail_threshold
+from copylens.intervals import effective_number
 
 
 def test_the_exact_interval_is_that_of_clopper_and_pearson():
@@ -21,8 +23,8 @@ def test_the_exact_interval_is_that_of_clopper_and_pearson():
 
 def test_many_images_of_one_patient_are_one_patient():
     # Nine patients with one image and one with 91 say little more than one patient does.
-    assert 1 < independent(pd.Series(["a"] * 91 + list("bcdefghij"))) < 1.3
-    assert independent(pd.Series(list("abcdef"))) == 6
+    assert 1 < effective_number(pd.Series(["a"] * 91 + list("bcdefghij"))) < 1.3
+    assert effective_number(pd.Series(list("abcdef"))) == 6
     found = evidence(of_share(0.0))
     of_five = found.sources.assign(patient=[f"p{row % 5}" for row in range(len(found.sources))])
     narrow, wide = (

@@ -8,7 +8,8 @@ import pytest
 import torch
 from audit_cases import evidence, of_share
 
-from copylens.audit import demands
+from copylens.audit.comparable import kind as line_of_kind
+from copylens.audit.demands import Line
 from copylens.audit.kind import auc_interval, measure_kind, told_apart
 from copylens.files import read_arrays, write_array, write_table
 from copylens.images import scale
@@ -34,7 +35,7 @@ def images() -> dict[str, np.ndarray]:
     return dict(zip(N, np.split(drawn, np.cumsum(list(N.values()))[:-1]), strict=True))
 
 
-def line_of(images: dict, samples: np.ndarray, folder: Path, extra: dict | None = None) -> tuple[demands.Line, dict]:
+def line_of(images: dict, samples: np.ndarray, folder: Path, extra: dict | None = None) -> tuple[Line, dict]:
     """The verdict's line of these samples, and what was measured."""
     real = {role: np.concatenate([images[role], (extra or {}).get(role, images[role][:0])]) for role in list(N)[:3]}
     roles = np.repeat(list(real), [len(of) for of in real.values()])
@@ -47,7 +48,7 @@ def line_of(images: dict, samples: np.ndarray, folder: Path, extra: dict | None 
     found = evidence(of_share(0.0, n=len(samples)))
     found.kind.clear()
     found.kind.update(kind)
-    return demands.kind(found, 0.95), kind
+    return line_of_kind(found, 0.95), kind
 
 
 def zoomed(images: np.ndarray, share: float) -> np.ndarray:
