@@ -28,18 +28,20 @@ def evidence(
     alone: bool = False,
     names: list[str] = POLICY["detectors"],
     seed: int = 0,
+    n_planted: int = 50,
 ) -> Evidence:
     """S has len(copies) samples, of which those that are not -1 are copies of that patient.
 
     `found`: the share of planted copies that are as alike as copies are. `alone`: only the first detector sees copies.
     """
     generator = np.random.default_rng(seed)
-    n = {"synthetic": len(copies), "calibration": n_calibration, "control": n_control, "planted": 2 * 100}
-    is_copy = np.arange(100) < 50
-    source = np.where(is_copy, np.arange(100), -1)
+    n = {"synthetic": len(copies), "calibration": n_calibration, "control": n_control, "planted": 4 * n_planted}
+    order = np.arange(2 * n_planted)
+    is_copy = order < n_planted
+    source = np.where(is_copy, order, -1)
     planted = np.tile(np.where(is_copy, source, -1), 2)
     # Every so manieth is missed, in each transform alike.
-    missed = np.tile((np.arange(100) % 10) >= 10 * found, 2)
+    missed = np.tile((order % 10) >= 10 * found, 2)
     detectors = {}
     for number, name in enumerate(names):
         sees = number == 0 or not alone
@@ -58,7 +60,9 @@ def evidence(
     splits = pd.DataFrame({"patient": [f"patient_{row:05d}" for row in range(len(roles))], "role": roles})
     splits["scan"] = [f"scan_{row:06d}" for row in range(len(roles))]
     splits["about_site"] = np.where(np.arange(len(roles)) < 20, "small", "large")
-    sources = pd.DataFrame({"patient": splits["patient"][:100], "role": np.where(is_copy, "train", "control")})
+    sources = pd.DataFrame(
+        {"patient": splits["patient"][: 2 * n_planted], "role": np.where(is_copy, "train", "control")}
+    )
     held_out = {}
     for name in names:
         near = {"synthetic": len(copies), "train": N_TRAIN}

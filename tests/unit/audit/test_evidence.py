@@ -32,6 +32,13 @@ def test_many_images_of_one_patient_are_one_patient():
     )
     assert (narrow["n"], narrow["rule"]) == (wide["n"], wide["rule"])
     assert wide["low"] < 0.5 < narrow["low"]
+    # Most of the planted copies are one patient's.
+    patients = ["p0" if row < 45 else f"p{row}" for row in range(len(found.sources))]
+    of_one = dataclasses.replace(found, sources=found.sources.assign(patient=patients))
+    assert of_one.n_planted == pytest.approx(50**2 / (45**2 + 5))
+    rule, other = (judge(each, POLICY, None)["detectors"][-1] for each in (found, of_one))
+    assert other["sensitivity_low"] < 0.2 < 0.9 < rule["sensitivity_low"]
+    assert other["true_copies_high"] > rule["true_copies_high"]
 
 
 def test_many_images_of_few_control_patients_leave_the_control_rate_in_doubt():
@@ -41,6 +48,13 @@ def test_many_images_of_few_control_patients_leave_the_control_rate_in_doubt():
         patient=np.where(role == "control", [f"c{row % 5}" for row in range(len(role))], found.splits["patient"])
     )
     few = dataclasses.replace(found, splits=of_five)
+    # One patient with 296 images, and four with one.
+    unequal = found.splits.assign(
+        patient=np.where(
+            role == "control", [f"c{max(row - 615, 0)}" for row in range(len(role))], found.splits["patient"]
+        )
+    )
+    assert dataclasses.replace(found, splits=unequal).n_independent("control") < 1.1
     lines = [
         next(each for each in judge(one, POLICY, None)["lines"] if each["name"] == "control_rate")
         for one in (found, few)
@@ -108,7 +122,8 @@ def test_a_sample_of_somebody_unknown_is_an_error_and_not_nobodys(value):
     with pytest.raises(ValueError, match=rf"samples\.tsv: identical_to has '{value or 'nan|None'}"):
         evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {})
     samples["identical_to"] = ["nobody", "a", "c"]
-    assert evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {}).identical_to.tolist() == [-1, 0, -1]
+    found = evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {})
+    assert (found.identical_to.tolist(), found.is_held_out.tolist()) == ([-1, 0, -1], [False, False, True])
 
 
 WHAT = {"similarity": np.float32, "index": int}
