@@ -92,46 +92,30 @@ def test_patients_in_a_chain_of_near_duplicates_are_one_group(chain):
     assert _groups(pd.concat([pairs, apart]))["y"] == ["y", "z"] and "y" not in _groups(pairs)
 
 
-def test_a_group_without_room_is_unused_and_takes_nobody_elses_place(table):
-    """Linked are 21 patients, more than any role has: no role can have them all."""
-    frame = read_table(table).groupby("patient").head(1).reset_index(drop=True)
-    first = frame.iloc[:21]
+def split_chain(table, n: int, sizes: tuple[int, int, int], seed: int) -> tuple[pd.Series, pd.DataFrame]:
+    """The patients of `n` scans each of which is a near-duplicate of the next, and the splits of so many patients."""
+    first = read_table(table).groupby("patient").head(1).reset_index(drop=True).iloc[:n]
     pairs = pd.DataFrame({"scan": first["scan"][:-1], "patient": first["patient"][:-1]})
     pairs["other_scan"], pairs["other_patient"] = (first[name][1:].to_numpy() for name in ("scan", "patient"))
-    pairs.to_csv(table.with_name("duplicates.csv"), index=False)
-    settings = {
-        "train": 15,
-        "calibration": 20,
-        "control": 4,
-        "scans_per_patient": None,
-        "duplicates": "group",
-        "seed": 3,
-    }
-    split_patients(settings, table, table.with_name("splits.tsv"), table.with_name("duplicates.csv"))
-    splits = read_table(table.with_name("splits.tsv"))
-    assert (splits["role"][splits["patient"].isin(first["patient"])] == "unused").all()
+    paths = table.with_name("splits.tsv"), table.with_name("duplicates.csv")
+    pairs.to_csv(paths[1], index=False)
+    settings = dict(zip(ROLES, sizes, strict=True)) | {"scans_per_patient": None, "duplicates": "group", "seed": seed}
+    split_patients(settings, table, *paths)
+    return first["patient"], read_table(paths[0])
+
+
+def test_a_group_without_room_is_unused_and_takes_nobody_elses_place(table):
+    """Linked are 21 patients, more than any role has: no role can have them all."""
+    linked, splits = split_chain(table, 21, (15, 20, 4), 3)
+    assert (splits["role"][splits["patient"].isin(linked)] == "unused").all()
     counted = splits.groupby("role")["patient"].nunique()
     assert counted[list(ROLES)].to_list() == [15, 20, 4]
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_linked_patients_come_before_single_ones_so_that_there_is_room(table, seed):
-    frame = read_table(table).groupby("patient").head(1).reset_index(drop=True)
-    first = frame.iloc[:20]
-    pairs = pd.DataFrame({"scan": first["scan"][:-1], "patient": first["patient"][:-1]})
-    pairs["other_scan"], pairs["other_patient"] = (first[name][1:].to_numpy() for name in ("scan", "patient"))
-    pairs.to_csv(table.with_name("duplicates.csv"), index=False)
-    settings = {
-        "train": 20,
-        "calibration": 20,
-        "control": 20,
-        "scans_per_patient": None,
-        "duplicates": "group",
-        "seed": seed,
-    }
-    split_patients(settings, table, table.with_name("splits.tsv"), table.with_name("duplicates.csv"))
-    splits = read_table(table.with_name("splits.tsv"))
-    assert (splits["role"][splits["patient"].isin(first["patient"])] == "train").all()
+    linked, splits = split_chain(table, 20, (20, 20, 20), seed)
+    assert (splits["role"][splits["patient"].isin(linked)] == "train").all()
     assert splits.groupby("role")["patient"].nunique()[list(ROLES)].to_list() == [20, 20, 20]
 
 
