@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.calibration import RATES, Patients, score
-from copylens.neighbours import Neighbours
-from copylens.similarity import nearest, standardise
+from copylens.detection.search import nearest, standardise
+from copylens.evaluation.neighbours import Neighbours
+from copylens.evaluation.thresholds import RATES, Patients, score
 
 SCORED = [rate for rate in RATES if not rate.startswith("tau") and rate != "control_rate_decoded"]  # none has a decoder
 WIDTH, ALIKE, NOISE, NEIGHBOURS, DRAWS = 16, 0.9, 0.1, 20, 100

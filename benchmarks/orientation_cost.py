@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens import schema
-from copylens.comparison import Comparer, all_of
-from copylens.detection import Embedder, embed_file, train_detector
-from copylens.files import read_array, write_array, write_table
-from copylens.images import scale
-from copylens.readers import phantom
+from copylens.config import schema
+from copylens.data.images import scale
+from copylens.data.readers import phantom
+from copylens.detection.nearest import Comparer, all_of
+from copylens.detection.train import Embedder, embed_file, train_detector
+from copylens.jobs.files import read_array, write_array, write_table
 
 SIZES = {"xray": 64, "mr": 32}
 REPEATS = 3

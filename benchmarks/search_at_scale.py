@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.files import write_array
-from copylens.similarity import Shards, nearest, standardise
+from copylens.detection.search import Shards, nearest, standardise
+from copylens.jobs.files import write_array
 
 WIDTH, K, SHARD, CHECKED = 128, 5, 125_000, 20
 

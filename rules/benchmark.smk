@@ -7,13 +7,13 @@ rule plant_copies:
         splits="results/data/{dataset}/splits.tsv",
         weights=round_trip_weights,
         code=code(
-            "planted.py",
-            "transforms.py",
-            "orientation.py",
-            "warps.py",
-            "filters.py",
-            "sampling.py",
-            "diffusion.py",
+            "evaluation/planted.py",
+            "evaluation/transforms.py",
+            "imaging/orientation.py",
+            "imaging/warps.py",
+            "imaging/filters.py",
+            "generation/sample.py",
+            "generation/diffusion.py",
         ),
     output:
         planted="results/planted/{dataset}/images.npy",
@@ -45,7 +45,7 @@ rule benchmark_detector:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         files=settings_of(spec.detector_files, "detector"),
-        code=code("benchmark.py", "comparison.py", "similarity.py", "calibration.py"),
+        code=code("evaluation/benchmark.py", "detection/nearest.py", "detection/search.py", "evaluation/thresholds.py"),
         detector_code=detector_code,
     output:
         benchmark="results/detectors/{dataset}/{detector}/benchmark.csv",
@@ -83,7 +83,11 @@ rule collect_benchmarks:
 rule draw_detector_benchmark:
     input:
         benchmarks=study_benchmarks,
-        code=code("figures/detector_benchmark.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/figures/detector_benchmark.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/detector_benchmark.pdf",

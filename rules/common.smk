@@ -10,7 +10,9 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens import checks, kinds, record, spec
+from copylens.config import checks, kinds, spec
+
+from copylens.data import source_files
 
 
 def checked(what, check, *arguments):
@@ -47,12 +49,12 @@ def code_of(folder, kind, *more):
 
 def reader_code(wildcards):
     reader = config["datasets"][wildcards.dataset]["reader"]
-    return code_of("readers", reader, "scans") + phantom_code(wildcards)
+    return code_of("readers", reader, "data/listing") + phantom_code(wildcards)
 
 
 def phantom_code(wildcards):
     anatomy = config["datasets"][wildcards.dataset].get("anatomy")
-    return code("phantoms/__init__.py", f"phantoms/{anatomy}.py") if anatomy else []
+    return code("data/phantoms/__init__.py", f"data/phantoms/{anatomy}.py") if anatomy else []
 
 
 def model_code(wildcards):
@@ -61,7 +63,7 @@ def model_code(wildcards):
 
 def model_training_code(wildcards):
     entry = config["models"][wildcards.model]
-    return code_of("models", entry["kind"], *(["training"] if "training" in entry else []))
+    return code_of("models", entry["kind"], *(["training/loop"] if "training" in entry else []))
 
 
 def detector_code(wildcards):
@@ -75,7 +77,7 @@ def duplicates_code(wildcards):
 
 def detector_training_code(wildcards):
     entry = config["detectors"][wildcards.detector]
-    return code_of("detectors", entry["kind"], *(["training"] if "training" in entry else []))
+    return code_of("detectors", entry["kind"], *(["training/loop"] if "training" in entry else []))
 
 
 def settings_of(function, *names):
@@ -91,7 +93,7 @@ def files_state(wildcards):
 @functools.cache
 def _files_state(dataset):
     settings = spec.listing_settings(config, dataset)
-    return checked(f"datasets.{dataset}", record.state, settings, f"results/data/{dataset}/scans.tsv")
+    return checked(f"datasets.{dataset}", source_files.state, settings, f"results/data/{dataset}/scans.tsv")
 
 
 def neighbours(wildcards):

@@ -28,7 +28,7 @@ rule gather_images:
     input:
         table="results/data/{dataset}/scans.tsv",
         code=reader_code,
-        own_code=code("images.py"),
+        own_code=code("data/images.py"),
     output:
         images="results/data/{dataset}/images.npy",
     log:
@@ -51,7 +51,7 @@ rule find_duplicates:
     input:
         table="results/data/{dataset}/scans.tsv",
         images="results/data/{dataset}/images.npy",
-        code=code("duplicates.py", "calibration.py", "comparison.py", "similarity.py"),
+        code=code("evaluation/duplicates.py", "evaluation/thresholds.py", "detection/nearest.py", "detection/search.py"),
         detector_code=duplicates_code,
     output:
         duplicates="results/data/{dataset}/duplicates.csv",
@@ -75,7 +75,7 @@ rule split_patients:
     input:
         table="results/data/{dataset}/scans.tsv",
         duplicates=settings_of(spec.duplicates_files, "dataset"),
-        code=code("splits.py"),
+        code=code("data/splits.py"),
     output:
         splits="results/data/{dataset}/splits.tsv",
     log:

@@ -8,7 +8,7 @@ rule correct_rates:
             "results/detectors/{dataset}/{detector}/planted.npz", settings_of(spec.compared_detectors, "study")
         ),
         review=settings_of(spec.review_files, "study"),
-        code=code("correction.py", "prevalence.py", "review.py"),
+        code=code("evaluation/correction.py", "evaluation/prevalence.py", "evaluation/review.py"),
     output:
         corrected="results/corrected/{study}.csv",
     log:
@@ -30,7 +30,7 @@ rule compare_detectors:
     input:
         nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
         scores="results/scores/{study}.csv",
-        code=code("agreement.py"),
+        code=code("evaluation/agreement.py"),
     output:
         agreement="results/agreement/{study}.csv",
         consensus="results/consensus/{study}.csv",
@@ -56,7 +56,12 @@ rule draw_review_sheet:
         ),
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
-        code=code("review.py", "figures/review_sheet.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "evaluation/review.py",
+            "reporting/figures/review_sheet.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/review_sheet.pdf",
@@ -88,7 +93,7 @@ rule locate_copies:
         images="results/data/{dataset}/images.npy",
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
-        code=code("regions.py"),
+        code=code("detection/regions.py"),
         detector_code=detector_code,
     output:
         regions="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/regions.npz",
@@ -113,7 +118,12 @@ rule draw_copied_regions:
         ),
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", locating_runs),
         images=of_runs("results/data/{dataset}/images.npy", locating_runs),
-        code=code("figure_tables.py", "figures/copied_regions.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/tables.py",
+            "reporting/figures/copied_regions.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/copied_regions.pdf",

@@ -10,7 +10,12 @@ rule draw_copy_pairs:
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
         scans=of_runs("results/data/{dataset}/scans.tsv", first_seed_runs),
-        code=code("figure_tables.py", "figures/copy_pairs.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/tables.py",
+            "reporting/figures/copy_pairs.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/copy_pairs.pdf",
@@ -39,7 +44,10 @@ rule draw_nearest_correlations:
             "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
         ),
         code=code(
-            "figure_tables.py", "figures/nearest_correlations.py", "figures/__init__.py", "figures/house.mplstyle"
+            "reporting/tables.py",
+            "reporting/figures/nearest_correlations.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
         ),
     output:
         figure=report(
@@ -65,7 +73,11 @@ rule draw_nearest_correlations:
 rule draw_copies_by_dataset:
     input:
         scores="results/scores/{study}.csv",
-        code=code("figures/copies_by_dataset.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/figures/copies_by_dataset.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/copies_by_dataset.pdf",
@@ -88,7 +100,12 @@ rule draw_copies_by_dataset:
 rule draw_training_curves:
     input:
         losses=study_losses,
-        code=code("figure_tables.py", "figures/training_curves.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/tables.py",
+            "reporting/figures/training_curves.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/training_curves.pdf",
@@ -115,7 +132,12 @@ rule draw_sample_sheet:
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
         splits=of_runs("results/data/{dataset}/splits.tsv", first_seed_runs),
-        code=code("figure_tables.py", "figures/sample_sheet.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/tables.py",
+            "reporting/figures/sample_sheet.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/sample_sheet.pdf",
@@ -140,7 +162,9 @@ rule draw_sample_sheet:
 rule draw_copies_by_model:
     input:
         scores="results/scores/{study}.csv",
-        code=code("figures/copies_by_model.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/figures/copies_by_model.py", "reporting/figures/__init__.py", "reporting/figures/house.mplstyle"
+        ),
     output:
         figure=report(
             "results/figures/{study}/copies_by_model.pdf",
@@ -164,7 +188,11 @@ rule draw_memorization_and_quality:
     input:
         scores="results/scores/{study}.csv",
         quality="results/quality/{study}.csv",
-        code=code("figures/memorization_and_quality.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/figures/memorization_and_quality.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/memorization_and_quality.pdf",
@@ -188,7 +216,9 @@ rule draw_over_training:
     input:
         scores="results/scores/{study}.csv",
         quality="results/quality/{study}.csv",
-        code=code("figures/over_training.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/figures/over_training.py", "reporting/figures/__init__.py", "reporting/figures/house.mplstyle"
+        ),
     output:
         figure=report(
             "results/figures/{study}/over_training.pdf",
@@ -211,7 +241,9 @@ rule draw_over_training:
 rule draw_variant_effects:
     input:
         scores="results/scores/{study}.csv",
-        code=code("figures/variant_effects.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/figures/variant_effects.py", "reporting/figures/__init__.py", "reporting/figures/house.mplstyle"
+        ),
     output:
         figure=report(
             "results/figures/{study}/variant_effects.pdf",
@@ -234,7 +266,9 @@ rule draw_variant_effects:
 rule draw_exposure_curve:
     input:
         exposure="results/exposure/{study}.csv",
-        code=code("figures/exposure_curve.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/figures/exposure_curve.py", "reporting/figures/__init__.py", "reporting/figures/house.mplstyle"
+        ),
     output:
         figure=report(
             "results/figures/{study}/exposure_curve.pdf",
@@ -260,7 +294,12 @@ rule draw_denoising_gap:
         denoising=of_runs(
             "results/samples/{dataset}/{model}/{variant}/seed{seed}/denoising.csv", settings_of(spec.networks, "study")
         ),
-        code=code("figure_tables.py", "figures/denoising_gap.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code(
+            "reporting/tables.py",
+            "reporting/figures/denoising_gap.py",
+            "reporting/figures/__init__.py",
+            "reporting/figures/house.mplstyle",
+        ),
     output:
         figure=report(
             "results/figures/{study}/denoising_gap.pdf",

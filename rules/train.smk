@@ -7,7 +7,7 @@ rule train_model:
         splits="results/data/{dataset}/splits.tsv",
         autoencoder=autoencoder_weights,
         code=model_training_code,
-        split_code=code("splits.py"),
+        split_code=code("data/splits.py"),
     output:
         weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
         snapshots="results/models/{dataset}/{model}/{variant}/seed{seed}/snapshots.safetensors",

@@ -1,9 +1,12 @@
 """Made-up findings of three detectors whose answer is known, for the tests of the verdict."""
 
+import json
+
 import numpy as np
 import pandas as pd
 
 from copylens.audit.evidence import Evidence, Found, Near
+from copylens.audit.verdict import to_json
 
 POLICY = {
     "copies": 0.05,
@@ -99,3 +102,17 @@ def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) ->
 def of_share(share: float, n: int = 300) -> np.ndarray:
     """`n` samples of which a share are copies, of one patient after the other."""
     return np.where(np.arange(n) < round(share * n), np.arange(n) % N_TRAIN, -1)
+
+
+def whole(verdict: dict) -> dict:
+    """The verdict as it is written, with what only a run knows."""
+    return json.loads(
+        to_json(
+            {
+                "audit": "a",
+                **verdict,
+                "provenance": dict.fromkeys(("copylens", "python", "libraries", "seeds", "config"))
+                | {"checksums": {"images": "1" * 64, "synthetic": "2" * 64}},
+            }
+        )
+    )

@@ -8,20 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copylens import checks, scans, spec
-from copylens.audit.comparison import compare_audit
 from copylens.audit.evidence import SETS, Evidence, evidence_of
 from copylens.audit.kind import measure_kind
+from copylens.audit.nearest import compare_audit
 from copylens.audit.pool import pool_images
 from copylens.audit.quarantine import withheld_samples
 from copylens.audit.verdict import judge
-from copylens.detection import Embedder, embed_file, train_detector
-from copylens.files import read_array, read_arrays, read_table, write_array, write_table
-from copylens.generators import load_model, train_model
-from copylens.images import gather_images
-from copylens.models import latent_diffusion
-from copylens.planted import plant_copies
-from copylens.similarity import EXACT
+from copylens.config import checks, spec
+from copylens.data import listing
+from copylens.data.images import gather_images
+from copylens.detection.search import EXACT
+from copylens.detection.train import Embedder, embed_file, train_detector
+from copylens.evaluation.planted import plant_copies
+from copylens.generation.models import latent_diffusion
+from copylens.generation.train import load_model, train_model
+from copylens.jobs.files import read_array, read_arrays, read_table, write_array, write_table
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]
 CONFIG = {
@@ -83,7 +84,7 @@ class Audit:
 
     def __init__(self, folder: Path, config: dict, name: str):
         self.folder, self.config = folder, config
-        scans.list_scans(spec.listing_settings(config, name), folder / "all.tsv")
+        listing.list_scans(spec.listing_settings(config, name), folder / "all.tsv")
         imaging = spec.image_settings(config, name)
         gather_images(spec.listing_settings(config, name), imaging, folder / "all.tsv", folder / "all.npy")
         table = read_table(folder / "all.tsv").assign(row=lambda every: range(len(every))).drop_duplicates("patient")
@@ -95,7 +96,7 @@ class Audit:
         images = read_array(folder / "all.npy")[table["row"]]
         self.of = {role: images[(table["role"] == role).to_numpy()] for role in sizes}
         write_array(images, folder / "images.npy")
-        write_table(table[["scan", "patient"]], folder / "scans.tsv")
+        write_table(table[["scan", "patient"]], folder / "listing.tsv")
         write_table(table[["scan", "patient", "role"]], folder / "splits.tsv")
 
     def draw(self) -> np.ndarray:
@@ -128,7 +129,7 @@ class Audit:
         for name in DETECTORS:
             settings, detector = spec.detector_settings(self.config, name), self.folder / name
             train_detector(settings, paths["images"], paths["splits"], self.folder / "work" / name, detector)
-            paths["scans"] = detector / "scans.npy"
+            paths["scans"] = detector / "listing.npy"
             embed_file(Embedder(detector), paths["images"], paths["scans"], self.folder / "work" / f"{name}_embedding")
             compare_audit(paths, detector, 10, EXACT, detector / "nearest.npz")
             self.nearest[name] = read_arrays(detector / "nearest.npz")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from copylens import checks
+from copylens.config import checks
 
 FIGURES = checks.load_config(ROOT / "configs" / "tiny.yaml")["studies"]["tiny"]["figures"]
 

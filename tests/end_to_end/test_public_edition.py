@@ -17,18 +17,18 @@ import pypdf
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from copylens.audit.comparison import compare_audit
 from copylens.audit.kind import measure_kind
+from copylens.audit.nearest import compare_audit
 from copylens.audit.pool import pool_images
 from copylens.audit.publish import judge_audit
 from copylens.audit.report import report_audit
-from copylens.detection import Embedder, embed_file, load_detector, train_detector
-from copylens.detectors import aligned_correlation
-from copylens.files import read_array, read_table, write_array, write_table
-from copylens.generators import as_batch
-from copylens.planted import plant_copies
-from copylens.schema import validate
-from copylens.similarity import EXACT
+from copylens.config.schema import validate
+from copylens.detection.detectors import aligned_correlation
+from copylens.detection.search import EXACT
+from copylens.detection.train import Embedder, embed_file, load_detector, train_detector
+from copylens.evaluation.planted import plant_copies
+from copylens.generation.train import as_batch
+from copylens.jobs.files import read_array, read_table, write_array, write_table
 
 SIDE = 32
 N = {"train": 80, "calibration": 50, "control": 50, "others": 80}  # patients; the samples are of those that are left

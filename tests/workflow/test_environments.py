@@ -9,6 +9,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from copylens.config.kinds import FOLDERS
+
 PACKAGES = {
     "PIL": "pillow",
     "yaml": "pyyaml",
@@ -71,7 +73,9 @@ def test_a_rules_environment_has_what_its_script_imports(rule, environment):
 
 def test_kinds_find_what_they_import():
     files = [
-        path for folder in ("readers", "models", "detectors", "phantoms") for path in (LIBRARY / folder).glob("*.py")
+        path
+        for folder in ("readers", "models", "detectors", "phantoms")
+        for path in (LIBRARY / FOLDERS[folder]).glob("*.py")
     ]
     assert set().union(*(imported(path)[0] for path in files)) <= set(pinned("train"))
 

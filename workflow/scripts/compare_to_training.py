@@ -3,11 +3,11 @@ them, and like the held-out images themselves."""
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.comparison import compare_to_training
-    from copylens.detection import Embedder, embed_file
+    from copylens.detection.nearest import compare_to_training
+    from copylens.detection.train import Embedder, embed_file
 
     detector, output, params = Path(snakemake.input.spec).parent, snakemake.output, snakemake.params
     work, embed = Path("work", *Path(output.nearest).parts[1:-1]), Embedder(detector)

@@ -1,15 +1,15 @@
 """Draw which parts of training images samples repeat, one page per network and detector that says where."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens import figure_tables
-    from copylens.figures import copied_regions, save
-    from copylens.files import read_table
+    from copylens.jobs.files import read_table
+    from copylens.reporting import tables
+    from copylens.reporting.figures import copied_regions, save
 
     scores, runs = read_table(snakemake.input.scores), snakemake.params.runs
     pages = []
-    for number, (run, label) in enumerate(zip(runs, figure_tables.run_labels(runs), strict=True)):
+    for number, (run, label) in enumerate(zip(runs, tables.run_labels(runs), strict=True)):
         paths = [snakemake.input[name][number] for name in ("regions", "samples", "images")]
-        pages.append(copied_regions.draw(*figure_tables.copied_regions(run, scores, *paths), label))
+        pages.append(copied_regions.draw(*tables.copied_regions(run, scores, *paths), label))
     save(pages, snakemake.output.figure)

@@ -1,9 +1,9 @@
 """Draw copies and memorized patients per data set."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.figures import copies_by_dataset, save
-    from copylens.files import read_table
+    from copylens.jobs.files import read_table
+    from copylens.reporting.figures import copies_by_dataset, save
 
     save(copies_by_dataset.draw(read_table(snakemake.input.scores)), snakemake.output.figure)

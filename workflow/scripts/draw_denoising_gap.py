@@ -1,11 +1,11 @@
 """Draw the denoising losses of training images beside those of calibration images."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens import figure_tables
-    from copylens.figures import denoising_gap, save
-    from copylens.files import read_table
+    from copylens.jobs.files import read_table
+    from copylens.reporting import tables
+    from copylens.reporting.figures import denoising_gap, save
 
-    denoising = figure_tables.denoising(snakemake.params.networks, snakemake.input.denoising)
+    denoising = tables.denoising(snakemake.params.networks, snakemake.input.denoising)
     save(denoising_gap.draw(denoising, read_table(snakemake.input.scores)), snakemake.output.figure)

@@ -1,12 +1,12 @@
 """Draw which planted copies each detector finds."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
     import pandas as pd
 
-    from copylens.figures import detector_benchmark, save
-    from copylens.files import read_table
+    from copylens.jobs.files import read_table
+    from copylens.reporting.figures import detector_benchmark, save
 
     tables = zip(snakemake.params.datasets, snakemake.input.benchmarks, strict=True)
     benchmark = pd.concat([read_table(path).assign(dataset=dataset) for dataset, path in tables])

@@ -1,12 +1,12 @@
 """Draw the distributions of nearest correlations with both thresholds."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens import figure_tables
-    from copylens.figures import nearest_correlations, save
-    from copylens.files import read_table
+    from copylens.jobs.files import read_table
+    from copylens.reporting import tables
+    from copylens.reporting.figures import nearest_correlations, save
 
     scores = read_table(snakemake.input.scores)
-    tables = figure_tables.nearest_correlations(snakemake.params.runs, scores, snakemake.input.nearest)
+    tables = tables.nearest_correlations(snakemake.params.runs, scores, snakemake.input.nearest)
     save(nearest_correlations.draw(*tables), snakemake.output.figure)

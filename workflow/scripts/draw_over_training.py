@@ -1,10 +1,10 @@
 """Draw copies and quality over a training."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.figures import over_training, save
-    from copylens.files import read_table
+    from copylens.jobs.files import read_table
+    from copylens.reporting.figures import over_training, save
 
     save(
         over_training.draw(read_table(snakemake.input.scores), read_table(snakemake.input.quality)),

@@ -1,10 +1,10 @@
 """Draw samples of every network, beside real images."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens import figure_tables
-    from copylens.figures import sample_sheet, save
+    from copylens.reporting import tables
+    from copylens.reporting.figures import sample_sheet, save
 
     inputs = (snakemake.input[name] for name in ("samples", "images", "splits"))
-    save(sample_sheet.draw(figure_tables.sample_sheets(snakemake.params.runs, *inputs)), snakemake.output.figure)
+    save(sample_sheet.draw(tables.sample_sheets(snakemake.params.runs, *inputs)), snakemake.output.figure)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.sampling import draw_samples
+    from copylens.generation.sample import draw_samples
 
     draw_samples(
         Path(snakemake.input.weights).parent,

@@ -1,10 +1,10 @@
 """Draw the losses of every network behind a study."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens import figure_tables
-    from copylens.figures import save, training_curves
+    from copylens.reporting import tables
+    from copylens.reporting.figures import save, training_curves
 
-    table = figure_tables.training_curves(snakemake.params.networks, snakemake.input.losses)
+    table = tables.training_curves(snakemake.params.networks, snakemake.input.losses)
     save(training_curves.draw(table), snakemake.output.figure)

@@ -1,10 +1,10 @@
 """Draw what a variant changes against its base."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.figures import save, variant_effects
-    from copylens.files import read_table
+    from copylens.jobs.files import read_table
+    from copylens.reporting.figures import save, variant_effects
 
     scores = read_table(snakemake.input.scores)
     save([variant_effects.draw(scores, panels) for panels in variant_effects.PAGES], snakemake.output.figure)

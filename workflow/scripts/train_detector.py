@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import deadline, job
+from copylens.jobs.job import deadline, job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.detection import Embedder, embed_file, train_detector
+    from copylens.detection.train import Embedder, embed_file, train_detector
 
     folder = Path(snakemake.output.weights).parent
     work = Path("work", *folder.parts[1:])

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import deadline, job
+from copylens.jobs.job import deadline, job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.generators import train_model
+    from copylens.generation.train import train_model
 
     folder = Path(snakemake.output.weights).parent
     train_model(

@@ -1,8 +1,8 @@
 """Which samples are copies, and what the same rule says of new patients' images and of planted copies.
 
-The rule: a sample is a copy where any two detectors call it one by the matched rule (see `copylens.calibration`) and
-name the same patient. Images of new patients that two detectors call copies by chance rarely lie nearest to the same
-patient in both, so the rule's false positive rate is far below one detector's.
+The rule: a sample is a copy where any two detectors call it one by the matched rule (see
+`copylens.evaluation.thresholds`) and name the same patient. Images of new patients that two detectors call copies by
+chance rarely lie nearest to the same patient in both, so the rule's false positive rate is far below one detector's.
 
 What only one detector sees is looked for at a rarer threshold, which few images of new patients pass: a share `rate` of
 V and H, from the exponential tail of their similarities (mean excess over a high percentile; Davison and Smith 1990,
@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from copylens.calibration import PERCENTILE, largest_by_chance, tail_threshold
-from copylens.files import read_arrays, read_table
-from copylens.intervals import effective_number
-from copylens.prevalence import true_share
-from copylens.splits import rows_of
+from copylens.data.splits import rows_of
+from copylens.evaluation.intervals import effective_number
+from copylens.evaluation.prevalence import true_share
+from copylens.evaluation.thresholds import PERCENTILE, largest_by_chance, tail_threshold
+from copylens.jobs.files import read_arrays, read_table
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded", "planted")
 HELD_OUT = ("calibration", "control")
@@ -175,7 +175,7 @@ def evidence_of(
     transforms: list[str],
     kind: dict[str, np.ndarray],
 ) -> Evidence:
-    """From each detector's arrays (see `copylens.audit.comparison`), the tables of the images and how they lie.
+    """From each detector's arrays (see `copylens.audit.nearest`), the tables of the images and how they lie.
 
     Raises ValueError for a sample that is identical to somebody unknown.
     """
@@ -259,8 +259,8 @@ def rates(
 
     `called`: by set of images, bool. The control rate, of the images of `roles`, is the larger one of these as they are
     and after a decoder. sensitivity: the mean over transforms (all, or `kinds`). true_copies: Rogan and Gladen's
-    (`copylens.prevalence`), its upper end that of copies which are all of the kind that is found least. With _low,
-    _high. Samples that are the same count once in every n.
+    (`copylens.evaluation.prevalence`), its upper end that of copies which are all of the kind that is found least. With
+    _low, _high. Samples that are the same count once in every n.
     """
     controls = [
         np.concatenate([called[f"{role}{decoded}"] for role in roles])

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import binom, norm, poisson
 
 from copylens.audit.evidence import HELD_OUT, SETS, Evidence, exact_interval, rates
-from copylens.calibration import CURVE_POINTS, PERCENTILE, exposure
+from copylens.evaluation.thresholds import CURVE_POINTS, PERCENTILE, exposure
 
 RATES = (0.01, 0.001)  # of the rarer thresholds
 FEWEST = 5  # patients of a group that is shown

@@ -18,14 +18,14 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from copylens.coarse import standardised
-from copylens.files import read_array, read_table, write_arrays
-from copylens.filters import resize
-from copylens.generators import as_batch
-from copylens.job import timed
-from copylens.orientation import BETTER, Lie, Orienter, orientations
-from copylens.splits import rows_of
-from copylens.warps import look, places_of
+from copylens.data.splits import rows_of
+from copylens.detection.shortlist import standardised
+from copylens.generation.train import as_batch
+from copylens.imaging.filters import resize
+from copylens.imaging.orientation import BETTER, Lie, Orienter, orientations
+from copylens.imaging.warps import look, places_of
+from copylens.jobs.files import read_array, read_table, write_arrays
+from copylens.jobs.job import timed
 
 SETS = ("synthetic", "calibration", "control")
 PIXELS = 8, 5  # a side, that the classifier sees, in 2D and 3D
@@ -39,12 +39,12 @@ SHIFTS = (0.0, -0.375, -0.25, -0.125, 0.125, 0.25, 0.375)
 def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, path: Path) -> None:
     """Write how the samples and the calibration and control images lie, and whether they can be told apart.
 
-    For each set of `SETS`: `<set>_orientation`, a row of `copylens.orientation.orientations`, `<set>_sorted`, the axis
-    along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a cross-validated
-    logistic regression on a few pixels says for synthetic against real images; no rows where there are too few.
-    zoom and shift [axis] under which the samples' mean image is most like the training images'. example, the position
-    of a sample that lies otherwise than it fits best, fitted [*grid], that sample as it fits, and nearest, the row of
-    images.npy that it is most like then; -1 without one.
+    For each set of `SETS`: `<set>_orientation`, a row of `copylens.imaging.orientation.orientations`, `<set>_sorted`,
+    the axis along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a
+    cross-validated logistic regression on a few pixels says for synthetic against real images; no rows where there are
+    too few. zoom and shift [axis] under which the samples' mean image is most like the training images'. example, the
+    position of a sample that lies otherwise than it fits best, fitted [*grid], that sample as it fits, and nearest, the
+    row of images.npy that it is most like then; -1 without one.
     """
     splits, images, synthetic = read_table(splits_path), read_array(images_path), read_array(synthetic_path)
     trained = rows_of(splits, "train")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from copylens.files import read_array, read_table, write_arrays
-from copylens.splits import rows_of
+from copylens.data.splits import rows_of
+from copylens.jobs.files import read_array, read_table, write_arrays
 
 NOISE_LEVELS = 10
 DRAWS = 500  # of the bootstrap over patients
@@ -19,7 +19,7 @@ FALSE_POSITIVES = 0.01  # at which members are found
 def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
     """Write for `train` and `held_out` (V then H) the denoising losses, float32 [image, noise level], and patients."""
     # Here, because the verdict needs no network.
-    from copylens.generators import as_batch, family_of, load_model
+    from copylens.generation.train import as_batch, family_of, load_model
 
     splits, images = read_table(splits_path), read_array(images_path)
     module = load_model(folder, upstream)

@@ -8,10 +8,10 @@ import pandas as pd
 
 from copylens.audit.evidence import HELD_OUT, NOBODY
 from copylens.audit.repeats import groups_of_repeats
-from copylens.files import new_array, read_array, read_table, write_array, write_table
-from copylens.readers import UNKNOWN
-from copylens.scans import listed_scans
-from copylens.splits import ROLES
+from copylens.data.listing import listed_scans
+from copylens.data.readers import UNKNOWN
+from copylens.data.splits import ROLES
+from copylens.jobs.files import new_array, read_array, read_table, write_array, write_table
 
 ABOUT = "about_"  # begins the columns of scans.tsv that say something about a patient
 

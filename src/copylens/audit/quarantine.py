@@ -3,7 +3,7 @@
 import numpy as np
 
 from copylens.audit.evidence import Evidence, exact_interval, found_shares
-from copylens.audit.words import PASS, UNABLE, listed, percent
+from copylens.audit.outcomes import PASS, UNABLE, listed, percent
 
 STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V above which samples are withheld, tried in this order
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from copylens.coarse import standardised
-from copylens.filters import no_larger, resize
-from copylens.generators import as_batch
+from copylens.detection.shortlist import standardised
+from copylens.generation.train import as_batch
+from copylens.imaging.filters import no_larger, resize
 
 LONGEST = 32, 16  # pixels of the longest side that images are compared at, in 2D and 3D
 ALIKE = 0.98  # correlation from which two samples may be the same

@@ -5,13 +5,13 @@ from dataclasses import asdict
 
 import numpy as np
 
-from copylens.audit import comparable, demands
-from copylens.audit.demands import Line
+from copylens.audit import comparability, criteria
+from copylens.audit.criteria import Line
 from copylens.audit.evidence import RARE, Evidence, found_shares, rates
 from copylens.audit.exposure import exposure_of, exposure_rule, groups_of
+from copylens.audit.outcomes import FAIL, PASS, UNABLE
 from copylens.audit.quarantine import quarantine
-from copylens.audit.words import FAIL, PASS, UNABLE
-from copylens.calibration import PERCENTILE
+from copylens.evaluation.thresholds import PERCENTILE
 
 SCHEMA = "copylens-verdict-1"
 # Without these, nothing that is counted means anything.
@@ -38,34 +38,34 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     member: what `copylens.audit.membership` found, where weights are to be released too.
     """
     level, detectors = policy["level"], list(evidence.found)
-    by_itself = demands.alone(evidence, policy)
+    by_itself = criteria.alone(evidence, policy)
     of_rule = rates(evidence, _by_rule(evidence), level)
     of_each = {name: rates(evidence, _calls(evidence, name), level) for name in detectors}
     accusing = {
         name: row
         for name, row in of_each.items()
-        if demands.against(policy["copies"], demands.true_copies(row)) == "fail"
+        if criteria.against(policy["copies"], criteria.true_copies(row)) == "fail"
     }
     sure = list(accusing)
     accusing |= {
         name: row
         for name, row in by_itself.items()
-        if name not in accusing and demands.against(policy["copies"], demands.true_copies(row)) != "pass"
+        if name not in accusing and criteria.against(policy["copies"], criteria.true_copies(row)) != "pass"
     }
-    copies, exposing = demands.copies(of_rule, policy), exposure_rule(evidence, of_rule, level)
+    copies, exposing = criteria.copies(of_rule, policy), exposure_rule(evidence, of_rule, level)
     lines = [
-        comparable.identical_files(evidence),
-        comparable.kind(evidence, level),
-        demands.calibration_size(evidence, policy),
-        comparable.apart(evidence),
-        demands.control_rate(evidence, of_rule, policy),
-        comparable.held_out(evidence, level, policy),
-        demands.sensitivity(evidence, policy),
+        comparability.identical_files(evidence),
+        comparability.kind(evidence, level),
+        criteria.calibration_size(evidence, policy),
+        comparability.apart(evidence),
+        criteria.control_rate(evidence, of_rule, policy),
+        comparability.held_out(evidence, level, policy),
+        criteria.sensitivity(evidence, policy),
         copies,
-        demands.patients(evidence, exposing, policy),
-        demands.agreement(evidence, sure, by_itself, copies.outcome, policy),
+        criteria.patients(evidence, exposing, policy),
+        criteria.agreement(evidence, sure, by_itself, copies.outcome, policy),
     ]
-    lines += [demands.membership(member, policy)] if member else []
+    lines += [criteria.membership(member, policy)] if member else []
     shaky = [line.explanation for line in lines if line.name in (*FOUNDATIONS, "kind") and line.outcome != "pass"]
     verdict, reasons, needed = _conclude(lines)
     sensitivity = _sensitivity_table(evidence, level)
@@ -83,7 +83,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "counts": _counts(evidence),
         "rule": {"detectors": detectors, "percentile": PERCENTILE, "rare": RARE, "text": RULE},
         "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
-        "detectors": [row | {"outcome": demands.against(policy["copies"], demands.true_copies(row))} for row in rows],
+        "detectors": [row | {"outcome": criteria.against(policy["copies"], criteria.true_copies(row))} for row in rows],
         "sensitivity": sensitivity,
         "exposure": exposure_of(evidence, exposing, policy["patients"], level),
         "groups": groups_of(evidence, level),

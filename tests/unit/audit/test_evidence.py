@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 
 from copylens.audit.evidence import SETS, evidence_of, exact_interval, rates
 from copylens.audit.verdict import judge
-from copylens.calibration import tail_threshold
-from copylens.intervals import effective_number
+from copylens.evaluation.intervals import effective_number
+from copylens.evaluation.thresholds import tail_threshold
 
 
 def test_the_exact_interval_is_that_of_clopper_and_pearson():

@@ -1,38 +1,23 @@
 """From findings whose answer is known to the verdict, the quarantine and the exit code."""
 
 import dataclasses
-import json
 
 import jsonschema
 import numpy as np
 import pytest
 import yaml
-from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share
+from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share, whole
 
 from copylens.audit.evidence import Evidence
 from copylens.audit.gate import SCHEMA
 from copylens.audit.membership import membership
 from copylens.audit.publish import samples_of
 from copylens.audit.quarantine import withheld_samples
-from copylens.audit.verdict import judge, to_json
+from copylens.audit.verdict import judge
 
 
 def line(verdict: dict, name: str) -> dict:
     return next(each for each in verdict["lines"] if each["name"] == name)
-
-
-def whole(verdict: dict) -> dict:
-    """The verdict as it is written, with what only a run knows."""
-    return json.loads(
-        to_json(
-            {
-                "audit": "a",
-                **verdict,
-                "provenance": dict.fromkeys(("copylens", "python", "libraries", "seeds", "config"))
-                | {"checksums": {"images": "1" * 64, "synthetic": "2" * 64}},
-            }
-        )
-    )
 
 
 def test_copies_of_everybody_fail_and_are_flagged():
