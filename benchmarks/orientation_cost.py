@@ -18,8 +18,9 @@ import pandas as pd
 from copylens.config import schema
 from copylens.data.images import scale
 from copylens.data.readers import phantom
+from copylens.detection.embed import Embedder, embed_file
 from copylens.detection.nearest import Comparer, all_of
-from copylens.detection.train import Embedder, embed_file, train_detector
+from copylens.detection.train import train_detector
 from copylens.jobs.files import read_array, write_array, write_table
 
 SIZES = {"xray": 64, "mr": 32}

@@ -22,11 +22,12 @@ from copylens.audit.evidence import evidence_of
 from copylens.audit.kind import measure_kind
 from copylens.audit.pool import pool_images
 from copylens.audit.verdict import judge
-from copylens.config import checks, spec
+from copylens.config import audit_spec, checks, spec
 from copylens.data.images import gather_images
 from copylens.data.listing import list_scans
 from copylens.data.splits import rows_of, split_patients, unseen_rows
-from copylens.detection.train import Embedder, embed_file, train_detector
+from copylens.detection.embed import Embedder, embed_file
+from copylens.detection.train import train_detector
 from copylens.evaluation.planted import plant_copies
 from copylens.imaging.filters import smooth
 from copylens.imaging.warps import warp
@@ -96,7 +97,7 @@ def sets_of(trained: np.ndarray, calibration: np.ndarray, new: np.ndarray) -> di
 def main(config_path: str, audit: str) -> None:
     config = checks.load_config(Path(config_path))
     entry = config["audits"][audit]
-    dataset, policy = entry["training"], spec.audit_policy(config, audit)
+    dataset, policy = entry["training"], audit_spec.policy(config, audit)
     nearest.SAMPLES = sys.maxsize
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

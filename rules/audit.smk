@@ -4,7 +4,7 @@
 
 rule pool_images:
     input:
-        unpack(settings_of(spec.audit_images, "audit")),
+        unpack(settings_of(audit_spec.images, "audit")),
         code=code("audit/pool.py", "audit/repeats.py", "data/splits.py"),
     output:
         images="results/audits/{audit}/restricted/data/images.npy",
@@ -21,7 +21,7 @@ rule pool_images:
         mem_mb=4000,
         runtime=60,
     params:
-        sources=settings_of(spec.audit_sources, "audit"),
+        sources=settings_of(audit_spec.sources, "audit"),
     script:
         "../workflow/scripts/pool_images.py"
 
@@ -60,7 +60,7 @@ use rule plant_copies as plant_audit_copies with:
     log:
         "results/logs/plant_audit_copies/{audit}.log",
     params:
-        settings=settings_of(spec.audit_planted, "audit"),
+        settings=settings_of(audit_spec.planted, "audit"),
 
 
 rule compare_audit:
@@ -124,7 +124,7 @@ rule measure_membership:
     input:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
-        weights=settings_of(spec.audit_weights, "audit"),
+        weights=settings_of(audit_spec.weights, "audit"),
         code=code("audit/membership.py"),
     output:
         losses="results/audits/{audit}/restricted/membership.npz",
@@ -145,7 +145,7 @@ rule measure_membership:
 
 rule judge_audit:
     input:
-        nearest=settings_of(spec.audit_comparisons, "audit"),
+        nearest=settings_of(audit_spec.comparisons, "audit"),
         kind=rules.measure_kind.output.kind,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,
@@ -153,8 +153,8 @@ rule judge_audit:
         synthetic=rules.pool_images.output.synthetic,
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
-        synthetic_scans=settings_of(spec.audit_synthetic_scans, "audit"),
-        membership=settings_of(spec.audit_membership, "audit"),
+        synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
+        membership=settings_of(audit_spec.membership, "audit"),
         code=code(
             "audit/comparability.py",
             "audit/criteria.py",
@@ -185,10 +185,10 @@ rule judge_audit:
         mem_mb=4000,
         runtime=30,
     params:
-        policy=settings_of(spec.audit_policy, "audit"),
-        sources=settings_of(spec.audit_sources, "audit"),
-        config=settings_of(spec.audit_shown, "audit"),
-        records=settings_of(spec.audit_records, "audit"),
+        policy=settings_of(audit_spec.policy, "audit"),
+        sources=settings_of(audit_spec.sources, "audit"),
+        config=settings_of(audit_spec.shown, "audit"),
+        records=settings_of(audit_spec.records, "audit"),
     script:
         "../workflow/scripts/judge_audit.py"
 
@@ -197,7 +197,7 @@ rule gather_rest:
     input:
         samples=rules.judge_audit.output.restricted,
         synthetic=rules.pool_images.output.synthetic,
-        synthetic_scans=settings_of(spec.audit_synthetic_scans, "audit"),
+        synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
         files=rules.judge_audit.output.files,
         code=code("audit/release.py"),
     output:
@@ -211,7 +211,7 @@ rule gather_rest:
         mem_mb=2000,
         runtime=60,
     params:
-        sources=settings_of(spec.audit_sources, "audit"),
+        sources=settings_of(audit_spec.sources, "audit"),
     script:
         "../workflow/scripts/gather_rest.py"
 
@@ -221,7 +221,7 @@ rule report_audit:
         verdict=rules.judge_audit.output.verdict,
         public_samples=rules.judge_audit.output.public,
         restricted_samples=rules.judge_audit.output.restricted,
-        nearest=settings_of(spec.audit_comparisons, "audit"),
+        nearest=settings_of(audit_spec.comparisons, "audit"),
         kind=rules.measure_kind.output.kind,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,

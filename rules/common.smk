@@ -10,7 +10,7 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens.config import checks, kinds, spec
+from copylens.config import audit_spec, checks, kinds, spec
 
 from copylens.data import source_files
 

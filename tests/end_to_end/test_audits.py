@@ -17,11 +17,13 @@ from copylens.audit.verdict import judge
 from copylens.config import checks, spec
 from copylens.data import listing
 from copylens.data.images import gather_images
+from copylens.detection.embed import Embedder, embed_file
 from copylens.detection.search import EXACT
-from copylens.detection.train import Embedder, embed_file, train_detector
+from copylens.detection.train import train_detector
 from copylens.evaluation.planted import plant_copies
+from copylens.generation.load import load_model
 from copylens.generation.models import latent_diffusion
-from copylens.generation.train import load_model, train_model
+from copylens.generation.train import train_model
 from copylens.jobs.files import read_array, read_arrays, read_table, write_array, write_table
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]

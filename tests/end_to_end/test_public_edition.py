@@ -24,11 +24,12 @@ from copylens.audit.publish import judge_audit
 from copylens.audit.report import report_audit
 from copylens.config.schema import validate
 from copylens.detection.detectors import aligned_correlation
+from copylens.detection.embed import Embedder, embed_file, load_detector
 from copylens.detection.search import EXACT
-from copylens.detection.train import Embedder, embed_file, load_detector, train_detector
+from copylens.detection.train import train_detector
 from copylens.evaluation.planted import plant_copies
-from copylens.generation.train import as_batch
 from copylens.jobs.files import read_array, read_table, write_array, write_table
+from copylens.training.tensors import as_batch
 
 SIDE = 32
 N = {"train": 80, "calibration": 50, "control": 50, "others": 80}  # patients; the samples are of those that are left

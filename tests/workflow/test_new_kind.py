@@ -13,7 +13,8 @@ MODEL = '''"""Mixtures of two training images, a generator that nobody needs."""
 
 import torch
 
-from copylens.training.module import KeptImages, derive_seed
+from copylens.training.module import KeptImages
+from copylens.jobs.seeds import derive_seed
 
 SETTINGS = """
 required: [sampling]

@@ -6,8 +6,8 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
+    from copylens.detection.embed import Embedder, embed_file
     from copylens.detection.nearest import compare_to_training
-    from copylens.detection.train import Embedder, embed_file
 
     detector, output, params = Path(snakemake.input.spec).parent, snakemake.output, snakemake.params
     work, embed = Path("work", *Path(output.nearest).parts[1:-1]), Embedder(detector)

@@ -5,7 +5,8 @@ from copylens.jobs.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.jobs.files import read_table
     from copylens.reporting import tables
-    from copylens.reporting.figures import copied_regions, save
+    from copylens.reporting.figures import copied_regions
+    from copylens.reporting.page import save
 
     scores, runs = read_table(snakemake.input.scores), snakemake.params.runs
     pages = []

@@ -5,7 +5,8 @@ from pathlib import Path
 from copylens.jobs.job import deadline, job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.detection.train import Embedder, embed_file, train_detector
+    from copylens.detection.embed import Embedder, embed_file
+    from copylens.detection.train import train_detector
 
     folder = Path(snakemake.output.weights).parent
     work = Path("work", *folder.parts[1:])

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from copylens.audit.criteria import Line, counted
 from copylens.audit.evidence import HELD_OUT, Evidence, Found, exact_interval
 from copylens.audit.kind import auc_interval, words_of
-from copylens.audit.outcomes import listed, percent
+from copylens.reporting.sentences import listed, percent
 
 OTHERWISE = 0.5  # share of samples that may lie otherwise than they fit: a generator may mirror half of them
 UNLIKE = 0.9  # area under the curve at which a few pixels tell samples from real images

@@ -9,8 +9,8 @@ import numpy as np
 from copylens.audit.evidence import HELD_OUT, RARE, Evidence, found_shares, rates
 from copylens.audit.exposure import Rule, exposed_patients, exposed_share
 from copylens.audit.membership import FALSE_POSITIVES
-from copylens.audit.outcomes import listed, percent
 from copylens.evaluation.prevalence import highest_false_positive_rate
+from copylens.reporting.sentences import listed, percent
 
 MANY = 5000  # calibration patients, as good as any number
 

@@ -19,13 +19,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from copylens.data.splits import rows_of
-from copylens.detection.shortlist import standardised
-from copylens.generation.train import as_batch
+from copylens.imaging.correlation import standardise
 from copylens.imaging.filters import resize
 from copylens.imaging.orientation import BETTER, Lie, Orienter, orientations
 from copylens.imaging.warps import look, places_of
 from copylens.jobs.files import read_array, read_table, write_arrays
 from copylens.jobs.job import timed
+from copylens.training.tensors import as_batch
 
 SETS = ("synthetic", "calibration", "control")
 PIXELS = 8, 5  # a side, that the classifier sees, in 2D and 3D
@@ -105,7 +105,7 @@ def _few_pixels(images: np.ndarray) -> np.ndarray:
     dims = images.ndim - 1
     blocks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     # Standardised: other brightness and contrast are no other kind.
-    rows = [standardised(resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1)) for some in blocks]
+    rows = [standardise(resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1)) for some in blocks]
     return np.concatenate([each.numpy() for each in rows])
 
 
@@ -120,7 +120,7 @@ def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray
         # What lies outside of the mean image shows nothing.
         inside = (places[0].abs() <= 1).all(dim=-1)
         view = look(mean, places)[0, 0][inside]
-        found.append(float(standardised(view[None])[0] @ standardised(wanted[0, 0][inside][None])[0]))
+        found.append(float(standardise(view[None])[0] @ standardise(wanted[0, 0][inside][None])[0]))
     fits = np.arctanh(np.clip(found, -0.9999, 0.9999))
     best = int(fits.argmax()) if fits.max() > fits[0] + BETTER else 0
     zoom, shift = moves[best]
@@ -136,6 +136,6 @@ def _example(orienter: Orienter, synthetic: np.ndarray, arrays: dict, images: np
     _, of_pair, times = np.unique(pairs[otherwise], axis=0, return_inverse=True, return_counts=True)
     example = otherwise[np.argmax(of_pair.ravel() == times.argmax())]
     fitted, _ = orienter(as_batch(synthetic[example][None]))
-    likeness = standardised(resize(fitted, orienter.low).flatten(1)) @ orienter.training.T
+    likeness = standardise(resize(fitted, orienter.low).flatten(1)) @ orienter.training.T
     nearest = trained[int(likeness[0].argmax())]
     return {"example": np.int64(example), "fitted": fitted[0, 0].numpy(), "nearest": np.int64(nearest)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.jobs.files import read_array, read_table, write_arrays
 
@@ -19,11 +20,12 @@ FALSE_POSITIVES = 0.01  # at which members are found
 def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
     """Write for `train` and `held_out` (V then H) the denoising losses, float32 [image, noise level], and patients."""
     # Here, because the verdict needs no network.
-    from copylens.generation.train import as_batch, family_of, load_model
+    from copylens.generation.load import load_model
+    from copylens.training.tensors import as_batch
 
     splits, images = read_table(splits_path), read_array(images_path)
     module = load_model(folder, upstream)
-    family, timesteps = family_of(module.settings["kind"]), module.settings["timesteps"]
+    family, timesteps = implementation("models", module.settings["kind"]), module.settings["timesteps"]
     chosen = np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1
     sets = {
         "train": rows_of(splits, "train"),

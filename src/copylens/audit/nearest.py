@@ -7,8 +7,8 @@ import pandas as pd
 
 from copylens.audit.evidence import HELD_OUT
 from copylens.data.splits import rows_of
+from copylens.detection.embed import Embedder
 from copylens.detection.nearest import Comparer, Images, all_of
-from copylens.detection.train import Embedder
 from copylens.jobs.files import read_array, read_table, write_arrays
 from copylens.jobs.job import timed
 

@@ -9,7 +9,7 @@ import pandas as pd
 from copylens.audit.evidence import HELD_OUT, NOBODY
 from copylens.audit.repeats import groups_of_repeats
 from copylens.data.listing import listed_scans
-from copylens.data.readers import UNKNOWN
+from copylens.data.scan import UNKNOWN
 from copylens.data.splits import ROLES
 from copylens.jobs.files import new_array, read_array, read_table, write_array, write_table
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from copylens.audit.evidence import Evidence, exact_interval, found_shares
-from copylens.audit.outcomes import PASS, UNABLE, listed, percent
+from copylens.audit.outcomes import PASS, UNABLE
+from copylens.reporting.sentences import listed, percent
 
 STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V above which samples are withheld, tried in this order
 

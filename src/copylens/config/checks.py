@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from copylens.config import spec
+from copylens.config.grids import halve
 from copylens.config.kinds import kinds
 from copylens.config.schema import validate
 
@@ -255,7 +256,7 @@ def _check_halvings(config: dict, dataset: str, model: str, settings: dict) -> N
     below = spec.resolve(config, named["model"], named["variant"]) if named else None
     times = sum(len(network["channels"]) - 1 for network in (settings, below or {}) if "channels" in network)
     both = f"{model} and its autoencoder" if below else model
-    spec.halve(config["datasets"][dataset]["grid"], times, f"datasets.{dataset}.grid (for {both})")
+    halve(config["datasets"][dataset]["grid"], times, f"datasets.{dataset}.grid (for {both})")
 
 
 def _check_reference(key: str, name: str, entries: dict) -> None:

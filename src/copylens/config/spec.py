@@ -15,8 +15,6 @@ from copylens.config.schema import validate
 IMAGE_KEYS = ("grid", "fit", "scaling")
 SPLIT_KEYS = ("split", "duplicates")
 PLANTED_KEYS = ("planted",)
-# What an audit takes of a network's samples.
-SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
 # Keys that say how a trained network is used; changing one must not train again.
 USAGE_KEYS = ("sampling", "neighbours", "search")
 
@@ -29,18 +27,18 @@ def data_root() -> Path:
 def listing_settings(config: dict, dataset: str) -> dict:
     """What a reader needs to list and to load the scans of `dataset`."""
     entry = config["datasets"][dataset]
-    return _sorted({key: entry[key] for key in entry if key not in IMAGE_KEYS + SPLIT_KEYS + PLANTED_KEYS})
+    return with_sorted_keys({key: entry[key] for key in entry if key not in IMAGE_KEYS + SPLIT_KEYS + PLANTED_KEYS})
 
 
 def image_settings(config: dict, dataset: str) -> dict:
     """How the scans of `dataset` become one array: grid, fit, scaling."""
-    return _sorted({key: config["datasets"][dataset][key] for key in IMAGE_KEYS})
+    return with_sorted_keys({key: config["datasets"][dataset][key] for key in IMAGE_KEYS})
 
 
 def split_settings(config: dict, dataset: str) -> dict:
     """How many patients of `dataset` are for training, calibration and control, where a table doesn't say it."""
     split, duplicates = (config["datasets"][dataset][key] for key in SPLIT_KEYS)
-    return _sorted({**(split or {}), "duplicates": duplicates["action"] if duplicates else "list"})
+    return with_sorted_keys({**(split or {}), "duplicates": duplicates["action"] if duplicates else "list"})
 
 
 def table_files(config: dict, dataset: str) -> list[str]:
@@ -57,12 +55,14 @@ def duplicates_files(config: dict, dataset: str) -> list[str]:
 def duplicates_detector(config: dict, dataset: str) -> dict:
     """The detector that near-duplicates of `dataset` are looked for with: its settings, and neighbours."""
     name = config["datasets"][dataset]["duplicates"]["detector"]
-    return _sorted({"settings": detector_settings(config, name), "neighbours": config["detectors"][name]["neighbours"]})
+    return with_sorted_keys(
+        {"settings": detector_settings(config, name), "neighbours": config["detectors"][name]["neighbours"]}
+    )
 
 
 def planted_settings(config: dict, dataset: str) -> dict:
     """Which copies are planted among the images of `dataset`."""
-    return _sorted(config["datasets"][dataset]["planted"])
+    return with_sorted_keys(config["datasets"][dataset]["planted"])
 
 
 def round_trip(config: dict, dataset: str) -> list[dict]:
@@ -88,7 +88,7 @@ def resolve(config: dict, model: str, variant: str) -> dict:
     settings = _overlay(config["models"][model], config["variants"][variant])
     part = ("properties", "models", "additionalProperties")
     validate(settings, f"variants.{variant} (laid over models.{model})", part)
-    return _sorted(settings)
+    return with_sorted_keys(settings)
 
 
 def training_settings(config: dict, model: str, variant: str) -> dict:
@@ -104,12 +104,12 @@ def sampling_settings(config: dict, model: str, variant: str) -> dict:
 def detector_settings(config: dict, detector: str) -> dict:
     """The part of a detector's entry that its weights depend on."""
     entry = config["detectors"][detector]
-    return _sorted({key: entry[key] for key in entry if key not in USAGE_KEYS})
+    return with_sorted_keys({key: entry[key] for key in entry if key not in USAGE_KEYS})
 
 
 def search_settings(config: dict, detector: str) -> dict:
     """How a detector's embeddings are searched; one that compares images has nothing to say."""
-    return _sorted(config["detectors"][detector].get("search", {"kind": "exact"}))
+    return with_sorted_keys(config["detectors"][detector].get("search", {"kind": "exact"}))
 
 
 def detector_files(config: dict, detector: str) -> list[str]:
@@ -158,7 +158,7 @@ def detectors_that(config: dict, study: dict, function: str) -> list[str]:
 
 def interval_settings(config: dict, study: str) -> dict:
     """How a study's intervals are resampled."""
-    return _sorted(config["studies"][study]["intervals"])
+    return with_sorted_keys(config["studies"][study]["intervals"])
 
 
 def compared_detectors(config: dict, study: str) -> list[dict]:
@@ -192,107 +192,12 @@ def review_files(config: dict, study: str) -> list[str]:
 
 def correction_settings(config: dict, study: str) -> dict:
     """By which planted copies a study's rates are corrected."""
-    return _sorted({"transforms": config["studies"][study]["correction"]["transforms"]})
+    return with_sorted_keys({"transforms": config["studies"][study]["correction"]["transforms"]})
 
 
 def review_settings(config: dict, study: str) -> dict:
     """How many pairs people are shown."""
-    return _sorted(config["studies"][study]["review"])
-
-
-def audit_datasets(config: dict, audit: str) -> dict[str, str]:
-    """The data sets that an audit opens, by what they are to it: training, held_out, synthetic."""
-    entry = config["audits"][audit]
-    named = {
-        "training": entry["training"],
-        "held_out": entry["held_out"],
-        "synthetic": entry["synthetic"].get("dataset"),
-    }
-    return {part: name for part, name in named.items() if name}
-
-
-def audit_network(config: dict, audit: str) -> dict | None:
-    """The network whose samples are audited, as its path's wildcards; None where they are a data set."""
-    named = config["audits"][audit]["synthetic"]
-    if "model" not in named:
-        return None
-    return {"dataset": config["audits"][audit]["training"], **{key: named[key] for key in ("model", "variant", "seed")}}
-
-
-def audit_images(config: dict, audit: str) -> dict[str, str]:
-    """The arrays and tables that an audit's images come from, by what they are to it."""
-    named = audit_datasets(config, audit)
-    files = {f"{part}_images": f"results/data/{name}/images.npy" for part, name in named.items()}
-    files |= {f"{part}_scans": f"results/data/{name}/scans.tsv" for part, name in named.items()}
-    if config["datasets"][named["training"]]["split"]:
-        files["training_splits"] = f"results/data/{named['training']}/splits.tsv"
-    network = audit_network(config, audit)
-    if network is None:
-        files["synthetic"] = files.pop("synthetic_images")
-        return files
-    folder = "{dataset}/{model}/{variant}/seed{seed}".format(**network)
-    files["training_rows"] = f"results/models/{folder}/training_rows.tsv"
-    return files | {name: f"results/samples/{folder}/{file}.npy" for name, file in SAMPLED.items()}
-
-
-def audit_synthetic_scans(config: dict, audit: str) -> list[str]:
-    """scans.tsv of the data set of synthetic images, where they are one."""
-    named = audit_datasets(config, audit).get("synthetic")
-    return [f"results/data/{named}/scans.tsv"] if named else []
-
-
-def audit_records(config: dict, audit: str) -> dict[str, str]:
-    """The records of the data sets' files, which lie beside what is declared of them."""
-    named = audit_datasets(config, audit)
-    return {part: f"results/data/{name}/restricted/files.json" for part, name in named.items()}
-
-
-def audit_weights(config: dict, audit: str) -> list[str]:
-    """The weights of the autoencoder that an audited network works on, and of the network."""
-    network = audit_network(config, audit)
-    named = [autoencoder_of(config, network["model"], network["variant"]), (network["model"], network["variant"])]
-    folder = f"results/models/{network['dataset']}/{{}}/{{}}/seed{network['seed']}/weights.safetensors"
-    return [folder.format(*each) for each in named]
-
-
-def audit_comparisons(config: dict, audit: str) -> list[str]:
-    """What each detector of an audit finds, the deciding one first."""
-    return [f"results/audits/{audit}/restricted/nearest/{name}.npz" for name in config["audits"][audit]["detectors"]]
-
-
-def audit_membership(config: dict, audit: str) -> list[str]:
-    """The losses that give away who was trained on, where weights are to be released."""
-    tested = config["audits"][audit]["weights"]
-    return [f"results/audits/{audit}/restricted/membership.npz"] if tested else []
-
-
-def audit_shown(config: dict, audit: str) -> dict:
-    """An audit's entry, as its report shows it: no folder and no file of the data sets that it names."""
-    return _sorted(config["audits"][audit])
-
-
-def audit_sources(config: dict, audit: str) -> dict:
-    """What an audit's images are gathered from: how each data set is listed, and the seed of the held-out split."""
-    listed = {part: listing_settings(config, name) for part, name in audit_datasets(config, audit).items()}
-    return _sorted({"listing": listed, "seed": config["audits"][audit]["seed"]})
-
-
-def audit_planted(config: dict, audit: str) -> dict:
-    """Which copies are planted among an audit's own images."""
-    entry = config["audits"][audit]
-    return _sorted({**entry["planted"], "transforms": entry["policy"]["transforms"], "round_trip": None})
-
-
-def audit_policy(config: dict, audit: str) -> dict:
-    """What an audit may say yes to, and which detectors say it."""
-    entry = config["audits"][audit]
-    return _sorted(entry["policy"]) | {"detectors": entry["detectors"], "seed": entry["seed"]}
-
-
-def audit_files(config: dict, audit: str) -> list[str]:
-    """What an audit makes."""
-    folder = f"results/audits/{audit}"
-    return [f"{folder}/public/report.html", f"{folder}/restricted/report.html", f"{folder}/restricted/rest"]
+    return with_sorted_keys(config["studies"][study]["review"])
 
 
 def trained_networks(config: dict, study: str) -> list[dict]:
@@ -313,23 +218,12 @@ def trained_networks(config: dict, study: str) -> list[dict]:
     return list(found.values())
 
 
-def halve(shape: list[int], times: int, what: str) -> list[int]:
-    """`shape` after `times` halvings. ValueError that says which sizes would fit if one can't be halved evenly."""
-    factor = 2**times
-    if any(size % factor for size in shape):
-        fitting = [max(1, round(size / factor)) * factor for size in shape]
-        raise ValueError(
-            f"{what}: {'x'.join(map(str, shape))} can't be halved {times} times; "
-            f"every size must be a multiple of {factor}, for example {'x'.join(map(str, fitting))}"
-        )
-    return [size // factor for size in shape]
-
-
-def _sorted(value):
+def with_sorted_keys(value):
+    """A map, or a list of maps, with sorted keys at every depth."""
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
+        return {key: with_sorted_keys(value[key]) for key in sorted(value)}
     if isinstance(value, list):
-        return [_sorted(item) for item in value]
+        return [with_sorted_keys(item) for item in value]
     return value
 
 

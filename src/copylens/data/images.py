@@ -7,7 +7,7 @@ import numpy as np
 
 from copylens.data.limits import check_padded
 from copylens.data.listing import find_scans, load_scan, reader_of
-from copylens.data.readers import Image
+from copylens.data.scan import Image
 from copylens.jobs.files import new_array, read_table
 
 # How many pixels of a long axis are weighed at a time.

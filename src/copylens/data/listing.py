@@ -1,23 +1,24 @@
 """The row table of a data set: its scans, under pseudonyms."""
 
 import hashlib
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from copylens.config.kinds import implementation
 from copylens.config.spec import data_root
 from copylens.data import source_files
+from copylens.data.folders import choose
 from copylens.data.limits import check_pixels
-from copylens.data.readers import UNKNOWN, Image, Scan, choose
+from copylens.data.scan import UNKNOWN, Image, Scan
 from copylens.jobs.files import read_table, write_table
 
 
 def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
     """(root, scans) of a data set, in the reader's order. Roots are relative to COPYLENS_DATA (default `data/`).
 
-    Where the settings name a table, only the scans that it names, with its patients (`copylens.data.readers.choose`).
+    Where the settings name a table, only the scans that it names, with its patients (`copylens.data.folders.choose`).
     """
     root = data_root() / settings.get("root", "")
     return root, choose(root, reader_of(settings).list_scans(root, settings), settings)
@@ -92,7 +93,7 @@ def _hash(patient: str) -> str:
 
 def reader_of(settings: dict):
     """The module that reads the data set's format."""
-    return import_module(f"copylens.data.readers.{settings['reader']}")
+    return implementation("readers", settings["reader"])
 
 
 def load_scan(reader, root: Path, scan: Scan, settings: dict) -> Image:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.data.readers import UNKNOWN
+from copylens.data.scan import UNKNOWN
 from copylens.jobs.files import read_table, write_table
 
 ROLES = ("train", "calibration", "control")

@@ -3,7 +3,7 @@
 import nibabel
 import numpy as np
 
-from copylens.data.readers import Image
+from copylens.data.scan import Image
 
 
 def canonical(image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[float, ...]]:

@@ -10,15 +10,14 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.detection.search import EXACT, Progress, Rows, nearest
-from copylens.evaluation.neighbours import Neighbours
 from copylens.jobs.files import read_array, read_table, read_yaml, write_arrays
 from copylens.jobs.job import timed
 
@@ -47,7 +46,7 @@ class Images:
 
     def pixels(self, chosen):
         """Images [B, 1, *grid] as a network takes them."""
-        from copylens.generation.train import as_batch
+        from copylens.training.tensors import as_batch
 
         return as_batch(self.array[self.rows[chosen]])
 
@@ -71,7 +70,7 @@ class Comparer:
     def module(self):
         """The detector's network, ready to be used."""
         if self._module is None:
-            from copylens.detection.train import load_detector
+            from copylens.detection.embed import load_detector
 
             self._module = load_detector(self.folder)
         return self._module
@@ -79,7 +78,7 @@ class Comparer:
     @property
     def kind(self):
         """The file of the detector's kind."""
-        return import_module(f"copylens.detection.detectors.{self.settings['kind']}")
+        return implementation("detectors", self.settings["kind"])
 
     @functools.cached_property
     def lay(self) -> Callable:
@@ -212,17 +211,3 @@ def _check_held_out(splits: pd.DataFrame, rows: np.ndarray, path: Path) -> None:
             raise ValueError(
                 f"{path}: {shared} of {len(patients)} {name} patients are also trained on; split by patient"
             )
-
-
-def neighbours_of(arrays: dict[str, np.ndarray], rows: np.ndarray, state: int) -> dict[str, Neighbours]:
-    """What nearest.npz holds about one state of a network whose training images are `rows` of images.npy, by set."""
-    position = np.full(rows.max() + 1, -1)
-    position[rows] = np.arange(len(rows))
-    floor = min(arrays[f"{name}_to_train_similarity"].min(initial=np.inf) for name in SETS)
-    found = {}
-    for name in SETS:
-        similarity, index = arrays[f"{name}_to_train_similarity"], arrays[f"{name}_to_train_index"]
-        if name == "synthetic":
-            similarity, index = similarity[state], index[state]
-        found[name] = Neighbours(similarity, position[index], float(floor))
-    return found

@@ -6,7 +6,8 @@ import torch
 
 from copylens.imaging.augment import flip_and_rotate
 from copylens.jobs.lean_monai import nets
-from copylens.training.module import TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
 
 SMALLEST_3D = 4  # the 3D encoder halves each axis for as long as it keeps so many voxels: to 4x4x4 from a power of two
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from copylens.detection.train import family_of_detector, load_detector
-from copylens.generation.train import as_batch
+from copylens.detection.embed import family_of_detector, load_detector
 from copylens.jobs.files import read_array, read_arrays, write_arrays
+from copylens.training.tensors import as_batch
 
 SHOWN = 8  # samples of a network
 

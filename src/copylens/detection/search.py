@@ -11,6 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from copylens.imaging.correlation import standardise_array
 from copylens.jobs.files import read_array, read_table, write_array
 
 QUERIES, CANDIDATES = 2**12, 2**17  # compared at a time
@@ -60,14 +61,6 @@ class Shards:
         return np.concatenate([part for part in parts if len(part)] or parts[:1])
 
 
-def standardise(embeddings: np.ndarray) -> np.ndarray:
-    """Rows with mean 0 and norm 1, float32 [..., image, d], so that an inner product is a Pearson correlation."""
-    centred = np.array(embeddings, dtype=np.float32)
-    centred -= centred.mean(axis=-1, keepdims=True)
-    centred /= np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
-    return centred
-
-
 def nearest(queries, candidates, k: int, search: dict = EXACT) -> tuple[np.ndarray, np.ndarray]:
     """The `k` most correlated candidates of each query, best first.
 
@@ -89,7 +82,7 @@ def nearest(queries, candidates, k: int, search: dict = EXACT) -> tuple[np.ndarr
     index = _index(candidates, search)
     correlation, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for block in _blocks(len(queries), QUERIES):
-        correlation[block], rows[block] = index.search(standardise(queries[block]), k)
+        correlation[block], rows[block] = index.search(standardise_array(queries[block]), k)
     chosen = np.sort(np.random.default_rng(0).permutation(len(queries))[:SAMPLE])
     truth = _exact(_picked(queries, chosen), candidates, k)
     share = np.mean([len(np.intersect1d(*pair)) / k for pair in zip(truth[1], rows[chosen], strict=True)])
@@ -105,9 +98,9 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
     progress = Progress(len(queries) * len(candidates))
     on_gpu = faiss.StandardGpuResources() if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() else None
     for block in blocks:
-        some = standardise(candidates[block])
+        some = standardise_array(candidates[block])
         for part in _blocks(len(queries), QUERIES):
-            wanted = standardise(queries[part])
+            wanted = standardise_array(queries[part])
             arguments = (wanted, some, min(k, len(some)))
             if on_gpu:
                 found = faiss.knn_gpu(on_gpu, *arguments, metric=faiss.METRIC_INNER_PRODUCT)
@@ -131,12 +124,12 @@ def _index(candidates, search: dict):
         index.cp.seed, index.nprobe = 0, search["probes"]
         # Spread over all of them: neighbouring rows may be alike.
         taught = np.sort(np.random.default_rng(1).permutation(n)[: 64 * lists])
-        index.train(standardise(_picked(candidates, taught)))
+        index.train(standardise_array(_picked(candidates, taught)))
     else:
         index = faiss.IndexHNSWFlat(width, search["links"], faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = index.hnsw.efSearch = search["effort"]
     for block in _blocks(n, CANDIDATES):
-        index.add(standardise(candidates[block]))
+        index.add(standardise_array(candidates[block]))
     return index
 
 
@@ -167,8 +160,8 @@ def write_matrix(scans_path: Path, synthetic_path: Path, training_rows_path: Pat
 
     Raises ValueError above `LARGEST_MATRIX` cells; nearest.npz has the nearest neighbours at any size.
     """
-    synthetic = standardise(read_array(synthetic_path)[-1])
-    training = standardise(read_array(scans_path)[read_table(training_rows_path)["row"]])
+    synthetic = standardise_array(read_array(synthetic_path)[-1])
+    training = standardise_array(read_array(scans_path)[read_table(training_rows_path)["row"]])
     cells = len(synthetic) * len(training)
     if cells > LARGEST_MATRIX:
         raise ValueError(

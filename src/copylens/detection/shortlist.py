@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+from copylens.imaging.correlation import standardise
+
 COMPONENTS = 64  # of an image or of a half of it, that are compared
 LEARNT_FROM = 2000  # training images at most, spread evenly
 BLOCK = 1024  # training images that are compared at a time
@@ -52,13 +54,7 @@ def parts(images: torch.Tensor, halves: bool = True) -> list[torch.Tensor]:
     found = [images]
     for axis, size in enumerate(images.shape[1:] if halves else (), start=1):
         found += [images.narrow(axis, 0, size // 2), images.narrow(axis, size - size // 2, size // 2)]
-    return [standardised(part.flatten(1)) for part in found]
-
-
-def standardised(rows: torch.Tensor) -> torch.Tensor:
-    """Rows [B, d] with mean 0 and norm 1: their products are correlations."""
-    centred = rows - rows.mean(dim=1, keepdim=True)
-    return centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    return [standardise(part.flatten(1)) for part in found]
 
 
 def _parts(images_BC: torch.Tensor, halves: bool) -> list[torch.Tensor]:

@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from copylens.data.splits import rows_of
+from copylens.detection.embed import Embedder
 from copylens.detection.nearest import Comparer, all_of
-from copylens.detection.train import Embedder
 from copylens.evaluation.thresholds import PERCENTILE
 from copylens.jobs.files import read_array, read_table, write_arrays, write_table
 

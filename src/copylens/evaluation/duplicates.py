@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.detection.embed import Embedder, embed_file
 from copylens.detection.nearest import Comparer, all_of
-from copylens.detection.train import Embedder, embed_file, train_detector
+from copylens.detection.train import train_detector
 from copylens.evaluation.thresholds import largest_by_chance
 from copylens.jobs.files import read_array, read_table, write_table
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from copylens.detection.nearest import SETS
+
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -57,3 +59,17 @@ class Neighbours:
         best_first = np.argsort(-similarity, kind="stable")
         kept = best_first[np.unique(pair[best_first], return_index=True)[1]]
         return group[kept], similarity[kept]
+
+
+def neighbours_of(arrays: dict[str, np.ndarray], rows: np.ndarray, state: int) -> dict[str, Neighbours]:
+    """What nearest.npz holds about one state of a network whose training images are `rows` of images.npy, by set."""
+    position = np.full(rows.max() + 1, -1)
+    position[rows] = np.arange(len(rows))
+    floor = min(arrays[f"{name}_to_train_similarity"].min(initial=np.inf) for name in SETS)
+    found = {}
+    for name in SETS:
+        similarity, index = arrays[f"{name}_to_train_similarity"], arrays[f"{name}_to_train_index"]
+        if name == "synthetic":
+            similarity, index = similarity[state], index[state]
+        found[name] = Neighbours(similarity, position[index], float(floor))
+    return found

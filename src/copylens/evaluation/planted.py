@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.evaluation import transforms
+from copylens.generation.load import load_model
 from copylens.generation.sample import reconstruct
-from copylens.generation.train import as_batch, family_of, load_model
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 from copylens.jobs.job import timed
-from copylens.training.module import derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.tensors import as_batch
 
 ROUND_TRIPS = "round trip"
 
@@ -88,4 +90,4 @@ def _round_trip(upstream: Path, folder: Path, images_BC: torch.Tensor, strength:
     if strength == 0:
         return reconstruct(load_model(upstream), images_BC)
     module = load_model(folder, upstream)
-    return family_of(module.settings["kind"]).round_trip(module, images_BC, strength, seed)
+    return implementation("models", module.settings["kind"]).round_trip(module, images_BC, strength, seed)

@@ -20,7 +20,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from copylens.data.splits import rows_of
-from copylens.detection.train import Embedder
+from copylens.detection.embed import Embedder
 from copylens.jobs.files import read_array, read_table, read_yaml, write_table
 from copylens.jobs.job import timed
 from copylens.jobs.lean_monai import metrics

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from copylens.data.splits import rows_of
-from copylens.detection.nearest import neighbours_of
+from copylens.evaluation.neighbours import neighbours_of
 from copylens.evaluation.prevalence import highest_false_positive_rate
 from copylens.evaluation.thresholds import RATES, Patients, score
 from copylens.jobs.files import read_arrays, read_table, read_yaml, write_table

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import torch
 
 from copylens.jobs.lean_monai import schedulers
-from copylens.training.module import TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
 
 
 def scheduler_of(family, settings: dict):

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from copylens.config.kinds import code_of
+from copylens.config.kinds import code_of, implementation
 from copylens.data.splits import rows_of
-from copylens.generation.train import SNAPSHOTS, as_batch, family_of, load_model
+from copylens.generation.load import SNAPSHOTS, load_model
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import read_array, read_table, read_yaml, write_array, write_table
 from copylens.jobs.job import timed
 from copylens.jobs.workdir import Chunks, claim, discard, exclusive
 from copylens.training.module import TrainedModule
+from copylens.training.tensors import as_batch
 
 NOISE_LEVELS = 10  # at which the denoising loss is measured
 
@@ -74,7 +75,7 @@ def draw_samples(
 def _draw_state(folder, upstream, spec: dict, sampling: dict, sets: dict, state: int, drawn: Chunks, work: Path):
     """Draw what isn't drawn yet of one kept state of a network; its denoising losses."""
     epochs, seed, n = spec["epochs"], spec["seed"], sampling["n_samples"]
-    family = family_of(spec["settings"]["kind"])
+    family = implementation("models", spec["settings"]["kind"])
     first, losses_path = drawn.done - state * n, work / f"denoising_{state}.csv"
     if first < n or not losses_path.exists():
         module = load_model(folder, upstream, None if epochs[state] == epochs[-1] else epochs[state])

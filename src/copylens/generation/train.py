@@ -2,24 +2,23 @@
 
 import hashlib
 from contextlib import nullcontext
-from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from copylens.config.kinds import code_of
+from copylens.config.kinds import code_of, implementation
 from copylens.data.splits import training_rows
-from copylens.jobs.checksums import checked, file_checksum
-from copylens.jobs.files import read_array, read_table, read_yaml, whole, write_table, write_yaml
+from copylens.generation.load import SNAPSHOTS, load_model
+from copylens.jobs.checksums import file_checksum
+from copylens.jobs.files import read_array, read_table, write_table, write_yaml
 from copylens.jobs.job import rank, timed
+from copylens.jobs.seeds import derive_seed
 from copylens.jobs.workdir import discard, exclusive
-from copylens.training.module import TrainedModule, derive_seed, device
+from copylens.training.module import device
+from copylens.training.tensors import as_batch, save_module, save_tensors
 
-SNAPSHOTS = "snapshots.safetensors"
 FILES = ("weights.safetensors", SNAPSHOTS, "spec.yaml", "losses.csv", "training_rows.tsv")
 
 
@@ -45,7 +44,7 @@ def train_model(
     splits = read_table(splits_path)
     rows = training_rows(splits, settings["n_train"])
     images = read_array(images_path)
-    family = family_of(settings["kind"])
+    family = implementation("models", settings["kind"])
     # A control may keep other images than T, which it is compared with all the same.
     images_BC = as_batch(images[family.rows(splits) if hasattr(family, "rows") else rows])
     grid = list(images.shape[1:])
@@ -89,49 +88,3 @@ def train_model(
         table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
         write_table(table, folder / "training_rows.tsv")
         discard(work)
-
-
-def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = None) -> TrainedModule:
-    """The trained network in `folder`, on its `upstream` autoencoder's folder if it has one; ready to be used.
-
-    At the end of its training, or as it was after `epoch` epochs. Raises ValueError if that wasn't kept.
-    """
-    spec = read_yaml(folder / "spec.yaml")
-    below = load_model(upstream) if upstream else None
-    module = family_of(spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
-    weights = load_file(checked(folder / "weights.safetensors")) if epoch is None else _snapshot(folder, epoch)
-    module.load_weights(weights)
-    return module.to(device()).eval()
-
-
-def as_batch(images: np.ndarray) -> torch.Tensor:
-    """[B, *grid] -> [B, 1, *grid], float32."""
-    array = np.asarray(images, dtype=np.float32)
-    # A copy of what is memory-mapped, because that can't be written and torch can't say so.
-    return torch.from_numpy(array if array.flags.writeable else array.copy())[:, None]
-
-
-def save_module(module: TrainedModule, path: Path) -> None:
-    """The tensors that using the network takes, as safetensors."""
-    save_tensors({name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}, path)
-
-
-def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """A safetensors file."""
-    with whole(path) as temporary:
-        save_file(tensors, temporary)
-
-
-def _snapshot(folder: Path, epoch: int) -> dict[str, torch.Tensor]:
-    prefix = f"{epoch}/"
-    with safe_open(checked(folder / SNAPSHOTS), "pt") as file:
-        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it isn't a dict)
-        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-    if not tensors:
-        raise ValueError(f"{folder / SNAPSHOTS}: epoch {epoch} wasn't kept; name it in the model's loop.snapshots")
-    return tensors
-
-
-def family_of(kind: str):
-    """The module of one kind of network."""
-    return import_module(f"copylens.generation.models.{kind}")

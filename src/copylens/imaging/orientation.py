@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from copylens.detection.shortlist import standardised
+from copylens.imaging.correlation import standardise
 from copylens.imaging.filters import no_larger, resize
 from copylens.imaging.warps import look, places_of
 
@@ -117,7 +117,7 @@ class Orienter:
             self.grid = list(images_BC.shape[2:])
             self.dims = len(self.grid)
             self.low = no_larger(self.grid, LONGEST[self.dims - 2])
-            rows.append(standardised(resize(images_BC, self.low).flatten(1)))
+            rows.append(standardise(resize(images_BC, self.low).flatten(1)))
             if self.dims == 3 and len(slices) * len(images_BC) < PROFILES:
                 slices.append([standardised_slices(images_BC, axis, self.low).cpu() for axis in range(3)])
         self.training = torch.cat(rows)
@@ -185,7 +185,7 @@ class Orienter:
         found = []
         for places in self._places:
             views = look(low, places.to(low.device).expand(len(low), *places.shape[1:]))
-            rows = standardised(views.flatten(1))
+            rows = standardise(views.flatten(1))
             likeness = [rows @ block.T for block in self.training.to(low.device).split(BLOCK)]
             found.append(torch.stack([torch.stack([each.amax(1), (-each).amax(1)]) for each in likeness]).amax(0))
         return torch.atanh(torch.stack(found).clamp(-0.9999, 0.9999)).transpose(0, 1).flatten(0, 1).cpu()
@@ -200,7 +200,7 @@ def standardised_slices(images_BC: torch.Tensor, axis: int, low: list[int]) -> t
     """Each slice of volumes along an axis of the grid, few pixels with mean 0 and norm 1, [B, slice, pixel]."""
     sides = [images_BC.shape[axis + 2] if each == axis else size for each, size in enumerate(low)]
     slices = resize(images_BC, sides)[:, 0].movedim(axis + 1, 1).flatten(2)
-    return standardised(slices.flatten(0, 1)).view(slices.shape)
+    return standardise(slices.flatten(0, 1)).view(slices.shape)
 
 
 def ordered_share(apart: torch.Tensor) -> torch.Tensor:

@@ -23,9 +23,10 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from copylens.jobs.files import whole
 from copylens.jobs.job import rank
+from copylens.jobs.seeds import derive_seed
 from copylens.jobs.workdir import claim
 from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
-from copylens.training.module import TrainedModule, derive_seed, device
+from copylens.training.module import TrainedModule, device
 
 
 class Trainee(lightning.LightningModule):

@@ -1,6 +1,5 @@
 """What every network of copylens has in common, without a trainer: drawing and embedding need none."""
 
-import hashlib
 import itertools
 import math
 
@@ -105,9 +104,3 @@ class KeptImages(TrainedModule):
 def device() -> str:
     """Where networks run: a GPU where there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def derive_seed(seed: int, purpose: str, number: int = 0) -> int:
-    """A 63-bit seed for one purpose, the same on every machine."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

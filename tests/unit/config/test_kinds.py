@@ -13,11 +13,11 @@ from conftest import ROOT
 from tiny_trainings import Stopped, draw_into, long, tiny_settings, train
 
 from copylens.config import checks
+from copylens.config.grids import halve
 from copylens.config.kinds import implementation, kinds, settings_schema
-from copylens.config.spec import halve
-from copylens.generation.train import as_batch
 from copylens.jobs.files import read_array, read_table, read_yaml
 from copylens.training import loop
+from copylens.training.tensors import as_batch
 
 TINY = checks.load_config(ROOT / "configs" / "tiny.yaml")
 KINDS = kinds("models")

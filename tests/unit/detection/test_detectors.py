@@ -15,15 +15,16 @@ from copylens.config.schema import validate
 from copylens.data.images import scale
 from copylens.data.readers import phantom
 from copylens.detection.detectors import aligned_correlation, copylens
+from copylens.detection.embed import Embedder, embed_file, family_of_detector, load_detector
 from copylens.detection.nearest import Comparer, all_of
-from copylens.detection.train import Embedder, embed_file, family_of_detector, load_detector, train_detector
+from copylens.detection.train import train_detector
 from copylens.evaluation import transforms
 from copylens.evaluation.benchmark import METRICS, benchmark_detector
 from copylens.evaluation.duplicates import find_duplicates
 from copylens.evaluation.planted import plant_copies
-from copylens.generation.train import as_batch
 from copylens.imaging.registration import match
 from copylens.jobs.files import read_array, read_table, write_array, write_table
+from copylens.training.tensors import as_batch
 
 UNTAUGHT = [
     kind

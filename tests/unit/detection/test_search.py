@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from copylens.detection import search
+from copylens.imaging.correlation import standardise_array
 from copylens.jobs.files import read_array, write_array
 
 
 def test_nearest_neighbours_are_those_of_the_full_correlation_matrix():
     generator = np.random.default_rng(0)
     queries, candidates = generator.normal(size=(2100, 8)), generator.normal(size=(30, 8))
-    correlation, index = search.nearest(*map(search.standardise, (queries, candidates)), k=4)
+    correlation, index = search.nearest(*map(standardise_array, (queries, candidates)), k=4)
     full = np.corrcoef(queries, candidates)[: len(queries), len(queries) :]
     order = np.argsort(-full, axis=1)[:, :4]
     np.testing.assert_array_equal(index, order)

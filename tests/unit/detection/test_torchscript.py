@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from copylens.config.kinds import settings_schema
-from copylens.detection.train import Embedder, train_detector
+from copylens.detection.embed import Embedder
+from copylens.detection.train import train_detector
 from copylens.jobs.files import read_array
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.* is deprecated:DeprecationWarning")

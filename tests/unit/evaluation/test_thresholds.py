@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from copylens.detection.search import nearest, standardise
+from copylens.detection.search import nearest
 from copylens.evaluation.intervals import effective_number, percentiles, resample, with_interval, with_percentiles
 from copylens.evaluation.neighbours import Neighbours
 from copylens.evaluation.thresholds import RATES, Patients, _exposed, _percentile_of_more, exposure, score
+from copylens.imaging.correlation import standardise_array
 
 
 def embeddings(generator, n, d=16):
-    return standardise(generator.normal(size=(n, d)))
+    return standardise_array(generator.normal(size=(n, d)))
 
 
 def neighbours(queries, training, k=None):
@@ -71,7 +72,7 @@ def test_the_control_images_in_the_place_of_the_synthetic_ones_give_five_percent
 def test_a_generator_that_replays_its_training_images_is_found_guilty():
     generator = np.random.default_rng(2)
     training, calibration, control = (embeddings(generator, n) for n in (100, 100, 100))
-    replayed = standardise(training[:50].repeat(2, axis=0) + 0.02 * generator.normal(size=(100, 16)))
+    replayed = standardise_array(training[:50].repeat(2, axis=0) + 0.02 * generator.normal(size=(100, 16)))
     rules = rates_of(training, calibration, control, replayed.astype(np.float32))
     for rates in rules.values():
         assert rates["copies"] == 1
@@ -159,7 +160,9 @@ def test_alike_images_of_a_calibration_patient_are_not_more_candidates(noise, of
         generator = np.random.default_rng([15, repeat])
         training, control, synthetic = (embeddings(generator, size) for size in (n, n, n * of_each))
         calibration = embeddings(generator, n).repeat(of_each, axis=0)
-        calibration = standardise(calibration + noise * generator.normal(size=calibration.shape)).astype(np.float32)
+        calibration = standardise_array(calibration + noise * generator.normal(size=calibration.shape)).astype(
+            np.float32
+        )
         patients = Patients(np.arange(n), np.repeat(np.arange(n), of_each), np.arange(n))
         rates = rates_of(training, calibration, control, synthetic, patients=patients)["matched"]
         found.append([rates[name] for name in names])
@@ -202,7 +205,7 @@ def test_fewer_samples_than_calibration_images_are_matched_all_the_same():
 def test_the_larger_threshold_of_raw_and_decoded_calibration_images_is_taken():
     generator = np.random.default_rng(6)
     training, calibration, control, synthetic = (embeddings(generator, n) for n in (50, 50, 50, 50))
-    near = standardise(training + 0.1 * generator.normal(size=training.shape)).astype(np.float32)
+    near = standardise_array(training + 0.1 * generator.normal(size=training.shape)).astype(np.float32)
     plain = rates_of(training, calibration, control, synthetic)
     both = rates_of(training, calibration, control, synthetic, decoded=near)
     assert both["matched"]["tau"] > plain["matched"]["tau"]
@@ -252,7 +255,7 @@ def test_counts_of_groups_are_the_counts_of_the_full_matrix():
 def test_a_few_neighbours_of_each_image_give_the_rates_of_all():
     generator = np.random.default_rng(10)
     training, calibration, control = (embeddings(generator, n) for n in (200, 100, 100))
-    synthetic = standardise(training[:100] + 0.1 * generator.normal(size=(100, 16))).astype(np.float32)
+    synthetic = standardise_array(training[:100] + 0.1 * generator.normal(size=(100, 16))).astype(np.float32)
     few, every = (rates_of(training, calibration, control, synthetic, k=k) for k in (50, 200))
     for rule, rates in every.items():
         for name in RATES:
@@ -308,7 +311,7 @@ def test_images_of_one_patient_count_as_one():
     """Every patient has four times the same image: the intervals are those of one image each, not of four."""
     generator = np.random.default_rng(20)
     once = [embeddings(generator, 40) for _ in range(3)]
-    synthetic = standardise(np.concatenate([once[0][:8], embeddings(generator, 72)])).astype(np.float32)
+    synthetic = standardise_array(np.concatenate([once[0][:8], embeddings(generator, 72)])).astype(np.float32)
     four = Patients(*(np.repeat(np.arange(40), 4) for _ in range(3)))
     single = rates_of(*once, synthetic, draws=1000, patients=one_image_each(40))
     repeated = rates_of(*(images.repeat(4, axis=0) for images in once), synthetic, draws=1000, patients=four)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from tiny_trainings import N_SCANS, Stopped, draw_into, long, tiny_settings, train, train_into, weights_of
 
-from copylens.detection.search import nearest, standardise
-from copylens.generation.train import load_model
+from copylens.detection.search import nearest
+from copylens.generation.load import load_model
+from copylens.imaging.correlation import standardise_array
 from copylens.jobs.files import read_array, read_table, read_yaml
 from copylens.training import loop
 
@@ -28,10 +29,12 @@ def test_diffusion_learns_what_the_images_look_like(tiny, data, sampler, schedul
     module = load_model(folder, upstream)
     untrained = family.build(module.settings, read_yaml(folder / "spec.yaml")["grid"], load_model(upstream))
     untrained.scale_factor = module.scale_factor
-    real = standardise(read_array(data / "images.npy")[:16].reshape(16, -1))
+    real = standardise_array(read_array(data / "images.npy")[:16].reshape(16, -1))
     sampling = {"n_samples": 16, "sampler": sampler, "steps": 20, "batch_size": 16}
     after, before = (
-        nearest(standardise(torch.cat([*family.sample(each.eval(), 16, 0, sampling, 0)]).flatten(1)), real, 1)[0].mean()
+        nearest(standardise_array(torch.cat([*family.sample(each.eval(), 16, 0, sampling, 0)]).flatten(1)), real, 1)[
+            0
+        ].mean()
         for each in (module, untrained)
     )
     assert after > before + 0.1

@@ -13,9 +13,9 @@ import pytest
 import torch
 from conftest import ROOT
 
-from copylens.generation.train import save_tensors
 from copylens.jobs import checksums, files
 from copylens.jobs.workdir import Chunks
+from copylens.training.tensors import save_tensors
 
 
 def chunks(path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from conftest import ROOT
 from tiny_trainings import Stopped, draw_into, long, tiny_settings, train, train_into, weights_of
 
-from copylens.detection.train import Embedder, embed_file, train_detector
+from copylens.detection.embed import Embedder, embed_file
+from copylens.detection.train import train_detector
 from copylens.generation.train import train_model
 from copylens.jobs import job
 from copylens.jobs.files import read_array, read_yaml

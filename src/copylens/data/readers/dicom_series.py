@@ -17,8 +17,9 @@ import pydicom
 from pydicom.pixels import apply_modality_lut, get_decoder, pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, UncompressedTransferSyntaxes
 
+from copylens.data.folders import list_files
 from copylens.data.limits import check_bytes, check_inflated, check_pixels, reading
-from copylens.data.readers import Image, Scan, list_files
+from copylens.data.scan import Image, Scan
 from copylens.data.volumes import canonical, check_affine, head_up, parts
 from copylens.jobs.checksums import file_checksum
 

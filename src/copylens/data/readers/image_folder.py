@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
+from copylens.data.folders import list_files, patients_of
 from copylens.data.limits import check_bytes, check_pixels, reading
-from copylens.data.readers import Image, Scan, list_files, patients_of
+from copylens.data.scan import Image, Scan
 from copylens.jobs.checksums import file_checksum
 
 SETTINGS = """

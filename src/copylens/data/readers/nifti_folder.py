@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 import nibabel
 from nibabel.openers import Opener
 
+from copylens.data.folders import BIDS_PATIENT, list_files, patients_of
 from copylens.data.limits import check_bytes, check_pixels, check_unpacked, reading
-from copylens.data.readers import BIDS_PATIENT, Image, Scan, list_files, patients_of
+from copylens.data.scan import Image, Scan
 from copylens.data.volumes import canonical, check_affine, check_axes, head_up, parts
 from copylens.jobs.checksums import file_checksum
 

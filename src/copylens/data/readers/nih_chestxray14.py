@@ -4,8 +4,9 @@ import glob
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from copylens.data.readers import Scan, about_of, list_files, read_rows
+from copylens.data.folders import about_of, list_files, read_rows
 from copylens.data.readers.image_folder import checksum, load
+from copylens.data.scan import Scan
 
 __all__ = ["SETTINGS", "checksum", "list_scans", "load", "patterns"]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from copylens.data.folders import list_files, patients_of
 from copylens.data.limits import check_bytes, check_pixels, reading
-from copylens.data.readers import Image, Scan, list_files, patients_of
+from copylens.data.scan import Image, Scan
 
 SETTINGS = """
 required: [root]

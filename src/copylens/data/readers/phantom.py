@@ -9,12 +9,12 @@ import math
 import re
 import zlib
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from copylens.data.readers import Image, Scan
+from copylens.config.kinds import implementation
+from copylens.data.scan import Image, Scan
 
 SETTINGS = """
 required: [anatomy, n_patients]
@@ -65,7 +65,7 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 @lru_cache(maxsize=1)
 def _drawing(patient: int, image: int, anatomy: str, seed: int, size: int, noise: float) -> np.ndarray:
     """Pixels of one image. The last one is kept: a checksum and a load of the same image draw once."""
-    module = import_module(f"copylens.data.phantoms.{anatomy}")
+    module = implementation("phantoms", anatomy)
     of_scan = _generator(anatomy, seed, patient, image)
     drawing = module.draw(_generator(anatomy, seed, patient, 0), of_scan, size)
     drawing = drawing + noise * float(np.ptp(drawing)) * of_scan.standard_normal(drawing.shape, dtype=np.float32)

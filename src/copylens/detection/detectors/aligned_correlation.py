@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from copylens.detection.shortlist import CoarseSearch, ranked, standardised
+from copylens.detection.shortlist import CoarseSearch, ranked
+from copylens.imaging.correlation import standardise
 from copylens.imaging.filters import no_larger, resize, smooth
 from copylens.imaging.orientation import Orienter
 from copylens.imaging.warps import flips, look, places_of, turns
@@ -88,7 +89,7 @@ def lay(training: Iterable[torch.Tensor]) -> Orienter:
 @torch.no_grad()
 def embed(module: AlignedCorrelation, images_BC: torch.Tensor) -> torch.Tensor:
     """Embeddings [B, d], on the CPU."""
-    return standardised(module.smoothed(images_BC)[(..., *module.inside)].flatten(1)).cpu()
+    return standardise(module.smoothed(images_BC)[(..., *module.inside)].flatten(1)).cpu()
 
 
 @torch.no_grad()
@@ -101,13 +102,13 @@ def compare(module: AlignedCorrelation, images_BC: torch.Tensor, embeddings: np.
     smoothed, n = module.smoothed(images_BC), module.settings["shortlist"]
     if len(training) <= n:
         views = (look(smoothed, places.expand(len(smoothed), *places.shape)) for places in module.places)
-        correlations = (standardised(windows.flatten(1)) @ training.T for windows in views)
+        correlations = (standardise(windows.flatten(1)) @ training.T for windows in views)
         return functools.reduce(torch.maximum, correlations).numpy()
     search = CoarseSearch(module.coarse(training.view(-1, 1, *module.places.shape[1:-1])), halves=False)
     found = []
     for query in smoothed.split(1):
         windows = look(query.expand(len(module.places), *query.shape[1:]), module.places)
-        rows = standardised(windows.flatten(1))
+        rows = standardise(windows.flatten(1))
 
         def closely(chosen, rows=rows):
             return (rows @ training[chosen].T).amax(dim=0)

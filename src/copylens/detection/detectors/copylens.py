@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from copylens.detection.shortlist import CoarseSearch, parts, ranked, standardised
+from copylens.detection.shortlist import CoarseSearch, parts, ranked
+from copylens.imaging.correlation import standardise
 from copylens.imaging.filters import box, local_normalise, no_larger, resize, smooth
 from copylens.imaging.orientation import Orienter
 from copylens.imaging.registration import align, match
 from copylens.imaging.warps import flips, look, places_of, turns, warp
-from copylens.training.module import TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
 
 SETTINGS = """
 properties:
@@ -141,7 +143,7 @@ class Copylens(TrainedModule):
         found = []
         for channel in range(N_CHANNELS):
             queries = parts(self.centre(posed)[:, channel])
-            queries[0] = torch.cat([queries[0], *(standardised(each[:, channel].flatten(1)) for each in shifted)])
+            queries[0] = torch.cat([queries[0], *(standardise(each[:, channel].flatten(1)) for each in shifted)])
             by_part = [
                 (_alike(query @ candidates.T, channel) - mean) / deviation
                 for query, candidates, (mean, deviation) in zip(
@@ -298,7 +300,7 @@ def _likenesses(query: torch.Tensor, candidates: torch.Tensor) -> list[torch.Ten
     """How alike images lie pixel by pixel, both [k, channel, *grid]: `N_LIKENESSES` measures, each [k]."""
     found = []
     for channel in (FINE, SMOOTH):
-        pair = (standardised(each[:, channel].flatten(1)) for each in (query, candidates))
+        pair = (standardise(each[:, channel].flatten(1)) for each in (query, candidates))
         found.append(_alike(math.prod(pair).sum(dim=1), channel))
     one, other = query[:, SMOOTH:], candidates[:, SMOOTH:]
     apart = one - other

@@ -6,7 +6,8 @@ As a detector it shows what an untrained one finds; as a feature space for image
 import torch
 
 from copylens.jobs.lean_monai import nets
-from copylens.training.module import TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
 
 SETTINGS = """
 properties:

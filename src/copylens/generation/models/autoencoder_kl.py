@@ -2,7 +2,7 @@
 
 import torch
 
-from copylens.config.spec import halve
+from copylens.config.grids import halve
 from copylens.generation.autoencoders import Autoencoder
 from copylens.jobs.lean_monai import nets
 from copylens.training.module import TrainedModule

@@ -6,7 +6,7 @@ With `latent_diffusion` on it, this is the second family of the paper (Khader et
 
 import torch
 
-from copylens.config.spec import halve
+from copylens.config.grids import halve
 from copylens.generation.autoencoders import Autoencoder
 from copylens.jobs.lean_monai import nets
 from copylens.training.module import TrainedModule

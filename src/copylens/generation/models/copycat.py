@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import torch
 
 from copylens.imaging.augment import flip_and_rotate
-from copylens.training.module import KeptImages, TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import KeptImages, TrainedModule
 
 SETTINGS = """
 required: [sampling]

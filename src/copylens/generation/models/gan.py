@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from copylens.config.spec import halve
+from copylens.config.grids import halve
 from copylens.imaging.augment import flip_and_rotate
-from copylens.training.module import TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
 
 SETTINGS = """
 required: [channels, training, sampling]

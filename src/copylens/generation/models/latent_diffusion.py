@@ -9,10 +9,11 @@ import torch
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from copylens.config.spec import halve
+from copylens.config.grids import halve
 from copylens.generation.diffusion import averaging, denoise_partly, sample_with, scheduler_of
 from copylens.jobs.lean_monai import nets, schedulers
-from copylens.training.module import TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
 
 SETTINGS = """
 required: [autoencoder, channels, training, sampling]

@@ -7,7 +7,8 @@ import pandas as pd
 import torch
 
 from copylens.data.splits import unseen_rows
-from copylens.training.module import KeptImages, TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import KeptImages, TrainedModule
 
 SETTINGS = """
 required: [sampling]

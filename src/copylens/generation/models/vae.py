@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional
 
-from copylens.config.spec import halve
+from copylens.config.grids import halve
 from copylens.jobs.lean_monai import nets
-from copylens.training.module import TrainedModule, derive_seed
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
 
 SETTINGS = """
 required: [channels, training, sampling]

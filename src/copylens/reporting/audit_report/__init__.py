@@ -20,8 +20,8 @@ from matplotlib.image import imsave
 
 from copylens.jobs.files import whole
 from copylens.reporting.audit_report import bands, charts, content, pdf
-from copylens.reporting.figures import house_style
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
+from copylens.reporting.page import house_style
 
 EDITIONS = ("public", "restricted")
 MAX_PAIRS = 60

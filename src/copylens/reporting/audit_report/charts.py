@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from copylens.reporting.audit_report import bands
 from copylens.reporting.audit_report.content import known, name_of, number, share
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     FAINT,
     INK,
     QUIET,

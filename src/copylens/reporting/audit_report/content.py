@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from copylens.audit.outcomes import listed
 from copylens.reporting.audit_report import glossary
+from copylens.reporting.sentences import listed
 
 UNKNOWN = "not known"
 PERCENT = "\N{NO-BREAK SPACE}%"

@@ -9,19 +9,8 @@ from matplotlib.patches import Circle, Polygon, Rectangle
 
 from copylens.reporting.audit_report import charts, content
 from copylens.reporting.audit_report.sheets import BODY, BOTTOM, HEIGHT, MARGIN, TONES, WIDTH, Sheets
-from copylens.reporting.figures import (
-    FAINT,
-    QUIET,
-    fit,
-    house_style,
-    paper,
-    save,
-    show,
-    stroke,
-    text_width,
-    write,
-)
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
+from copylens.reporting.page import FAINT, QUIET, fit, house_style, paper, save, show, stroke, text_width, write
 
 MAX_ROWS = 100
 

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from copylens.reporting.audit_report import content
-from copylens.reporting.figures import FAINT, INK, QUIET, blank_page, paragraph, stroke, write
+from copylens.reporting.page import FAINT, INK, QUIET, blank_page, paragraph, stroke, write
 
 TONES = {"pass": ("#17603C", "#E5F1EA"), "fail": ("#9C2B15", "#FAE7E1"), "unable": ("#6F4A00", "#FAF0D8")}
 

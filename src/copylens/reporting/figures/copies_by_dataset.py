@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
     INK,

@@ -7,7 +7,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     FAINT,
     PAGE_WIDTH,
     QUIET,

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy.stats import spearmanr
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
     INK,

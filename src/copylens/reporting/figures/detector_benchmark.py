@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     EXPECTED_CONTROL,
     INK,
     PAGE_WIDTH,

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     INK,
     PAGE_WIDTH,
     QUIET,

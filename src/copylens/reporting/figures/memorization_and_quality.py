@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
     INK,

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     FAINT,
     PAGE_WIDTH,
     QUIET,

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     INK,
     PAGE_WIDTH,
     QUIET,

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from copylens.reporting.figures import FAINT, PAGE_WIDTH, QUIET, blank_page, house_style, paper, show, stroke, write
+from copylens.reporting.page import FAINT, PAGE_WIDTH, QUIET, blank_page, house_style, paper, show, stroke, write
 
 # All in inches.
 MARGIN, HEADER, FOOTER = 0.3, 0.92, 0.46

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     FAINT,
     INK,
     PAGE_WIDTH,

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from copylens.reporting.figures import (
+from copylens.reporting.page import (
     INK,
     PAGE_WIDTH,
     QUIET,

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copylens.data.readers import Scan, phantom
+from copylens.data.readers import phantom
+from copylens.data.scan import Scan
 
 SIZES = {"xray": 64, "ct": 16, "mr": 16}
 SHAPES = {"xray": (64, 64), "ct": (16, 16, 16), "mr": (16, 16, 16)}

@@ -36,10 +36,10 @@ from copylens.reporting.figures import (
     over_training,
     review_sheet,
     sample_sheet,
-    save,
     training_curves,
     variant_effects,
 )
+from copylens.reporting.page import save
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -9,13 +9,13 @@ from copylens.reporting.figures import (
     copies_by_model,
     denoising_gap,
     exposure_curve,
-    last_epochs,
     memorization_and_quality,
     over_training,
     sample_sheet,
     training_curves,
     variant_effects,
 )
+from copylens.reporting.page import last_epochs
 
 
 def test_seeds_are_lines_of_their_own():
