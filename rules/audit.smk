@@ -5,7 +5,7 @@
 rule pool_images:
     input:
         unpack(settings_of(audit_spec.images, "audit")),
-        code=code("audit/pool.py", "audit/repeats.py", "data/splits.py"),
+        code=code("pool_images"),
     output:
         images="results/audits/{audit}/restricted/data/images.npy",
         splits="results/audits/{audit}/restricted/data/splits.tsv",
@@ -31,7 +31,7 @@ use rule train_detector as train_audit_detector with:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         files=settings_of(spec.detector_files, "detector"),
-        code=detector_training_code,
+        code=code("train_detector", detector),
     output:
         weights="results/audits/{audit}/restricted/detectors/{detector}/weights.safetensors",
         spec="results/audits/{audit}/restricted/detectors/{detector}/spec.yaml",
@@ -46,13 +46,7 @@ use rule plant_copies as plant_audit_copies with:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         weights=[],
-        code=code(
-            "evaluation/planted.py",
-            "evaluation/transforms.py",
-            "imaging/orientation.py",
-            "imaging/warps.py",
-            "imaging/filters.py",
-        ),
+        code=code("plant_copies"),
     output:
         planted="results/audits/{audit}/restricted/planted/images.npy",
         sources="results/audits/{audit}/restricted/planted/sources.tsv",
@@ -74,8 +68,7 @@ rule compare_audit:
         weights=rules.train_audit_detector.output.weights,
         spec=rules.train_audit_detector.output.spec,
         files=settings_of(spec.detector_files, "detector"),
-        code=code("audit/nearest.py", "detection/nearest.py", "detection/search.py"),
-        detector_code=detector_code,
+        code=code("compare_audit", detector),
     output:
         nearest="results/audits/{audit}/restricted/nearest/{detector}.npz",
     log:
@@ -99,13 +92,7 @@ rule measure_kind:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         synthetic=rules.pool_images.output.synthetic,
-        code=code(
-            "audit/kind.py",
-            "imaging/orientation.py",
-            "detection/shortlist.py",
-            "imaging/filters.py",
-            "imaging/warps.py",
-        ),
+        code=code("measure_kind"),
     output:
         kind="results/audits/{audit}/restricted/kind.npz",
     log:
@@ -125,7 +112,7 @@ rule measure_membership:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         weights=settings_of(audit_spec.weights, "audit"),
-        code=code("audit/membership.py"),
+        code=code("measure_membership", audited_network),
     output:
         losses="results/audits/{audit}/restricted/membership.npz",
     log:
@@ -155,22 +142,7 @@ rule judge_audit:
         transforms=rules.plant_audit_copies.output.transforms,
         synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
         membership=settings_of(audit_spec.membership, "audit"),
-        code=code(
-            "audit/comparability.py",
-            "audit/criteria.py",
-            "audit/evidence.py",
-            "audit/exposure.py",
-            "audit/kind.py",
-            "audit/membership.py",
-            "audit/publish.py",
-            "audit/quarantine.py",
-            "audit/release.py",
-            "audit/verdict.py",
-            "audit/outcomes.py",
-            "evaluation/thresholds.py",
-            "imaging/orientation.py",
-            "evaluation/prevalence.py",
-        ),
+        code=code("judge_audit"),
     output:
         verdict="results/audits/{audit}/public/verdict.json",
         public="results/audits/{audit}/public/samples.csv",
@@ -199,7 +171,7 @@ rule gather_rest:
         synthetic=rules.pool_images.output.synthetic,
         synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
         files=rules.judge_audit.output.files,
-        code=code("audit/release.py"),
+        code=code("gather_rest", audited_reader),
     output:
         rest=directory("results/audits/{audit}/restricted/rest"),
     log:
@@ -229,24 +201,7 @@ rule report_audit:
         synthetic=rules.pool_images.output.synthetic,
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
-        code=code(
-            "audit/report.py",
-            "audit/evidence.py",
-            "audit/outcomes.py",
-            "evaluation/thresholds.py",
-            "reporting/audit_report/__init__.py",
-            "reporting/audit_report/bands.py",
-            "reporting/audit_report/content.py",
-            "reporting/audit_report/glossary.py",
-            "reporting/audit_report/charts.py",
-            "reporting/audit_report/pdf.py",
-            "reporting/audit_report/sheets.py",
-            "reporting/audit_report/report.html",
-            "reports/report.css",
-            "reporting/audit_report/report.js",
-            "reporting/figures/__init__.py",
-            "reporting/figures/house.mplstyle",
-        ),
+        code=code("report_audit"),
     output:
         public=multiext("results/audits/{audit}/public/report", ".html", ".pdf"),
         restricted=multiext("results/audits/{audit}/restricted/report", ".html", ".pdf"),

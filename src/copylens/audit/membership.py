@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.jobs.files import read_array, read_table, write_arrays
+from copylens.jobs.seeds import generator_of
 
 NOISE_LEVELS = 10
 DRAWS = 500  # of the bootstrap over patients
@@ -50,7 +51,7 @@ def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[s
     member = np.arange(len(everything)) < len(losses["train"])
     patient = np.concatenate([losses["train_patient"], losses["held_out_patient"]])
     number_of = np.unique(patient, return_inverse=True)[1]
-    generator, n = np.random.default_rng([seed, 10]), number_of.max() + 1
+    generator, n = generator_of("membership intervals", seed), number_of.max() + 1
     draws = []
     for _ in range(DRAWS):
         times = np.bincount(generator.integers(n, size=n), minlength=n)[number_of]

@@ -19,12 +19,6 @@ FOLDERS = {
     "detectors": "detection/detectors",
     "figures": "reporting/figures",
 }
-# They hold no maths: an edit there changes no result.
-PLUMBING = {
-    *(PACKAGE / "config").glob("*.py"),
-    *(PACKAGE / "jobs").glob("*.py"),
-    PACKAGE / "data" / "source_files.py",
-}
 
 
 def kinds(folder: str) -> list[str]:
@@ -55,21 +49,3 @@ def can(folder: str, kind: str, function: str) -> bool:
     """Whether a kind's file has a function of that name."""
     tree = ast.parse(path_of(folder, kind).read_text())
     return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
-
-
-def code_of(folder: str, kind: str, *more: str) -> list[Path]:
-    """The library files whose maths `kind` (and the modules `more`) use: its own file and what that imports, sorted."""
-    waiting = [path_of(folder, kind), *(PACKAGE / f"{name}.py" for name in more)]
-    found = set()
-    while waiting:
-        path = waiting.pop()
-        if path in found or path in PLUMBING:
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE.name:
-                module = PACKAGE.joinpath(*node.module.split(".")[1:])
-                candidates = [module / f"{alias.name}.py" for alias in node.names]
-                candidates += [module.with_suffix(".py"), module / "__init__.py"]
-                waiting += [candidate for candidate in candidates if candidate.exists()]
-    return sorted(found)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from copylens.data.scan import UNKNOWN
 from copylens.jobs.files import read_table, write_table
+from copylens.jobs.seeds import generator_of
 
 ROLES = ("train", "calibration", "control")
 LEAST = {"train": 1, "calibration": 20, "control": 1}  # patients
@@ -75,7 +76,7 @@ def _draw_roles(usable: pd.DataFrame, pairs: pd.DataFrame, settings: dict) -> di
         raise ValueError(
             f"split: asks for {asked} = {sum(wanted.values())} patients, but the data set has {len(patients)}"
         )
-    shuffled = np.random.default_rng([settings["seed"], 1]).permutation(patients)
+    shuffled = generator_of("split", settings["seed"]).permutation(patients)
     linked = pairs if settings["duplicates"] == "group" else pairs[:0]
     return _roles(shuffled, _groups(linked), wanted)
 
@@ -127,7 +128,7 @@ def training_rows(splits: pd.DataFrame, n_train: int | None) -> np.ndarray:
     if n_train > len(rows):
         raise ValueError(f"n_train: asks for {n_train} training images, but the split has {len(rows)}")
     patients = splits["patient"].to_numpy()
-    order = np.random.default_rng(2).permutation(np.unique(patients[rows]))
+    order = generator_of("training rows").permutation(np.unique(patients[rows]))
     position = {patient: place for place, patient in enumerate(order)}
     by_patient = sorted(rows, key=lambda row: (position[patients[row]], row))
     return np.sort(by_patient[:n_train])

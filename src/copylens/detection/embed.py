@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from copylens.config.kinds import code_of, implementation
+from copylens.config.dependencies import code_of
+from copylens.config.kinds import implementation
 from copylens.jobs.checksums import checked, file_checksum
 from copylens.jobs.files import read_array, read_yaml, write_array
 from copylens.jobs.job import timed

@@ -13,6 +13,7 @@ import numpy as np
 
 from copylens.imaging.correlation import standardise_array
 from copylens.jobs.files import read_array, read_table, write_array
+from copylens.jobs.seeds import generator_of
 
 QUERIES, CANDIDATES = 2**12, 2**17  # compared at a time
 LARGEST_MATRIX = 2**28  # cells of a full matrix: 1 GiB of float32
@@ -83,7 +84,7 @@ def nearest(queries, candidates, k: int, search: dict = EXACT) -> tuple[np.ndarr
     correlation, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for block in _blocks(len(queries), QUERIES):
         correlation[block], rows[block] = index.search(standardise_array(queries[block]), k)
-    chosen = np.sort(np.random.default_rng(0).permutation(len(queries))[:SAMPLE])
+    chosen = np.sort(generator_of("approximate search, checked").permutation(len(queries))[:SAMPLE])
     truth = _exact(_picked(queries, chosen), candidates, k)
     share = np.mean([len(np.intersect1d(*pair)) / k for pair in zip(truth[1], rows[chosen], strict=True)])
     print(f"{search['kind']} search found {share:.2%} of the {k} exact neighbours of {len(chosen)} queries", flush=True)
@@ -123,7 +124,7 @@ def _index(candidates, search: dict):
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
         index.cp.seed, index.nprobe = 0, search["probes"]
         # Spread over all of them: neighbouring rows may be alike.
-        taught = np.sort(np.random.default_rng(1).permutation(n)[: 64 * lists])
+        taught = np.sort(generator_of("approximate search, centres").permutation(n)[: 64 * lists])
         index.train(standardise_array(_picked(candidates, taught)))
     else:
         index = faiss.IndexHNSWFlat(width, search["links"], faiss.METRIC_INNER_PRODUCT)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from copylens.config.kinds import code_of, implementation
+from copylens.config.dependencies import code_of
+from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import read_array, read_table, write_table, write_yaml

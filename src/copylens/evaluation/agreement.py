@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
+from copylens.config.spec import STATE
 from copylens.jobs.files import read_arrays, read_table, write_table
-
-NETWORK = ["dataset", "model", "kind", "variant", "seed", "epoch"]
 
 
 def compare_detectors(
@@ -24,11 +23,11 @@ def compare_detectors(
     scores = read_table(scores_path).query("rule == 'matched'")
     by_network = {}
     for run, path in zip(runs, nearest, strict=True):
-        key = tuple(run[name] for name in NETWORK if name != "epoch")
+        key = tuple(run[name] for name in STATE if name != "epoch")
         by_network.setdefault(key, {})[run["detector"]] = read_arrays(path)
     agreement, consensus = [], []
     for key, found in by_network.items():
-        named = dict(zip((name for name in NETWORK if name != "epoch"), key, strict=True))
+        named = dict(zip((name for name in STATE if name != "epoch"), key, strict=True))
         of_network = scores[np.logical_and.reduce([scores[name] == value for name, value in named.items()])]
         for state, epoch in enumerate(of_network["epoch"].unique()):
             taus = of_network[of_network["epoch"] == epoch].set_index("detector")["tau"]
@@ -44,9 +43,9 @@ def compare_detectors(
             for at_least in range(1, len(calls) + 1):
                 row = {"detectors": len(calls), "at_least": at_least, "copies": (times >= at_least).mean()}
                 consensus.append({**named, "epoch": epoch, **row})
-    columns = [*NETWORK, "detector", "other", "n", "both", "only_first", "only_other", "kappa", "same_source"]
+    columns = [*STATE, "detector", "other", "n", "both", "only_first", "only_other", "kappa", "same_source"]
     write_table(pd.DataFrame(agreement, columns=columns), agreement_path)
-    write_table(pd.DataFrame(consensus, columns=[*NETWORK, "detectors", "at_least", "copies"]), consensus_path)
+    write_table(pd.DataFrame(consensus, columns=[*STATE, "detectors", "at_least", "copies"]), consensus_path)
 
 
 def _agree(calls: dict[str, np.ndarray], source: dict[str, np.ndarray], first: str, other: str) -> dict[str, float]:

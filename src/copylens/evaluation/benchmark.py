@@ -17,6 +17,7 @@ from copylens.detection.embed import Embedder
 from copylens.detection.nearest import Comparer, all_of
 from copylens.evaluation.thresholds import PERCENTILE
 from copylens.jobs.files import read_array, read_table, write_arrays, write_table
+from copylens.jobs.seeds import generator_of
 
 CANDIDATES = 20  # among which the right source should be
 DRAWS = 300  # of the bootstrap over patients
@@ -119,7 +120,7 @@ def _measure(score, is_copy, same_patient, tau, weights) -> dict[str, float]:
 
 def _weights(sources: pd.DataFrame) -> np.ndarray:
     """How often each planted image counts, [1 + draws, source]: patients of each role are resampled."""
-    generator = np.random.default_rng(7)
+    generator = generator_of("benchmark intervals")
     weights = np.ones((1 + DRAWS, len(sources)), np.int64)
     for role in sources["role"].unique():
         of_role = (sources["role"] == role).to_numpy()

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.config.spec import RUN
 from copylens.evaluation.prevalence import highest_false_positive_rate, true_share
 from copylens.evaluation.review import judge_detectors
-from copylens.evaluation.scores import RUN_COLUMNS
 from copylens.jobs.files import read_arrays, read_table, write_table
 
 DEFAULT_GROUPS = ("rigid", "round trip")  # of planted copies: what a generator may do without disguising anything
@@ -43,7 +43,7 @@ def correct_rates(
             share, low, high = true_share(row["copies"], row["n_synthetic"], found, n_known, wrongly, n_innocent)
             rows.append(
                 {
-                    **row[[*RUN_COLUMNS]],
+                    **row[[*RUN]],
                     "copies": row["copies"],
                     "source": source,
                     "sensitivity": found,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv
 
+from copylens.jobs.seeds import generator_of
+
 
 def effective_number(patients: np.ndarray) -> float:
     """How many patients of one image each say as much as these images' patients [image]: (sum of m)^2 / sum of m^2.
@@ -81,7 +83,7 @@ def with_interval(name: str, shares: np.ndarray, n: float | np.ndarray) -> dict[
     draws = len(shares) - 1
     n = np.broadcast_to(n, len(shares))[1:]
     x = n * shares[1:]
-    levels = np.random.default_rng(0).permutation((np.arange(draws) + 0.5) / draws)
+    levels = generator_of("levels of intervals").permutation((np.arange(draws) + 0.5) / draws)
     # Without a call the lower end is 0, with nothing else the upper end is 1.
     low = np.where(x > 0, betaincinv(np.where(x > 0, x, 1), n - x + 1, levels), 0)
     high = np.where(x < n, betaincinv(x + 1, np.where(x < n, n - x, 1), levels), 1)

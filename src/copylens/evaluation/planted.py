@@ -16,7 +16,7 @@ from copylens.generation.load import load_model
 from copylens.generation.sample import reconstruct
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 from copylens.jobs.job import timed
-from copylens.jobs.seeds import derive_seed
+from copylens.jobs.seeds import derive_seed, generator_of
 from copylens.training.tensors import as_batch
 
 ROUND_TRIPS = "round trip"
@@ -68,7 +68,7 @@ def _sources(splits: pd.DataFrame, copies: int, seed: int) -> pd.DataFrame:
     for role in ("train", "control"):
         rows = rows_of(splits, role)
         table = pd.DataFrame({"row": rows, "patient": splits["patient"].to_numpy()[rows], "role": role})
-        shuffled = table.sample(frac=1, random_state=np.random.default_rng([seed, 5]))
+        shuffled = table.sample(frac=1, random_state=generator_of("planted sources", seed))
         order = shuffled.groupby("patient").cumcount()
         chosen.append(shuffled.loc[order.sort_values(kind="stable").index][:copies])
     return pd.concat(chosen, ignore_index=True)
@@ -78,7 +78,7 @@ def _partners(sources: pd.DataFrame, seed: int) -> np.ndarray:
     """For each source another patient's control image, as its position among the sources."""
     controls = np.flatnonzero(sources["role"] == "control")
     patients = sources["patient"].to_numpy()
-    drawn = np.random.default_rng([seed, 6]).choice(controls, len(sources))
+    drawn = generator_of("planted controls", seed).choice(controls, len(sources))
     for number in np.flatnonzero(patients[drawn] == patients):
         others = controls[patients[controls] != patients[number]]
         drawn[number] = others[number % len(others)] if len(others) else number

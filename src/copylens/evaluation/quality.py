@@ -19,11 +19,13 @@ from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
+from copylens.config.spec import STATE
 from copylens.data.splits import rows_of
 from copylens.detection.embed import Embedder
 from copylens.jobs.files import read_array, read_table, read_yaml, write_table
 from copylens.jobs.job import timed
 from copylens.jobs.lean_monai import metrics
+from copylens.jobs.seeds import generator_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
 CELLS = 3  # of the data-copying test
@@ -31,7 +33,6 @@ SMALLEST_CELL = 10  # images of each kind that a cell of it needs
 PAIRS = 200  # of images whose MS-SSIM is averaged
 WINDOW = 7  # pixels of the SSIM window, so that small grids hold several scales
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, "Multiscale structural similarity"
-RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed")
 
 
 def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str, quality_path: Path) -> None:
@@ -43,7 +44,7 @@ def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str,
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        named = {**{key: run[key] for key in RUN_COLUMNS}, "features": features}
+        named = {**{key: run[key] for key in STATE if key != "epoch"}, "features": features}
         rows += [{**named, **row} for row in _score_run(files)]
     write_table(pd.DataFrame(rows), quality_path)
 
@@ -104,7 +105,7 @@ def data_copying(samples: np.ndarray, training: np.ndarray, held_out: np.ndarray
 
 def self_similarity(images: np.ndarray, seed: int) -> float:
     """Mean MS-SSIM of random pairs of `images` [n, *grid]: the higher, the less diverse."""
-    generator = np.random.default_rng([seed, 5])
+    generator = generator_of("kernel distance", seed)
     first = generator.integers(len(images), size=PAIRS)
     second = (first + generator.integers(1, len(images), size=PAIRS)) % len(images)
     n_scales = max(1, min(len(SCALE_WEIGHTS), int(np.log2(min(images.shape[1:]) / WINDOW)) + 1))
@@ -121,7 +122,7 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
     scans, images, samples = (read_array(files[name]) for name in ("scans", "images", "samples"))
     train = read_table(files["training_rows"])["row"].to_numpy()
     calibration, control = rows_of(splits, "calibration"), rows_of(splits, "control")
-    generator = np.random.default_rng(6)
+    generator = generator_of("halves of real images")
     held_out = generator.permutation(np.concatenate([calibration, control]))
     n = min(samples.shape[1], len(held_out))
     held_out, drawn = held_out[:n], np.sort(generator.permutation(samples.shape[1])[:n])

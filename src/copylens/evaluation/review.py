@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.config.spec import NETWORK
 from copylens.jobs.files import read_array, read_arrays, read_given, read_table, write_table
+from copylens.jobs.seeds import generator_of
 
 ANSWERS = ("copy", "other", "unsure")
-RUN = ("dataset", "detector", "model", "variant", "seed")
+RUN = ("dataset", "detector", *NETWORK[1:])
 
 
 def draw_pairs(
@@ -33,7 +35,7 @@ def draw_pairs(
 
     files: nearest, samples and images of each run.
     """
-    n_pairs, generator = settings["pairs"], np.random.default_rng([settings["seed"], 8])
+    n_pairs, generator = settings["pairs"], generator_of("review", settings["seed"])
     scores = read_table(scores_path).query("rule == 'matched'")
     everything = pd.concat([_calls(run, each, scores) for run, each in zip(runs, files, strict=True)])
     chosen = []

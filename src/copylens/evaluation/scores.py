@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.config.spec import RUN
 from copylens.data.splits import rows_of
 from copylens.evaluation.neighbours import neighbours_of
 from copylens.evaluation.prevalence import highest_false_positive_rate
 from copylens.evaluation.thresholds import RATES, Patients, score
 from copylens.jobs.files import read_arrays, read_table, read_yaml, write_table
 
-RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed", "epoch", "detector")
 COUNT_COLUMNS = (
     "n_train",
     "n_patients",
@@ -44,10 +44,10 @@ def score_copies(
             rows += [{**named, "rule": rule, **counts, **rates} for rule, rates in rules.items()]
             curves += [{**named, "n_patients": counts["n_patients"], **point} for point in curve]
     rate_columns = [f"{rate}{suffix}" for rate in RATES for suffix in ("", "_low", "_high")]
-    columns = [*RUN_COLUMNS, "rule", *COUNT_COLUMNS, *rate_columns]
+    columns = [*RUN, "rule", *COUNT_COLUMNS, *rate_columns]
     write_table(pd.DataFrame(rows, columns=columns), scores_path)
     exposed = ["n_patients", "n_released", "exposed", "exposed_low", "exposed_high"]
-    write_table(pd.DataFrame(curves, columns=[*RUN_COLUMNS, *exposed]), exposure_path)
+    write_table(pd.DataFrame(curves, columns=[*RUN, *exposed]), exposure_path)
 
 
 def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[dict[str, dict], dict, list[dict]]]:

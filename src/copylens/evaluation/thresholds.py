@@ -43,6 +43,7 @@ from copylens.evaluation.intervals import (
     with_percentiles,
 )
 from copylens.evaluation.neighbours import Neighbours
+from copylens.jobs.seeds import generator_of
 
 PERCENTILE = 95
 CHANCE = 0.05  # that the largest of many similarities of unlike images is above what chance explains
@@ -100,7 +101,7 @@ def score(
     set would be a smaller maximum. A share above the threshold is one of all samples, or of as many patients of H or T
     as their images are worth.
     """
-    generator = np.random.default_rng([seed, 3])
+    generator = generator_of("thresholds", seed)
     of_train, of_calibration = (
         resample(numbers.max() + 1, draws, generator) for numbers in (patients.train, patients.calibration)
     )
@@ -112,7 +113,7 @@ def score(
     paper, matched = (_rates_of_images(found, tau, n_control) for tau in (tau_paper, tau_matched))
     paper |= with_percentiles("tau_memorized", tau_paper)
 
-    chosen = _one_image_each(patients.calibration, np.random.default_rng([seed, 4]))[: len(synthetic)]
+    chosen = _one_image_each(patients.calibration, generator_of("calibration images", seed))[: len(synthetic)]
     held_out = [found[name].of(chosen) for name in ("calibration", "calibration_decoded") if len(found[name])]
     n_synthetic, n_released, n_equal = len(synthetic), len(chosen), min(len(images), len(synthetic))
     for rate, groups, of_groups, n in (

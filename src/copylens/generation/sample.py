@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from copylens.config.kinds import code_of, implementation
+from copylens.config.dependencies import code_of
+from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.generation.load import SNAPSHOTS, load_model
 from copylens.jobs.checksums import file_checksum

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from copylens.config.kinds import code_of, implementation
+from copylens.config.dependencies import code_of
+from copylens.config.kinds import implementation
 from copylens.data.splits import training_rows
 from copylens.generation.load import SNAPSHOTS, load_model
 from copylens.jobs.checksums import file_checksum

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
+from copylens.config.spec import NETWORK
 from copylens.jobs.files import whole
 
 # Colours with one meaning in every figure. They differ in lightness, so that they hold for the colour-blind.
@@ -75,7 +76,7 @@ def require(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
 
 def last_epochs(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the largest epoch of each data set, model, variant and seed."""
-    newest = table.groupby(["dataset", "model", "variant", "seed"])["epoch"].transform("max")
+    newest = table.groupby(list(NETWORK))["epoch"].transform("max")
     return table[table["epoch"] == newest]
 
 

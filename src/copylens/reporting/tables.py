@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.config.spec import NETWORK
 from copylens.jobs.files import read_array, read_arrays, read_table
 
 PAIRS_2D, PAIRS_3D = 24, 6
@@ -111,6 +112,13 @@ def denoising(networks: list[dict], tables: list[Path]) -> pd.DataFrame:
     return pd.concat([table for table in measured if len(table)] or measured[:1], ignore_index=True)
 
 
+def benchmarks(datasets: list[str], detectors: list[str], paths: list[Path]) -> pd.DataFrame:
+    """The rows of some detectors in the benchmarks of several data sets."""
+    named = zip(datasets, paths, strict=True)
+    table = pd.concat([read_table(path).assign(dataset=dataset) for dataset, path in named])
+    return table[table["detector"].isin(detectors)]
+
+
 def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
     """Losses of several networks: panel, network, step, name, value."""
     tables = [
@@ -124,8 +132,6 @@ def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
 
 def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:
     """The two rows (one per rule) of one comparison, of the network's last state."""
-    mask = np.logical_and.reduce(
-        [scores[key] == run[key] for key in ("dataset", "model", "variant", "seed", "detector")]
-    )
+    mask = np.logical_and.reduce([scores[key] == run[key] for key in (*NETWORK, "detector")])
     rows = scores[mask]
     return rows[rows["epoch"] == rows["epoch"].max()]

@@ -7,7 +7,8 @@ import yaml
 from conftest import ROOT
 
 from copylens.config import checks, spec
-from copylens.config.kinds import PACKAGE, code_of, kinds, settings_schema
+from copylens.config.dependencies import code_of
+from copylens.config.kinds import PACKAGE, kinds, settings_schema
 
 
 def test_every_shipped_configuration_is_valid():

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from copylens.config import spec
 from copylens.evaluation.agreement import compare_detectors
 from copylens.evaluation.correction import correct_rates
 from copylens.evaluation.review import draw_pairs, judge_detectors
-from copylens.evaluation.scores import RUN_COLUMNS
 from copylens.jobs.files import read_arrays, read_table, write_array, write_arrays, write_table
 
 N_SAMPLES, TAU = 100, 0.5
@@ -105,7 +105,7 @@ def corrected(study: dict, review: list) -> pd.DataFrame:
 
 def test_copies_are_corrected_for_what_is_missed_and_accused(study):
     table = corrected(study, [])
-    assert set(RUN_COLUMNS) <= set(table) and list(table["source"]) == ["planted"] * 2
+    assert set(spec.RUN) <= set(table) and list(table["source"]) == ["planted"] * 2
     assert list(table["sensitivity"]) == [0.8, 0.4] and list(table["n_known"]) == [100, 100]
     expected = [(0.3 - 0.05) / (0.8 - 0.05), (0.2 - 0.05) / (0.4 - 0.05)]
     np.testing.assert_allclose(table["true_copies"], expected)

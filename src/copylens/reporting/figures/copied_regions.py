@@ -7,6 +7,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 
+from copylens.jobs.files import read_table
+from copylens.reporting import tables
 from copylens.reporting.page import (
     FAINT,
     PAGE_WIDTH,
@@ -34,6 +36,16 @@ PAIRS_IN_ROW = 2
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """A page per comparison, from its files."""
+    scores, shown = read_table(files["scores"]), settings["runs"]
+    found = []
+    for number, (run, label) in enumerate(zip(shown, tables.run_labels(shown), strict=True)):
+        paths = [files[name][number] for name in ("regions", "samples", "images")]
+        found.append(draw(*tables.copied_regions(run, scores, *paths), label))
+    return found
+
+
 def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, regions: np.ndarray, title: str) -> Figure:
     """One page of pairs: synthetic image, nearest training image, and that one with what the sample repeats in colour.
 

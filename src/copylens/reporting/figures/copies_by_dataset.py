@@ -6,6 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from copylens.config.spec import NETWORK
+from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
@@ -35,7 +37,7 @@ PANELS = (
 )
 CONTROLS = ("control_rate", "control_rate_decoded")
 RULES = ("paper", "matched")  # from top to bottom within a row
-RUN_COLUMNS = ("dataset", "model", "variant", "seed", "epoch", "detector", "rule")
+RUN_COLUMNS = (*NETWORK, "epoch", "detector", "rule")
 
 # All in inches.
 MARGIN, GAP, HEADER, FOOTER = 0.2, 0.2, 0.78, 0.42
@@ -43,6 +45,11 @@ MAX_LABELS, SEED_STEP, ROW_MARGIN, DATASET_GAP = 2.1, 0.075, 0.13, 0.1
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """One page, from a study's scores."""
+    return [draw(read_table(files["scores"]))]
+
+
 def draw(scores: pd.DataFrame) -> Figure:
     """One row per network, grouped by data set; one panel per rate; one point per rule and seed.
 

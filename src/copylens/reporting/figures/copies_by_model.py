@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from copylens.config.spec import RUN
+from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
@@ -37,7 +39,7 @@ PANELS = (
     ("control_rate_decoded", "Control rate", "the same, decoded", ROLES["control"]),
 )
 CONTROLS = ("control_rate", "control_rate_decoded")
-RUN_COLUMNS = ("dataset", "model", "kind", "variant", "seed", "epoch", "detector", "rule")
+RUN_COLUMNS = (*RUN, "rule")
 
 # All in inches.
 MARGIN, GAP, HEADER, FOOTER = 0.2, 0.26, 0.78, 0.42
@@ -57,6 +59,11 @@ class Row(NamedTuple):
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """One page, from a study's scores."""
+    return [draw(read_table(files["scores"]))]
+
+
 def draw(scores: pd.DataFrame) -> Figure:
     """One group of rows per data set; one row per model and variant, those that copy most on top.
 

@@ -7,6 +7,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
+from copylens.jobs.files import read_table
+from copylens.reporting import tables
 from copylens.reporting.page import (
     FAINT,
     PAGE_WIDTH,
@@ -38,6 +40,16 @@ MAX_BODY = 9.4
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """A page per comparison, from its files."""
+    scores, shown = read_table(files["scores"]), settings["runs"]
+    found = []
+    for number, (run, label) in enumerate(zip(shown, tables.run_labels(shown), strict=True)):
+        paths = [files[name][number] for name in ("nearest", "samples", "images", "scans")]
+        found.append(draw(*tables.copy_pairs(run, scores, *paths), label))
+    return found
+
+
 def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title: str) -> Figure:
     """One page of pairs: synthetic image, nearest training image, signed difference.
 

@@ -9,6 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy.stats import spearmanr
 
+from copylens.config.spec import NETWORK
+from copylens.jobs.files import read_table
+from copylens.reporting import tables
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
@@ -29,7 +32,7 @@ from copylens.reporting.page import (
     write,
 )
 
-RUN = ["dataset", "model", "variant", "seed", "epoch"]
+RUN = [*NETWORK, "epoch"]
 COLUMNS = (*RUN, "role", "timestep", "loss", "error")
 SCORE_COLUMNS = (*RUN, "detector", "rule", "copies")
 # (role in the table, name, colour), the last drawn on top.
@@ -48,6 +51,11 @@ BLOCK = HEADER + PANEL + BELOW
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """The pages, from a study's scores and its networks' denoising losses."""
+    return draw(tables.denoising(settings["networks"], files["denoising"]), read_table(files["scores"]))
+
+
 def draw(denoising: pd.DataFrame, scores: pd.DataFrame) -> list[Figure]:
     """One row of panels for each data set, model and variant (and detector, if several); as many pages as they need.
 

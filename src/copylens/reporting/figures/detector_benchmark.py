@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from copylens.reporting import tables
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     INK,
@@ -33,6 +34,11 @@ NAMES = 1.0  # height of the upright names of detectors
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """The pages, from the benchmarks of a study's data sets."""
+    return draw(tables.benchmarks(settings["datasets"], settings["detectors"], files["benchmarks"]))
+
+
 def draw(benchmark: pd.DataFrame) -> list[Figure]:
     """One page per data set: a row per transform, the mean of each group below it, a column per detector.
 

@@ -9,6 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
+from copylens.config.spec import NETWORK, RUN
+from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     INK,
     PAGE_WIDTH,
@@ -30,10 +32,11 @@ from copylens.reporting.page import (
 )
 
 COLUMNS = (
-    *("dataset", "model", "kind", "variant", "seed", "epoch", "detector", "n_released", "n_patients"),
+    *RUN,
+    *("n_released", "n_patients"),
     *("exposed", "exposed_low", "exposed_high"),
 )
-RUN = ["dataset", "model", "variant", "seed", "detector"]
+COMPARISON = [*NETWORK, "detector"]
 ENDS = ["exposed", "exposed_low", "exposed_high"]
 
 # What wasn't trained: (colour, dashes), so that each is told from the others without its label.
@@ -51,6 +54,11 @@ LABEL_SIZE, LABEL_LINE, LABEL_APART, LEAD, MAX_LABEL = 6.5, 0.105, 0.025, 0.16, 
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """One page, from a study's exposure curves."""
+    return [draw(read_table(files["exposure"]))]
+
+
 def draw(exposure: pd.DataFrame) -> Figure:
     """One panel per data set (and detector, if several); one line per model and variant, named at its right end.
 
@@ -67,8 +75,8 @@ def draw(exposure: pd.DataFrame) -> Figure:
     require(exposure, COLUMNS, "exposure")
     if (exposure["n_released"] < 1).any():
         raise ValueError(f"exposure: n_released must be 1 or more, not {exposure['n_released'].min()}")
-    last = last_epochs(exposure)[[*RUN, "epoch"]]
-    exposure = exposure.merge(last.drop_duplicates(), on=[*RUN, "epoch"])
+    last = last_epochs(exposure)[[*COMPARISON, "epoch"]]
+    exposure = exposure.merge(last.drop_duplicates(), on=[*COMPARISON, "epoch"])
     exposure = exposure.dropna(subset=ENDS)
     require(exposure, COLUMNS, "exposure without NaN")
 

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from copylens.config.spec import STATE
+from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
@@ -33,10 +35,9 @@ from copylens.reporting.page import (
     write,
 )
 
-RUN = ["dataset", "model", "kind", "variant", "seed", "epoch"]
-SCORE_COLUMNS = (*RUN, "detector", "rule", "copies")
+SCORE_COLUMNS = (*STATE, "detector", "rule", "copies")
 SIZES = ["n_reference", "n_samples"]
-QUALITY_COLUMNS = (*RUN, "features", "metric", "value", "real", *SIZES)
+QUALITY_COLUMNS = (*STATE, "features", "metric", "value", "real", *SIZES)
 METRIC = "frechet_distance"
 REAL_LINE = {"color": ROLES["control"], "linestyle": (0, (5, 2)), "linewidth": 1}
 FRONT_LINE = {"color": INK, "linewidth": 0.8, "alpha": 0.55}
@@ -48,6 +49,11 @@ LABEL_SIZE, LABEL_LINE, LABEL_WIDTH, LABEL_GAP, MARKER = 6, 0.105, 1.15, 0.065, 
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """One page, from a study's scores and its measures of quality."""
+    return [draw(read_table(files["scores"]), read_table(files["quality"]))]
+
+
 def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
     """One panel per data set (and detector, if several); one point per model and variant.
 
@@ -72,7 +78,7 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
         raise ValueError(f"quality: features must be the same in all rows, not {sorted(set(quality['features']))}")
     names = zip(scores["model"], scores["variant"], strict=True)
     scores = scores.assign(network=[network_name(*each) for each in names])
-    points = scores.merge(quality[[*RUN, "value", "real", *SIZES]], on=RUN).dropna(subset=["copies", "value"])
+    points = scores.merge(quality[[*STATE, "value", "real", *SIZES]], on=list(STATE)).dropna(subset=["copies", "value"])
     require(points, (), "runs in both scores and quality")
     points["value"] = points["value"].clip(lower=points["value"][points["value"] > 0].min() / 2)
 

@@ -6,6 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from copylens.jobs.files import read_table
+from copylens.reporting import tables
 from copylens.reporting.page import (
     FAINT,
     PAGE_WIDTH,
@@ -40,6 +42,11 @@ TABLE = (0.74, 1.1, 1.46, 1.86)  # right edges of the columns tau, copies, contr
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """One page, from a study's scores and comparisons."""
+    return [draw(*tables.nearest_correlations(settings["runs"], read_table(files["scores"]), files["nearest"]))]
+
+
 def draw(correlations: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     """One panel per comparison.
 

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from copylens.config.spec import NETWORK
+from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     INK,
     PAGE_WIDTH,
@@ -33,7 +35,7 @@ RATES = (
 )
 # (metric, label, colour)
 METRICS = (("frechet_distance", "Fréchet distance", "#33658A"), ("recall", "recall", "#8C5E3C"))
-RUN = ["dataset", "model", "variant", "seed", "epoch"]
+RUN = [*NETWORK, "epoch"]
 ENDS = ("", "_low", "_high")  # of a rate's columns
 RATE_COLUMNS = [f"{rate}{end}" for rate, *_ in RATES for end in ENDS]
 # As they are and, where a model has a decoder, decoded; the larger one counts.
@@ -51,6 +53,11 @@ LOGARITHMIC = 20  # epochs are on a logarithmic scale where the last is so many 
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """The pages, from a study's scores and its measures of quality."""
+    return draw(read_table(files["scores"]), read_table(files["quality"]))
+
+
 def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
     """One column of panels for each data set, model and variant with several epochs; as many pages as they need.
 

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from copylens.reporting import tables
 from copylens.reporting.page import (
     FAINT,
     INK,
@@ -26,6 +27,12 @@ FEWEST, USUAL, MOST = 8, 10, 12  # images in a row; fewer are shown no larger th
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """Pages of samples and of control patients, from their files."""
+    paths = (files[name] for name in ("samples", "images", "splits"))
+    return draw(tables.sample_sheets(settings["runs"], *paths))
+
+
 def draw(sheets: list[tuple[str, np.ndarray]]) -> list[Figure]:
     """One block of images per sheet, its label above; further pages where one doesn't hold them.
 

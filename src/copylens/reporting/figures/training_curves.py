@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from copylens.reporting import tables
 from copylens.reporting.page import (
     INK,
     PAGE_WIDTH,
@@ -33,6 +34,11 @@ MAX_COLUMNS = 4
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """One page, from the losses of a study's networks."""
+    return [draw(tables.training_curves(settings["networks"], files["losses"]))]
+
+
 def draw(losses: pd.DataFrame) -> Figure:
     """Rows of panels are data sets, columns are networks.
 

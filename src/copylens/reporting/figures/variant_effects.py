@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import t as student
 
+from copylens.config.spec import NETWORK
+from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
@@ -43,7 +45,8 @@ PAGES = (
     ),
 )
 COLUMNS = (
-    *("dataset", "model", "variant", "seed", "epoch", "detector", "rule", "n_train"),
+    *NETWORK,
+    *("epoch", "detector", "rule", "n_train"),
     *(rate for panels in PAGES for rate, *_ in panels),
     "control_rate",
 )
@@ -73,6 +76,12 @@ class Row(NamedTuple):
 
 
 @house_style()
+def pages(files, settings) -> list[Figure]:
+    """A page per group of questions, from a study's scores."""
+    scores = read_table(files["scores"])
+    return [draw(scores, panels) for panels in PAGES]
+
+
 def draw(scores: pd.DataFrame, panels: tuple = PAGES[0]) -> Figure:
     """One row per data set, model and variant, with the base's mean, the variant's, and the difference in words.
 
