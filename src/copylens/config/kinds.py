@@ -19,6 +19,14 @@ FOLDERS = {
     "detectors": "detection/detectors",
     "figures": "reporting/figures",
 }
+# The public functions that each sort must have, and those that it may have; the folders' docstrings say what they do.
+CONTRACTS = {
+    "readers": ({"list_scans", "load", "checksum"}, {"files", "patterns"}),
+    "phantoms": ({"draw"}, set()),
+    "models": ({"build"}, {"sample", "rows", "losses_by_noise", "round_trip"}),
+    "detectors": ({"build", "embed"}, {"fit", "lay", "compare", "verify", "where"}),
+    "figures": ({"draw"}, {"pages"}),
+}
 
 
 def kinds(folder: str) -> list[str]:

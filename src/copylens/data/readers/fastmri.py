@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 import h5py
 import numpy as np
 
+from copylens.data.arrays import check_numbers
 from copylens.data.folders import list_files
 from copylens.data.limits import check_bytes, check_inflated, check_pixels, reading_apart
-from copylens.data.readers.npy_folder import check_numbers
 from copylens.data.scan import Image, Scan
 from copylens.data.volumes import parts, stacked
 from copylens.jobs.checksums import file_checksum

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from copylens.data.arrays import UNREADABLE, array_checksum, check_numbers, refuse_pickles
 from copylens.data.folders import list_files
 from copylens.data.limits import check_bytes, check_pixels, reading
 from copylens.data.readers.image_folder import LUMINANCE
-from copylens.data.readers.npy_folder import UNREADABLE, array_checksum, check_numbers, refuse_pickles
 from copylens.data.scan import Image, Scan
 
 SETTINGS = """

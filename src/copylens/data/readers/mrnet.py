@@ -5,8 +5,8 @@ MRNet doesn't say which exams are of one person: an exam counts as a patient.
 
 from pathlib import Path, PurePosixPath
 
+from copylens.data.arrays import check_image, read_numbers
 from copylens.data.folders import list_files, read_rows
-from copylens.data.readers.npy_folder import check_image, read_numbers
 from copylens.data.scan import Image, Scan
 from copylens.data.volumes import parts, stacked
 from copylens.jobs.checksums import file_checksum

@@ -8,6 +8,7 @@ Each module has
 
 It may have
 
+- ``fit(module, images)``, of training images [T, 1, *grid], for a kind that learns without being trained;
 - ``lay(batches)``, of training images -> a `copylens.imaging.orientation.Orienter`, which lays queries as these lie
   first;
 - ``compare(module, images, embeddings)``, similarity [B, T] of images to training images, given by their embeddings;

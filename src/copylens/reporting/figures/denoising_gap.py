@@ -7,7 +7,6 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from scipy.stats import spearmanr
 
 from copylens.config.spec import NETWORK
 from copylens.jobs.files import read_table
@@ -31,6 +30,7 @@ from copylens.reporting.page import (
     tick_number,
     write,
 )
+from copylens.reporting.summaries import foretells, relative_gaps
 
 RUN = [*NETWORK, "epoch"]
 COLUMNS = (*RUN, "role", "timestep", "loss", "error")
@@ -42,7 +42,6 @@ SETS = (
 )
 EPOCHS = LinearSegmentedColormap.from_list("epochs", ["#E6BFB4", "#C8553D", "#4A150B"])  # the first to the last
 
-FORETELLS, ENOUGH = 0.8, 4  # the rank correlation from which, and the points over which, the gap is called a warning
 
 # All in inches.
 MARGIN, TICKS, GAP, LEGEND, FOOTER = 0.2, 0.34, 0.22, 0.34, 0.12
@@ -89,37 +88,6 @@ def draw(denoising: pd.DataFrame, scores: pd.DataFrame) -> list[Figure]:
     per_page = int(MAX_BODY / BLOCK)
     pages = [trainings[at : at + per_page] for at in range(0, len(trainings), per_page)]
     return [_page(page, width) for page in pages]
-
-
-def relative_gaps(denoising: pd.DataFrame) -> pd.DataFrame:
-    """(loss of V - loss of T) / loss of V for each run and timestep that has both: run columns, timestep, gap.
-
-    Above 0 where training images are denoised better than images of patients whom the network never saw.
-
-    Raises ValueError where no run has both.
-    """
-    index = [*RUN, "timestep"]
-    train, calibration = (
-        denoising[denoising["role"] == role].set_index(index)["loss"] for role in ("train", "calibration")
-    )
-    gaps = ((calibration - train) / calibration).dropna().rename("gap").reset_index()
-    require(gaps, (), "denoising of both train and calibration")
-    order = denoising[RUN].drop_duplicates()  # the table's
-    return order.merge(gaps, on=RUN)
-
-
-def foretells(gaps: pd.Series, copies: pd.Series) -> str:
-    """Whether the gap foretells the copies, in a sentence, by Spearman's rank correlation over the points [n]."""
-    n_points = len(gaps)
-    if n_points == 0:
-        return "Copies weren't scored at these epochs."
-    if n_points < ENOUGH:
-        return f"Does the gap foretell the copies? {n_points} point{'s' * (n_points > 1)} can't tell."
-    if gaps.nunique() == 1 or copies.nunique() == 1:
-        return f"Does the gap foretell the copies? All {n_points} points have the same; can't tell."
-    rho = spearmanr(gaps, copies).statistic
-    answer = "The gap foretells the copies" if rho > FORETELLS else "The gap foretells them poorly"
-    return f"{answer}: Spearman correlation {rho:.2f} over {n_points} points.".replace("-", "−")
 
 
 def _of_training(table: pd.DataFrame, keys: list[str], names: tuple) -> pd.DataFrame:

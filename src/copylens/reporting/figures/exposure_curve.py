@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from scipy.optimize import isotonic_regression
 
 from copylens.config.spec import NETWORK, RUN
 from copylens.jobs.files import read_table
@@ -30,6 +29,7 @@ from copylens.reporting.page import (
     wrap,
     write,
 )
+from copylens.reporting.summaries import spread
 
 COLUMNS = (
     *RUN,
@@ -113,22 +113,6 @@ def draw(exposure: pd.DataFrame) -> Figure:
     bottom = figure.get_size_inches()[1]
     write(figure, MARGIN, bottom - 0.14, fit(note, PAGE_WIDTH - 2 * MARGIN, 6), size=6, color=QUIET)
     return figure
-
-
-def spread(wanted: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Middles of labels that are `heights` high, as near to `wanted` as they can be without overlaps.
-
-    Same unit for all; the squared distances are least (isotonic regression), and all lie between `low` and `high`
-    where they fit there. The order is that of `wanted`, equal ones in the order in which they come.
-    """
-    wanted, heights = np.asarray(wanted, dtype=float), np.asarray(heights, dtype=float)
-    order = np.argsort(wanted, kind="stable")
-    sizes = heights[order]
-    offsets = np.cumsum(sizes) - sizes / 2  # of the middles, where labels stand edge to edge
-    starts = isotonic_regression(wanted[order] - offsets).x
-    middles = np.empty(len(order))
-    middles[order] = np.clip(starts, low, max(low, high - sizes.sum())) + offsets
-    return middles
 
 
 def _colours(exposure: pd.DataFrame) -> dict[tuple[str, str], str]:

@@ -34,6 +34,7 @@ from copylens.reporting.page import (
     wrap,
     write,
 )
+from copylens.reporting.summaries import pareto_front
 
 SCORE_COLUMNS = (*STATE, "detector", "rule", "copies")
 SIZES = ["n_reference", "n_samples"]
@@ -108,13 +109,6 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
         write(figure, MARGIN, TOP + n_rows * block + NOTE_LINE * line - 0.04, text)
     _legend(figure, colour_of, set(points["kind"]) & set(UNTRAINED))
     return figure
-
-
-def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no other row beats: lower `value` and no more `copies`, or the reverse; by ascending value."""
-    ordered = points.sort_values(["value", "copies"])
-    best = ordered["copies"].cummin().shift(fill_value=np.inf)
-    return ordered[ordered["copies"] < best]
 
 
 def _means(group: pd.DataFrame) -> pd.DataFrame:
@@ -201,7 +195,7 @@ def _panel(axes: Axes, group: pd.DataFrame, colour_of: dict[str, str]) -> None:
     soft = [_box(inches(segment), 0.012) for segment in segments]
     labels = [wrap(name, LABEL_WIDTH, LABEL_SIZE) for name in means["network"]]
     size = axes.bbox.size / axes.figure.dpi
-    for lines, at, box in zip(labels, places, label_boxes(labels, places, hard, soft, size), strict=True):
+    for lines, at, box in zip(labels, places, _label_boxes(labels, places, hard, soft, size), strict=True):
         _label(axes, lines, at / size, box / np.tile(size, 2), size[1])
 
 
@@ -210,7 +204,7 @@ def _box(points: np.ndarray, margin: float) -> np.ndarray:
     return np.array([*(points.min(axis=0) - margin), *(points.max(axis=0) + margin)])
 
 
-def label_boxes(
+def _label_boxes(
     labels: list[list[str]], places: np.ndarray, hard: list[np.ndarray], soft: list[np.ndarray], size: np.ndarray
 ) -> list[np.ndarray]:
     """Boxes [left, bottom, right, top] of the labels, near their points `places` [n, 2] and apart from each other.

@@ -26,6 +26,7 @@ from copylens.reporting.page import (
     wrap,
     write,
 )
+from copylens.reporting.summaries import CONTROL_BOUNDS, stop_epoch
 
 # (rate, name, colour, width of the line), the last drawn on top.
 RATES = (
@@ -38,8 +39,6 @@ METRICS = (("frechet_distance", "Fréchet distance", "#33658A"), ("recall", "rec
 RUN = [*NETWORK, "epoch"]
 ENDS = ("", "_low", "_high")  # of a rate's columns
 RATE_COLUMNS = [f"{rate}{end}" for rate, *_ in RATES for end in ENDS]
-# As they are and, where a model has a decoder, decoded; the larger one counts.
-CONTROL_BOUNDS = ["control_rate_high", "control_rate_decoded_high"]
 QUALITY_COLUMNS = (*RUN, "features", "metric", "value", "real")
 STOP_LINE = {"color": ROLES["threshold"], "linestyle": (0, (3, 1.6)), "linewidth": 0.8}
 DECODED_LINE = {"color": ROLES["control"], "linestyle": (0, (1, 1.4)), "linewidth": 0.9}
@@ -97,23 +96,6 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
         pages[-1].append((row, used, used + height))
         used += height
     return [_page(blocks, cell, width) for blocks in pages]
-
-
-def stop_epoch(rows: pd.DataFrame) -> int | None:
-    """The last epoch before the first at which copies exceed the control rate: a cautious steward stops there.
-
-    They exceed it where their lower bound is above the upper bounds of both control rates, that of real images as they
-    are and that of decoded ones (NaN is left out); bounds are means over seeds. What a later epoch says doesn't
-    matter: copies that fall again were made all the same.
-
-    0 where copies exceed it already at the first epoch, None where they never do: nothing says to stop training.
-    """
-    bounds = rows.groupby("epoch")[["copies_low", *CONTROL_BOUNDS]].mean()
-    guilty = bounds["copies_low"] > bounds[CONTROL_BOUNDS].max(axis=1)
-    if not guilty.any():
-        return None
-    before = bounds.index[bounds.index < guilty.idxmax()]
-    return int(before.max()) if len(before) else 0
 
 
 def _words(rows: pd.DataFrame, stop: int | None) -> str:

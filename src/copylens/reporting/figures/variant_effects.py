@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.stats import t as student
 
 from copylens.config.spec import NETWORK
 from copylens.jobs.files import read_table
@@ -32,6 +31,7 @@ from copylens.reporting.page import (
     wrap,
     write,
 )
+from copylens.reporting.summaries import paired_difference
 
 # Pages of panels: (rate, title, second line, colour).
 PAGES = (
@@ -146,22 +146,6 @@ def draw(scores: pd.DataFrame, panels: tuple = PAGES[0]) -> Figure:
             write(figure, MARGIN + INDENT, first + LINE * line, text, **style)
     _words(figure, left, HEADER + height, scores, "copies" in [rate for rate, *_ in panels])
     return figure
-
-
-def paired_difference(base: pd.Series, variant: pd.Series) -> tuple[float, float, float]:
-    """Mean of `variant` - `base` over the seeds that both have, and its 95 % t-interval: (mean, low, high).
-
-    Both are indexed by seed. The bounds are NaN where fewer than two seeds are shared, all are where none is.
-    """
-    differences = (variant - base).dropna()  # pandas pairs them by seed
-    n_seeds = len(differences)
-    if n_seeds == 0:
-        return np.nan, np.nan, np.nan
-    mean = differences.mean()
-    if n_seeds == 1:
-        return mean, np.nan, np.nan
-    reach = student.ppf(0.975, n_seeds - 1) * differences.std() / np.sqrt(n_seeds)
-    return mean, mean - reach, mean + reach
 
 
 def _excludes_zero(difference: tuple[float, float, float]) -> bool:
