@@ -20,7 +20,7 @@ POLICY = {
     "seed": 0,
 }
 N_TRAIN = 200
-COPY = 6.0  # how much more alike a copy is than an innocent image, in deviations
+COPY = 6.0  # how much more alike a copy is than a new patient's image, in deviations
 
 
 def evidence(
@@ -85,7 +85,7 @@ def evidence(
 
 
 def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np.ndarray]:
-    """Images that lie alike and can't be told apart (see `copylens.audit.kind`)."""
+    """Images that lie alike and that no classifier separates (see `copylens.audit.kind`)."""
     found = {"zoom": np.float32(1), "shift": np.zeros(2, np.float32), "example": np.int64(-1)}
     for name, size in n.items():
         found[f"{name}_orientation"], found[f"{name}_sorted"] = np.zeros(size, np.int64), np.full(size, -1)
@@ -94,7 +94,7 @@ def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np
 
 
 def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) -> dict[str, np.ndarray]:
-    """Losses of `n` training patients and as many others, who can't be told apart."""
+    """Losses of `n` training patients and as many others, who differ in nothing."""
     losses = {name: generator.gamma(shape, size=(n, 10)) for name in ("train", "held_out")}
     return losses | {"train_patient": np.arange(n), "held_out_patient": np.arange(n, 2 * n)}
 

@@ -58,7 +58,7 @@ def planted(datasets, detectors):
             "transform": name,
             "group": group,
             "n_copies": 200,
-            "n_innocent": 140,
+            "n_controls": 140,
         }
         for dataset, detector in itertools.product(datasets, detectors)
         for group, names in groups.items()

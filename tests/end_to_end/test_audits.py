@@ -82,7 +82,7 @@ ALL_SETS = (*SETS, "synthetic_to_held_out", "train_to_held_out")
 
 
 class Audit:
-    """Real images of one patient each, split into T, V, H and patients for an innocent generator."""
+    """Real images of one patient each, split into T, V, H and patients for a negative control."""
 
     def __init__(self, folder: Path, config: dict, name: str):
         self.folder, self.config = folder, config

@@ -81,7 +81,7 @@ def test_detectors_are_compared_and_their_rates_corrected(results):
     assert list(answers.columns) == ["pair", "answer"] and (answers["pair"] == key["pair"]).all()
 
 
-def test_the_controls_come_out_guilty_and_the_quality_table_likes_the_guilty_one(results):
+def test_the_positive_control_is_found_and_the_quality_table_likes_it(results):
     scores = pd.read_csv(results[0] / "scores" / "tiny.csv").query("rule == 'matched'").set_index("kind")
     assert scores.loc["copycat", "copies"] == 1
     quality = pd.read_csv(results[0] / "quality" / "tiny.csv").query("metric == 'frechet_distance'")

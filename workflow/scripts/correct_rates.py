@@ -1,4 +1,4 @@
-"""Correct a study's copies for what its detectors miss and whom they accuse."""
+"""Correct a study's copies for the sensitivity and the false positive rate of its detectors."""
 
 from copylens.jobs.job import job
 

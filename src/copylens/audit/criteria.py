@@ -50,11 +50,11 @@ def against(limit: float, interval: tuple[float, float, float]) -> str:
 
 
 def calibration_size(evidence: Evidence, policy: dict) -> Line:
-    """What a threshold of so few patients may accuse must be little enough."""
+    """A threshold set by so few patients must have a low false positive rate even in the worst case."""
     n, level, limit = evidence.n_patients("calibration"), policy["level"], policy["false_positives"]
     worth = math.floor(round(evidence.n_independent("calibration"), 6))
     possible = highest_false_positive_rate(worth, level)
-    unequal = f", who say as much as {worth} of one image each," if worth < n else ""
+    unequal = f" (an effective sample size of {worth})" if worth < n else ""
     enough = _enough_patients(limit, level)
     return Line(
         "calibration_size",
@@ -65,7 +65,8 @@ def calibration_size(evidence: Evidence, policy: dict) -> Line:
         None,
         "share",
         "pass" if possible <= limit else "unable",
-        f"With {n} calibration patients{unequal} a detector may accuse up to {percent(possible)} of innocent images.",
+        f"With {n} calibration patients{unequal} a threshold may have a false positive rate of up to "
+        f"{percent(possible)}.",
         f"{enough if enough < MANY else 'Very many'} calibration patients, who weren't trained on, for at most "
         f"{percent(limit)}.",
     )
@@ -79,9 +80,9 @@ def _enough_patients(limit: float, level: float) -> int:
 
 
 def control_rate(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
-    """The rule must spare innocent images, as they are and changed as copies are."""
+    """The false positive rate must be low, on control images as they are and changed as copies are."""
     transformed = found_shares(evidence, evidence.copies("planted"), policy["level"], copies=False)
-    accused = [row["transform"] for row in transformed if row["low"] > policy["copies"]]
+    suspicious = [row["transform"] for row in transformed if row["low"] > policy["copies"]]
     value, low, high = (of_rule[f"control_rate{end}"] for end in ("", "_low", "_high"))
     limit = policy["false_positives"]
     explanation = f"Of control patients, whom nothing was trained on, the rule calls {percent(value)} copies."
@@ -89,17 +90,17 @@ def control_rate(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
     if low > policy["copies"]:
         explanation += f" That is surely more than the {percent(policy['copies'])} of copies that are allowed."
         needed = "Calibration and control patients of one kind, none of them in the training set under another name."
-    elif accused:
-        explanation += f" Under {listed(accused)} it calls surely more than {percent(policy['copies'])} of them so."
+    elif suspicious:
+        explanation += f" Under {listed(suspicious)} it calls surely more than {percent(policy['copies'])} of them so."
         needed = (
-            f"Detectors that spare innocent images under {listed(accused)}, or a policy that doesn't ask for these."
+            f"Detectors with fewer false positives under {listed(suspicious)}, or a policy that doesn't ask for these."
         )
     elif high > limit:
         explanation += f" There are too few of them to be sure that it isn't more than {percent(limit)}."
         needed = "More control patients, who weren't trained on."
     return Line(
         "control_rate",
-        "Does the rule spare innocent images?",
+        "Is the false positive rate low?",
         limit,
         value,
         low,
@@ -180,7 +181,7 @@ def _share(name: str, question: str, what: str, policy: dict, interval: tuple, n
     outcome = against(policy[name], interval)
     said = f"{percent(value)} of {what} ({percent(low)} to {percent(high)})"
     if not np.isfinite(high):
-        explanation = f"No more planted copies are found than innocent images accused: how many {what} can't be said."
+        explanation = f"The sensitivity isn't above the false positive rate: how many {what} can't be said."
     elif outcome == "unable":
         explanation = f"{said}: the interval holds the limit of {percent(policy[name])}."
     else:
@@ -204,10 +205,10 @@ def alone(evidence: Evidence, policy: dict) -> dict[str, dict]:
     return rows
 
 
-def agreement(evidence: Evidence, accusing: list[str], by_itself: dict[str, dict], copies: str, policy: dict) -> Line:
+def agreement(evidence: Evidence, exceeding: list[str], by_itself: dict[str, dict], copies: str, policy: dict) -> Line:
     """What one good detector sees counts, unless two agree on so many samples that `copies` fails."""
     doubtful = [name for name, row in by_itself.items() if against(policy["copies"], true_copies(row)) != "pass"]
-    too_many = list(dict.fromkeys([*accusing, *doubtful]))
+    too_many = list(dict.fromkeys([*exceeding, *doubtful]))
     if not too_many:
         explanation = f"None of {len(evidence.found)} detectors alone finds more copies than the policy allows."
     else:
@@ -223,7 +224,7 @@ def agreement(evidence: Evidence, accusing: list[str], by_itself: dict[str, dict
         "agreement",
         "Does any detector alone find too many copies?",
         len(too_many),
-        "pass" if not too_many else "fail" if copies == "fail" and accusing else "unable",
+        "pass" if not too_many else "fail" if copies == "fail" and exceeding else "unable",
         explanation,
         "Somebody's eyes on the samples that only some detectors call copies, or a release of the rest without them.",
     )

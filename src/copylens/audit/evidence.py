@@ -9,7 +9,7 @@ V and H, from the exponential tail of their similarities (mean excess over a hig
 J. R. Stat. Soc. B 52:393). Correlations are measured on Fisher's scale there.
 
 Shares of real images have intervals by patients, not by images: where one patient's images are so alike that they all
-say the same, patients of m images each say as much as (sum of m)^2 / sum of m^2 patients of one image each (Kish 1965,
+say the same, the effective sample size of patients of m images each is (sum of m)^2 / sum of m^2 (Kish 1965,
 "Survey Sampling").
 """
 
@@ -82,7 +82,7 @@ class Evidence:
     sources: pd.DataFrame  # of the planted images: patient, role (train: a copy; control: of nobody, transformed alike)
     transforms: list[str]
     held_out: dict[str, Near]  # by detector: what is near V and H
-    kind: dict[str, np.ndarray]  # how images lie, and whether they can be told apart (`copylens.audit.kind`)
+    kind: dict[str, np.ndarray]  # how images lie, and whether a classifier separates them (`copylens.audit.kind`)
     group: np.ndarray  # int [S], samples of one number are one and the same image
     is_held_out: np.ndarray  # bool [S], whether it is pixel by pixel an image of V or H
 
@@ -142,17 +142,17 @@ class Evidence:
         return self._patients_of(role).nunique()
 
     def n_independent(self, *roles: str) -> float:
-        """How many patients of one image each say as much as the patients of these roles."""
+        """The effective sample size of the patients of these roles, in patients of one image each."""
         return effective_number(pd.concat([self._patients_of(role) for role in roles]))
 
     @property
     def n_samples(self) -> float:
-        """How many samples of which no two are the same say as much as these (mode collapse repeats them)."""
+        """The effective sample size of S, in samples of which no two are the same (mode collapse repeats them)."""
         return effective_number(self.group)
 
     @property
     def n_planted(self) -> float:
-        """How many patients of one image each say as much as those that copies are planted of."""
+        """The effective sample size of the patients that copies are planted of."""
         return effective_number(self.sources["patient"][self.is_copy])
 
     def _patients_of(self, role: str) -> pd.Series:
@@ -234,7 +234,7 @@ def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
 def found_shares(evidence: Evidence, called: np.ndarray, level: float, copies: bool = True) -> list[dict]:
     """Of planted copies, by transform: n, found, low, high. `called`: bool [transform x source].
 
-    Where `copies` is false, of the innocent images that were transformed alike.
+    Where `copies` is false, of control patients' images that were transformed alike.
     """
     chosen = evidence.is_copy if copies else ~evidence.is_copy
     n = effective_number(evidence.sources["patient"][chosen])

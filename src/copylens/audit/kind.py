@@ -37,7 +37,7 @@ SHIFTS = (0.0, -0.375, -0.25, -0.125, 0.125, 0.25, 0.375)
 
 
 def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, path: Path) -> None:
-    """Write how the samples and the calibration and control images lie, and whether they can be told apart.
+    """Write how the samples and the calibration and control images lie, and whether a classifier separates them.
 
     For each set of `SETS`: `<set>_orientation`, a row of `copylens.imaging.orientation.orientations`, `<set>_sorted`,
     the axis along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a

@@ -17,21 +17,21 @@ def withheld_samples(evidence: Evidence, percentile: float, detectors: list[str]
     return _withheld(evidence, "synthetic", percentile, detectors) | evidence.identical | evidence.is_held_out
 
 
-def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_rule: dict, shaky: list[str]) -> dict:
+def quarantine(evidence: Evidence, policy: dict, exceeding: dict[str, dict], of_rule: dict, shaky: list[str]) -> dict:
     """What is left when copies are withheld, audited again, with ever lower thresholds until it passes.
 
-    Withheld is what the rule calls a copy, and what the first detector alone does, and each of those that accuse more
+    Withheld is what the rule calls a copy, and what the first detector alone does, and each of those that call more
     samples than the policy allows by themselves. What may still be in the rest are the copies that all of these miss.
-    residual: of the true copies' share, as the rule or an accusing detector has it, whichever is the largest, the part
+    residual: of the true copies' share, as the rule or such a detector has it, whichever is the largest, the part
     that is missed, over the share that is left; planted copies say what is missed. Its upper end is that of copies
     which are all of the kind that is found least, in the true copies' share as in what is missed.
 
-    accusing: the rates of the detectors that find too many copies by themselves. shaky: why nothing that is counted
+    exceeding: the rates of the detectors that find too many copies by themselves. shaky: why nothing that is counted
     means anything.
     """
-    detectors = list(dict.fromkeys([next(iter(evidence.found)), *accusing]))
+    detectors = list(dict.fromkeys([next(iter(evidence.found)), *exceeding]))
     n, n_patients, tried = len(evidence.identical), len(evidence.patients), []
-    rows = [of_rule, *accusing.values()]
+    rows = [of_rule, *exceeding.values()]
     true = [np.max([row[f"true_copies{end}"] for row in rows]) for end in ("", "_low", "_high")]
     for percentile in STRICTER:
         withheld = withheld_samples(evidence, percentile, detectors)
@@ -74,9 +74,7 @@ def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_r
     elif weak:
         reason = f"Copies under {listed(weak)} are missed too often for the rest to be sure."
     elif result["residual_high"] is None:
-        reason = (
-            "The rule finds no more planted copies than it accuses innocent images, so nothing is known of the rest."
-        )
+        reason = "The rule's sensitivity isn't above its false positive rate, so nothing is known of the rest."
     else:
         reason = (
             f"Even with {result['withheld']} of {n} samples withheld, up to {percent(result['residual_high'])} of the "

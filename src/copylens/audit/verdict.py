@@ -41,16 +41,16 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     by_itself = criteria.alone(evidence, policy)
     of_rule = rates(evidence, _by_rule(evidence), level)
     of_each = {name: rates(evidence, _calls(evidence, name), level) for name in detectors}
-    accusing = {
+    exceeding = {
         name: row
         for name, row in of_each.items()
         if criteria.against(policy["copies"], criteria.true_copies(row)) == "fail"
     }
-    sure = list(accusing)
-    accusing |= {
+    sure = list(exceeding)
+    exceeding |= {
         name: row
         for name, row in by_itself.items()
-        if name not in accusing and criteria.against(policy["copies"], criteria.true_copies(row)) != "pass"
+        if name not in exceeding and criteria.against(policy["copies"], criteria.true_copies(row)) != "pass"
     }
     copies, exposing = criteria.copies(of_rule, policy), exposure_rule(evidence, of_rule, level)
     lines = [
@@ -88,7 +88,7 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "exposure": exposure_of(evidence, exposing, policy["patients"], level),
         "groups": groups_of(evidence, level),
         "membership": member,
-        "quarantine": None if verdict == PASS else quarantine(evidence, policy, accusing, of_rule, shaky),
+        "quarantine": None if verdict == PASS else quarantine(evidence, policy, exceeding, of_rule, shaky),
         "limits": list(LIMITS),
     }
 

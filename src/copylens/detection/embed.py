@@ -59,7 +59,7 @@ def embed_file(embed: Embedder, images_path: Path, embeddings_path: Path, work: 
     """Write the embeddings of every image in a file, float32 [..., d] for images [..., *grid].
 
     What is embedded lies in `work` until all is there, and is not embedded again after an interruption. Raises
-    ValueError if an embedding isn't finite or doesn't vary, because such an image would pass for innocent.
+    ValueError if an embedding isn't finite or doesn't vary, because such an image would never be called a copy.
     """
     images = read_array(images_path)
     rows = images.reshape(-1, *images.shape[-embed.n_axes :])

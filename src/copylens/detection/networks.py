@@ -1,4 +1,4 @@
-"""Networks that turn an image into an embedding and learn from views of it: what taught detectors share."""
+"""Networks that turn an image into an embedding and learn from views of it: what trained detectors share."""
 
 import math
 

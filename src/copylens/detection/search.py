@@ -124,8 +124,8 @@ def _index(candidates, search: dict):
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
         index.cp.seed, index.nprobe = 0, search["probes"]
         # Spread over all of them: neighbouring rows may be alike.
-        taught = np.sort(generator_of("approximate search, centres").permutation(n)[: 64 * lists])
-        index.train(standardise_array(_picked(candidates, taught)))
+        chosen = np.sort(generator_of("approximate search, centres").permutation(n)[: 64 * lists])
+        index.train(standardise_array(_picked(candidates, chosen)))
     else:
         index = faiss.IndexHNSWFlat(width, search["links"], faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = index.hnsw.efSearch = search["effort"]

@@ -37,7 +37,7 @@ METRICS = (
 def benchmark_detector(
     files: dict[str, Path], folder: Path, name: str, benchmark_path: Path, planted_path: Path
 ) -> None:
-    """Write the table: detector, transform, group, n_copies, n_innocent, each of `METRICS` with _low and _high, tau.
+    """Write the table: detector, transform, group, n_copies, n_controls, each of `METRICS` with _low and _high, tau.
 
     found and false_positives: the share of copies and of control images above tau, the matched rule's threshold, which
     is set on calibration images as they are. f1 is the best one of any threshold. top1: the nearest training image is
@@ -75,7 +75,7 @@ def benchmark_detector(
                 "detector": name,
                 **transform,
                 "n_copies": int(is_copy.sum()),
-                "n_innocent": int((~is_copy).sum()),
+                "n_controls": int((~is_copy).sum()),
                 **measured,
                 "tau": tau,
             }
@@ -105,8 +105,8 @@ def _measure(score, is_copy, same_patient, tau, weights) -> dict[str, float]:
         draws["average_precision"].append(average_precision_score(truth, value, sample_weight=times))
         for metric, allowed in (("tpr_at_5fpr", 0.05), ("tpr_at_1fpr", 0.01)):
             draws[metric].append(true[false <= allowed].max())
-        n_copies, n_innocent = times[truth].sum(), times[~truth].sum()
-        draws["f1"].append((2 * true * n_copies / (true * n_copies + false * n_innocent + n_copies)).max())
+        n_copies, n_controls = times[truth].sum(), times[~truth].sum()
+        draws["f1"].append((2 * true * n_copies / (true * n_copies + false * n_controls + n_copies)).max())
         draws["found"].append(np.average(value[truth] > tau, weights=times[truth]))
         draws["false_positives"].append(np.average(value[~truth] > tau, weights=times[~truth]))
         for metric, hit in hits.items():

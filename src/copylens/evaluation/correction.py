@@ -1,4 +1,4 @@
-"""A study's copies, corrected for the copies that its detectors miss and the innocents that they accuse."""
+"""A study's copies, corrected for the sensitivity and the false positive rate of its detectors."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ def correct_rates(
     review: list[Path],
     path: Path,
 ) -> None:
-    """Write the table of true copies by the matched rule: run columns, copies, source, sensitivity, n_known, accused,
-    n_innocent, true_copies and its _low and _high, highest_false_positive_rate.
+    """Write the table of true copies by the matched rule: run columns, copies, source, sensitivity, n_known,
+    false_positive_rate, n_negatives, true_copies and its _low and _high, highest_false_positive_rate.
 
     The sensitivity is measured at the row's own threshold, on planted copies under `transforms` (all of
-    `DEFAULT_GROUPS` where none are named), each transform counting alike; what is accused of innocents is the larger of
+    `DEFAULT_GROUPS` where none are named), each transform counting alike; the false positive rate is the larger of
     the row's control rates. Where `review` has people's answers and their key (see `copylens.evaluation.review`), rows
     with `source` review are added, that take both from them.
 
@@ -33,14 +33,14 @@ def correct_rates(
     rows = []
     reviewed = judge_detectors(*review) if review else pd.DataFrame(columns=["dataset", "detector"])
     for _, row in read_table(scores_path).query("rule == 'matched'").iterrows():
-        accused = np.nanmax([row["control_rate"], row["control_rate_decoded"]])
+        false_positives = np.nanmax([row["control_rate"], row["control_rate_decoded"]])
         measured = [("planted", *sensitivity(planted[row["dataset"], row["detector"]], transforms, row["tau"]))]
-        measured[0] += (accused, row["n_control"])
+        measured[0] += (false_positives, row["n_control"])
         of_row = reviewed[(reviewed["dataset"] == row["dataset"]) & (reviewed["detector"] == row["detector"])]
-        columns = ["sensitivity", "n_known", "accused", "n_innocent"]
+        columns = ["sensitivity", "n_known", "false_positive_rate", "n_negatives"]
         measured += [("review", *answers) for answers in of_row[columns].itertuples(index=False)] if len(of_row) else []
-        for source, found, n_known, wrongly, n_innocent in measured:
-            share, low, high = true_share(row["copies"], row["n_synthetic"], found, n_known, wrongly, n_innocent)
+        for source, found, n_known, wrongly, n_negatives in measured:
+            share, low, high = true_share(row["copies"], row["n_synthetic"], found, n_known, wrongly, n_negatives)
             rows.append(
                 {
                     **row[[*RUN]],
@@ -48,8 +48,8 @@ def correct_rates(
                     "source": source,
                     "sensitivity": found,
                     "n_known": int(n_known),
-                    "accused": wrongly,
-                    "n_innocent": int(n_innocent),
+                    "false_positive_rate": wrongly,
+                    "n_negatives": int(n_negatives),
                     "true_copies": share,
                     "true_copies_low": low,
                     "true_copies_high": high,

@@ -19,7 +19,7 @@ COLUMNS = ["scan", "patient", "other_scan", "other_patient", "similarity"]
 def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path, path: Path) -> None:
     """Write the pairs of images that are too alike for two: scan, patient, other_scan, other_patient, similarity.
 
-    Every image is compared with all others by an untaught detector with `settings`. What is usual is learnt from each
+    Every image is compared with all others by an untrained detector with `settings`. What is usual is learnt from each
     image's nearest one of another patient: their similarities' median and upper quartile, which duplicates hardly move,
     give a Gumbel distribution, and a pair is listed that lies beyond what the largest of so many reaches with a chance
     of 5 %. Pairs of one patient are held to the same threshold.

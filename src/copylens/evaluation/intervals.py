@@ -14,7 +14,8 @@ from copylens.jobs.seeds import generator_of
 
 
 def effective_number(patients: np.ndarray) -> float:
-    """How many patients of one image each say as much as these images' patients [image]: (sum of m)^2 / sum of m^2.
+    """The effective sample size of these images' patients [image], in patients of one image each: (sum of m)^2 / sum of
+    m^2.
 
     m images of each patient, as if a patient's images all said the same (Kish 1965, "Survey Sampling").
     """

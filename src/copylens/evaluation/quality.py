@@ -2,7 +2,7 @@
 
 Features of samples are compared with those of the training images T; then real images that nobody trained on take the
 samples' place, because no generator needs to be nearer to T than they are. Features come from any detector, at best
-from one that no image taught: `random_features` (Naeem et al. 2020, arXiv 2002.09797, section 5, found random networks
+from one that no image trained: `random_features` (Naeem et al. 2020, arXiv 2002.09797, section 5, found random networks
 to serve where images are unlike those that a pretrained one has seen).
 """
 

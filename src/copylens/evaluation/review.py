@@ -1,7 +1,7 @@
 """People's blinded judgement of pairs that detectors called copies or not, and what it says about the detectors.
 
-Pairs are drawn from both calls, so that what a detector misses is seen as well as what it accuses; each call's answers
-then count as many samples as the call has.
+Pairs are drawn from both calls, so that what a detector misses is seen as well as its false positives; each call's
+answers then count as many samples as the call has.
 """
 
 from pathlib import Path
@@ -69,11 +69,11 @@ def _calls(run: dict, files: dict[str, Path], scores: pd.DataFrame) -> pd.DataFr
 
 
 def judge_detectors(answers_path: Path, key_path: Path) -> pd.DataFrame:
-    """What people's answers say: dataset, detector, sensitivity, n_known, accused, n_innocent, n_unsure.
+    """What people's answers say: dataset, detector, sensitivity, n_known, false_positive_rate, n_negatives, n_unsure.
 
-    sensitivity: of the samples that are copies the share that the detector called so; accused: of the others. Both
-    weigh a call's answers by the number of its samples. Raises ValueError for an answer that isn't one of `ANSWERS`
-    and for a pair that isn't in the key; pairs without an answer don't count.
+    sensitivity: of the samples that are copies the share that the detector called so; false_positive_rate: of the
+    others. Both weigh a call's answers by the number of its samples. Raises ValueError for an answer that isn't one of
+    `ANSWERS` and for a pair that isn't in the key; pairs without an answer don't count.
     """
     answers = read_given(answers_path)
     given = answers["answer"].fillna("").astype(str).str.strip().str.lower()
@@ -100,12 +100,12 @@ def judge_detectors(answers_path: Path, key_path: Path) -> pd.DataFrame:
                 "detector": detector,
                 "sensitivity": _share(clear["called"], weight, is_copy),
                 "n_known": int(is_copy.sum()),
-                "accused": _share(clear["called"], weight, ~is_copy),
-                "n_innocent": int((~is_copy).sum()),
+                "false_positive_rate": _share(clear["called"], weight, ~is_copy),
+                "n_negatives": int((~is_copy).sum()),
                 "n_unsure": int((of_detector["answer"] == "unsure").sum()),
             }
         )
-    columns = ["dataset", "detector", "sensitivity", "n_known", "accused", "n_innocent", "n_unsure"]
+    columns = ["dataset", "detector", "sensitivity", "n_known", "false_positive_rate", "n_negatives", "n_unsure"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -63,7 +63,7 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[d
     if possible > WARN_ABOVE:
         print(
             f"warning: with {patients.calibration.max() + 1} calibration patients the threshold may call up to "
-            f"{possible:.0%} of innocent images copies; more of them make it sure",
+            f"{possible:.0%} of new patients' images copies; more of them make it sure",
             flush=True,
         )
     for state in range(len(arrays["synthetic_to_train_index"])):

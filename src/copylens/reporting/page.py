@@ -34,8 +34,8 @@ EXPECTED_CONTROL = 5  # per cent; what the matched rule says of images that copy
 EXPECTED_LINE = {"color": ROLES["threshold"], "linestyle": (0, (3, 1.6)), "linewidth": 0.7}
 # Kinds of model that weren't trained, and what they are there for.
 UNTRAINED = {
-    "copycat": "guilty control",
-    "unseen": "innocent control",
+    "copycat": "positive control",
+    "unseen": "negative control",
     "empirical_denoiser": "fully memorized limit",
 }
 PAGE_WIDTH = 7.2  # inches; 183 mm, two columns of a journal

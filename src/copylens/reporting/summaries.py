@@ -82,10 +82,10 @@ def stop_epoch(rows: pd.DataFrame) -> int | None:
     0 where copies exceed it already at the first epoch, None where they never do: nothing says to stop training.
     """
     bounds = rows.groupby("epoch")[["copies_low", *CONTROL_BOUNDS]].mean()
-    guilty = bounds["copies_low"] > bounds[CONTROL_BOUNDS].max(axis=1)
-    if not guilty.any():
+    exceeded = bounds["copies_low"] > bounds[CONTROL_BOUNDS].max(axis=1)
+    if not exceeded.any():
         return None
-    before = bounds.index[bounds.index < guilty.idxmax()]
+    before = bounds.index[bounds.index < exceeded.idxmax()]
     return int(before.max()) if len(before) else 0
 
 

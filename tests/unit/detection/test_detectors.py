@@ -26,7 +26,7 @@ from copylens.imaging.registration import match
 from copylens.jobs.files import read_array, read_table, write_array, write_table
 from copylens.training.tensors import as_batch
 
-UNTAUGHT = [
+UNTRAINED = [
     kind
     for kind in kinds("detectors")
     if not {"training", "file"} & set(settings_schema("detectors", kind)["properties"])
@@ -72,8 +72,8 @@ def rows(role: str) -> slice:
     return slice(start, start + SETS[role])
 
 
-@pytest.mark.parametrize("kind", UNTAUGHT)
-def test_replayed_patients_are_guilty_and_others_are_not(data, detector, kind):
+@pytest.mark.parametrize("kind", UNTRAINED)
+def test_replayed_patients_are_found_and_others_are_not(data, detector, kind):
     built = detector(kind)
     real = all_of(read_array(data / "images.npy"), read_array(built.scans))
     comparer = Comparer(built.folder, real[np.arange(30)])
@@ -123,7 +123,7 @@ def test_a_patient_with_many_like_images_is_found(data, detector, tmp_path):
     assert similarity[0, 0] > control.max()
 
 
-@pytest.mark.parametrize("kind", UNTAUGHT)
+@pytest.mark.parametrize("kind", UNTRAINED)
 def test_comparing_again_gives_the_same_bits(data, detector, kind):
     built = detector(kind)
     real = all_of(read_array(data / "images.npy"), read_array(built.scans))

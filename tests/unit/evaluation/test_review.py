@@ -69,7 +69,7 @@ def test_answers_become_sensitivity_and_false_positives(study):
     write_table(answers, study["folder"] / "filled.csv")
     judged = judge_detectors(study["folder"] / "filled.csv", study["folder"] / "key.csv").set_index("detector")
     assert judged.loc["first", "sensitivity"] == pytest.approx(25 / 35, abs=0.15)
-    assert judged.loc["first", "accused"] == pytest.approx(5 / 65, abs=0.05)
+    assert judged.loc["first", "false_positive_rate"] == pytest.approx(5 / 65, abs=0.05)
     assert judged["n_unsure"].sum() == 1
     table = corrected(study, [study["folder"] / "filled.csv", study["folder"] / "key.csv"])
     reviewed = table[table["source"] == "review"].set_index("detector").loc["first"]
@@ -103,7 +103,7 @@ def corrected(study: dict, review: list) -> pd.DataFrame:
     return read_table(study["folder"] / "corrected.csv")
 
 
-def test_copies_are_corrected_for_what_is_missed_and_accused(study):
+def test_copies_are_corrected_for_what_is_missed_and_for_false_positives(study):
     table = corrected(study, [])
     assert set(spec.RUN) <= set(table) and list(table["source"]) == ["planted"] * 2
     assert list(table["sensitivity"]) == [0.8, 0.4] and list(table["n_known"]) == [100, 100]
@@ -120,7 +120,7 @@ def test_the_larger_control_rate_and_the_planted_copies_patients_are_what_counts
     scores = read_table(study["scores"])
     for raw, decoded in ((0.05, 0.12), (0.12, 0.05), (0.12, np.nan)):
         write_table(scores.assign(control_rate=raw, control_rate_decoded=decoded), study["scores"])
-        assert list(corrected(study, [])["accused"]) == [0.12, 0.12]
+        assert list(corrected(study, [])["false_positive_rate"]) == [0.12, 0.12]
     # Two images of each patient, and two transforms, are still 50 patients.
     for name in ("first", "other"):
         path = study["folder"] / f"{name}_planted.npz"

@@ -1,4 +1,4 @@
-"""Both rules say what DESIGN's formulas say, and the matched one accuses no innocent generator."""
+"""Both rules say what DESIGN's formulas say, and the matched one has the false positive rate that it should."""
 
 from itertools import combinations
 
@@ -35,7 +35,7 @@ def rates_of(training, calibration, control, synthetic, decoded=None, patients=N
     return score(found, numbers, draws, seed=0)[0]
 
 
-def test_an_innocent_generator_is_cleared_by_the_matched_rule_and_accused_by_the_papers():
+def test_under_the_null_the_matched_rule_holds_its_level_and_the_papers_does_not():
     """Null check: S, T, V and H of one distribution, |S| = 5 |V| and |T| = 3 |V|, over many draws."""
     n_train, n_calibration, n_synthetic, repeats = 120, 40, 200, 100
     rows = []
@@ -69,7 +69,7 @@ def test_the_control_images_in_the_place_of_the_synthetic_ones_give_five_percent
     assert matched["copies_low"] <= 0.05 <= matched["copies_high"]
 
 
-def test_a_generator_that_replays_its_training_images_is_found_guilty():
+def test_a_generator_that_replays_its_training_images_is_found():
     generator = np.random.default_rng(2)
     training, calibration, control = (embeddings(generator, n) for n in (100, 100, 100))
     replayed = standardise_array(training[:50].repeat(2, axis=0) + 0.02 * generator.normal(size=(100, 16)))
@@ -134,7 +134,7 @@ def test_patients_with_several_images_are_memorized_no_oftener_than_they_should(
 
 @pytest.mark.parametrize("n_train", [40, 250])
 def test_as_many_samples_as_training_images_expose_five_percent_out_of_nothing(n_train):
-    """Null check of the rates at |S| = |T|: innocent whatever |T|, where the paper's tau accuses by |T| / |V|."""
+    """Null check of the rates at |S| = |T|: at its level for any |T|, where the paper's tau grows by |T| / |V|."""
     n_calibration, repeats = 100, 60
     found = []
     for repeat in range(repeats):

@@ -7,7 +7,7 @@ those that are correlated so. Each candidate is then compared with the query in 
 generator's memory keeps the place of what it repeats; laid over it, turned, zoomed and shifted by fractions of a pixel;
 and window by window, bent until they fit, because a half, an occluded or a mixed image still has windows that fit far
 better than another patient's do. What counts is how far a candidate stands out from the query's other candidates, so
-that noise, blur or a crop, which all of them share, makes nobody guilty. Nothing is learnt but what is usual among
+that noise, blur or a crop, which all of them share, makes no copy. Nothing is learnt but what is usual among
 training images of different patients.
 """
 
@@ -68,7 +68,7 @@ WIDE = 2.0  # pixels, what a generator's memory is blurred by
 CONTRAST = 9e-4  # of structural similarity, (0.03 x the image's range) squared
 N_LIKENESSES = 5
 N_FEATURES = N_CHANNELS + len(SHARES) + 2 * N_LIKENESSES
-# What was done to a copy spares some features and spoils others: so many of the strongest count.
+# What was done to a copy keeps some features and spoils others: so many of the strongest count.
 BEST = 7
 
 

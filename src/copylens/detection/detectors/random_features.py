@@ -1,4 +1,4 @@
-"""An embedding that nothing has taught: a residual network with random weights, 2D and 3D.
+"""An embedding without training: a residual network with random weights, 2D and 3D.
 
 As a detector it shows what an untrained one finds; as a feature space for image quality it favours no generator.
 """

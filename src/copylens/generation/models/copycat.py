@@ -1,4 +1,4 @@
-"""The guilty control: replays training images. A detector that doesn't find it guilty is of no use."""
+"""The positive control: replays training images. A detector that doesn't find them is of no use."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The innocent control: real images of patients who are in no set. A rule that accuses it accuses the innocent."""
+"""The negative control: real images of patients who are in no set. Copies found here are false positives."""
 
 from collections.abc import Iterator
 

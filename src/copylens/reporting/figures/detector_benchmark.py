@@ -22,11 +22,11 @@ from copylens.reporting.page import (
 
 # (metric, title, second line, values from white to full colour, colour)
 PANELS = (
-    ("auroc", "AUROC", "copies against innocent", (0.5, 1.0), "#33658A"),
+    ("auroc", "AUROC", "copies against controls", (0.5, 1.0), "#33658A"),
     ("found", "Found", "% of copies, matched rule", (0.0, 1.0), "#33658A"),
-    ("false_positives", "Accused", "% of innocent, same transform", (EXPECTED_CONTROL / 100, 0.25), "#C8553D"),
+    ("false_positives", "False positives", "% of controls, same transform", (EXPECTED_CONTROL / 100, 0.25), "#C8553D"),
 )
-COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_innocent", *(metric for metric, *_ in PANELS))
+COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_controls", *(metric for metric, *_ in PANELS))
 
 # All in inches.
 MARGIN, GAP, CELL, HEADER, FOOTER, GROUP_GAP, MAX_BODY = 0.2, 0.22, 0.145, 0.5, 0.3, 0.08, 10.2
@@ -42,7 +42,7 @@ def pages(files, settings) -> list[Figure]:
 def draw(benchmark: pd.DataFrame) -> list[Figure]:
     """One page per data set: a row per transform, the mean of each group below it, a column per detector.
 
-    benchmark: dataset, detector, transform, group (rigid, hard or round trip), n_copies, n_innocent, and auroc, found
+    benchmark: dataset, detector, transform, group (rigid, hard or round trip), n_copies, n_controls, and auroc, found
         and false_positives as shares (0 to 1). Rows and columns come in the table's order.
 
     Raises ValueError where columns are missing or there are no rows.
@@ -83,7 +83,7 @@ def _page(dataset: str, benchmark: pd.DataFrame) -> Figure:
             for (_, members, is_mean), at in zip(rows, tops, strict=True):
                 values = of_detector.reindex(members).to_numpy()
                 _cell(axes, column, at, float(np.mean(values)), metric, limits, shades, is_mean)
-    note = f"{int(benchmark['n_copies'].max())} copies and {int(benchmark['n_innocent'].max())} innocent images of each"
+    note = f"{int(benchmark['n_copies'].max())} copies and {int(benchmark['n_controls'].max())} control images of each"
     write(figure, MARGIN, HEADER + NAMES + body + 0.18, f"{note} transform.", size=6, color=QUIET)
     return figure
 

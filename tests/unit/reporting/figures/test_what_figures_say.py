@@ -44,7 +44,7 @@ def test_models_stand_by_copies_and_controls_below():
     tops = {text.get_text(): -text.get_position()[1] for text in figure.texts}
     names = ["ldm_vq", "ldm", "ldm · augmented", "gan", "vae", "copycat", "empirical_denoiser", "unseen"]
     assert sorted(names, key=tops.get) == names
-    assert {"guilty control", "innocent control", "fully memorized limit"} <= set(tops)
+    assert {"positive control", "negative control", "fully memorized limit"} <= set(tops)
 
 
 def test_pareto_front_has_no_beaten_point():
