@@ -38,10 +38,10 @@ class Outcome:
 def read_all(raw: Path, settings: dict) -> None:
     """What the rules list_scans and gather_images do with the folder `raw`, on a small grid of its images' axes."""
     out = raw.parent / "out"
-    listing.list_scans(settings, out / "listing.tsv")
-    axes = len(listing.read_table(out / "listing.tsv")["shape"][0].split("x"))
+    listing.list_scans(settings, out / "scans.tsv")
+    axes = len(listing.read_table(out / "scans.tsv")["shape"][0].split("x"))
     imaging = {"grid": [8] * axes, "fit": "pad", "scaling": {"kind": "minmax"}}
-    images.gather_images(settings, imaging, out / "listing.tsv", out / "images.npy")
+    images.gather_images(settings, imaging, out / "scans.tsv", out / "images.npy")
 
 
 def try_one(number: int, write: Callable[[Path, int], dict]) -> Outcome:
@@ -62,7 +62,7 @@ def try_one(number: int, write: Callable[[Path, int], dict]) -> Outcome:
             kind, message = "traceback", repr(error)
         if kind == "traceback":
             message += " | " + " < ".join(line.strip() for line in traceback.format_exc().splitlines()[-8:])
-        whole = {"listing.tsv", "images.npy", "restricted"}
+        whole = {"scans.tsv", "images.npy", "restricted"}
         left = {path.name for path in Path(folder).glob("out/*")} - whole - {f".{name}.sha256" for name in whole}
         if left:
             kind, message = "traceback", f"leaves {left}; {message}"

@@ -98,7 +98,7 @@ class Audit:
         images = read_array(folder / "all.npy")[table["row"]]
         self.of = {role: images[(table["role"] == role).to_numpy()] for role in sizes}
         write_array(images, folder / "images.npy")
-        write_table(table[["scan", "patient"]], folder / "listing.tsv")
+        write_table(table[["scan", "patient"]], folder / "scans.tsv")
         write_table(table[["scan", "patient", "role"]], folder / "splits.tsv")
 
     def draw(self) -> np.ndarray:
@@ -131,7 +131,7 @@ class Audit:
         for name in DETECTORS:
             settings, detector = spec.detector_settings(self.config, name), self.folder / name
             train_detector(settings, paths["images"], paths["splits"], self.folder / "work" / name, detector)
-            paths["scans"] = detector / "listing.npy"
+            paths["scans"] = detector / "scans.npy"
             embed_file(Embedder(detector), paths["images"], paths["scans"], self.folder / "work" / f"{name}_embedding")
             compare_audit(paths, detector, 10, EXACT, detector / "nearest.npz")
             self.nearest[name] = read_arrays(detector / "nearest.npz")

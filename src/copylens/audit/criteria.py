@@ -6,8 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from copylens.audit.evidence import HELD_OUT, RARE, Evidence, found_shares, rates
-from copylens.audit.exposure import Rule, exposed_patients, exposed_share
+from copylens.audit.measure import Measured, true_copies
 from copylens.audit.membership import FALSE_POSITIVES
 from copylens.evaluation.prevalence import highest_false_positive_rate
 from copylens.reporting.sentences import listed, percent
@@ -36,11 +35,6 @@ def counted(name: str, question: str, n: int, outcome: str, explanation: str, ne
     return Line(name, question, 0, n, None, None, "count", outcome, explanation, needed)
 
 
-def true_copies(row: dict) -> tuple[float, float, float]:
-    """(share, low, high) of what `copylens.audit.evidence.rates` found."""
-    return row["true_copies"], row["true_copies_low"], row["true_copies_high"]
-
-
 def against(limit: float, interval: tuple[float, float, float]) -> str:
     """Whether all of an interval is above a limit, all of it at most there, or neither."""
     _, low, high = interval
@@ -49,11 +43,10 @@ def against(limit: float, interval: tuple[float, float, float]) -> str:
     return "fail" if low > limit else "pass" if high <= limit else "unable"
 
 
-def calibration_size(evidence: Evidence, policy: dict) -> Line:
+def calibration_size(measured: Measured, policy: dict) -> Line:
     """A threshold set by so few patients must have a low false positive rate even in the worst case."""
-    n, level, limit = evidence.n_patients("calibration"), policy["level"], policy["false_positives"]
-    worth = math.floor(round(evidence.n_independent("calibration"), 6))
-    possible = highest_false_positive_rate(worth, level)
+    n, level, limit = measured.n_calibration, policy["level"], policy["false_positives"]
+    worth, possible = measured.calibration_size, measured.highest_false_positive_rate
     unequal = f" (an effective sample size of {worth})" if worth < n else ""
     enough = _enough_patients(limit, level)
     return Line(
@@ -79,11 +72,10 @@ def _enough_patients(limit: float, level: float) -> int:
     return short[-1] + 1 if short else 20
 
 
-def control_rate(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
+def control_rate(measured: Measured, policy: dict) -> Line:
     """The false positive rate must be low, on control images as they are and changed as copies are."""
-    transformed = found_shares(evidence, evidence.copies("planted"), policy["level"], copies=False)
-    suspicious = [row["transform"] for row in transformed if row["low"] > policy["copies"]]
-    value, low, high = (of_rule[f"control_rate{end}"] for end in ("", "_low", "_high"))
+    suspicious = [row["transform"] for row in measured.controls if row["low"] > policy["copies"]]
+    value, low, high = (measured.rule[f"control_rate{end}"] for end in ("", "_low", "_high"))
     limit = policy["false_positives"]
     explanation = f"Of control patients, whom nothing was trained on, the rule calls {percent(value)} copies."
     needed = None
@@ -112,9 +104,9 @@ def control_rate(evidence: Evidence, of_rule: dict, policy: dict) -> Line:
     )
 
 
-def sensitivity(evidence: Evidence, policy: dict) -> Line:
+def sensitivity(measured: Measured, policy: dict) -> Line:
     """Under every transform enough planted copies must be found."""
-    shares = found_shares(evidence, evidence.copies("planted"), policy["level"])
+    shares = measured.planted
     worst = min(shares, key=lambda row: (row["low"], row["found"]))
     weak = [row["transform"] for row in shares if row["low"] < policy["sensitivity"]]
     needed = "More planted copies (planted.copies), of more training patients."
@@ -141,25 +133,23 @@ def sensitivity(evidence: Evidence, policy: dict) -> Line:
     )
 
 
-def copies(of_rule: dict, policy: dict) -> Line:
+def copies(measured: Measured, policy: dict) -> Line:
     """Few enough samples may be copies."""
     return _share(
         "copies",
         "Are more samples copies than the policy allows?",
         "samples are copies",
         policy,
-        true_copies(of_rule),
+        true_copies(measured.rule),
         "More control patients or planted copies, or up to as many samples as there are control patients: intervals "
         "become narrower.",
     )
 
 
-def patients(evidence: Evidence, rule: Rule, policy: dict) -> Line:
+def patients(measured: Measured, policy: dict) -> Line:
     """Few enough training patients may be exposed, as the rule that leaves least doubt has it."""
-    level, needed = policy["level"], "More control patients, planted copies or training patients."
-    n_patients = len(evidence.patients)
-    # What is left in doubt even if nobody is named.
-    least = exposed_share(0, evidence.n_samples, n_patients, rule.rates, level)[2]
+    needed, n_patients = "More control patients, planted copies or training patients.", measured.n_training
+    least = measured.exposed_if_none_named
     if least > policy["patients"] > 0:
         enough = math.ceil(least * n_patients / policy["patients"])
         needed = (
@@ -171,7 +161,7 @@ def patients(evidence: Evidence, rule: Rule, policy: dict) -> Line:
         "Are more patients exposed than the policy allows?",
         "patients are exposed",
         policy,
-        exposed_patients(evidence, rule, level),
+        measured.exposed,
         needed,
     )
 
@@ -189,42 +179,32 @@ def _share(name: str, question: str, what: str, policy: dict, interval: tuple, n
     return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed)
 
 
-def alone(evidence: Evidence, policy: dict) -> dict[str, dict]:
-    """What each detector that finds planted copies sees by itself, at a threshold that `RARE` of new patients' images
-    pass: its rates (`copylens.audit.evidence.rates`), over the transforms whose copies it finds as the policy asks.
-
-    False positives are measured on V and H. A detector that finds copies under none of the transforms isn't in it.
-    """
-    rows = {}
-    for name, found in evidence.found.items():
-        called = {each: found.calls_rarely(each, RARE) for each in found.similarity}
-        shares = found_shares(evidence, called["planted"], policy["level"])
-        kinds = [row["transform"] for row in shares if row["found"] >= policy["sensitivity"]]
-        if kinds:
-            rows[name] = rates(evidence, called, policy["level"], HELD_OUT, kinds)
-    return rows
+def exceeding(measured: Measured, policy: dict) -> tuple[list[str], list[str]]:
+    """Detectors that surely find more copies than allowed at the usual threshold, and those that may at a rare one."""
+    surely = [name for name, row in measured.each.items() if against(policy["copies"], true_copies(row)) == "fail"]
+    perhaps = [name for name, row in measured.alone.items() if against(policy["copies"], true_copies(row)) != "pass"]
+    return surely, perhaps
 
 
-def agreement(evidence: Evidence, exceeding: list[str], by_itself: dict[str, dict], copies: str, policy: dict) -> Line:
+def agreement(measured: Measured, policy: dict) -> Line:
     """What one good detector sees counts, unless two agree on so many samples that `copies` fails."""
-    doubtful = [name for name, row in by_itself.items() if against(policy["copies"], true_copies(row)) != "pass"]
-    too_many = list(dict.fromkeys([*exceeding, *doubtful]))
+    surely, perhaps = exceeding(measured, policy)
+    too_many, fails = list(dict.fromkeys([*surely, *perhaps])), copies(measured, policy).outcome == "fail"
     if not too_many:
-        explanation = f"None of {len(evidence.found)} detectors alone finds more copies than the policy allows."
+        explanation = f"None of {len(measured.each)} detectors alone finds more copies than the policy allows."
     else:
         explanation = f"More copies than the policy allows, by each of these alone: {listed(too_many)}."
-        highest = [by_itself[name]["true_copies_high"] for name in doubtful]
+        highest = [measured.alone[name]["true_copies_high"] for name in perhaps]
         if highest:
             explanation += f" Up to {percent(max(highest))} of samples may be copies that stand out in one of them."
-    if too_many and copies != "fail":
-        n = int(np.any([evidence.found[name].calls("synthetic") for name in too_many], axis=0).sum())
-        n_agreed = int(evidence.copies("synthetic").sum())
-        explanation += f" Of the {n} samples that they call copies two detectors agree on {n_agreed}."
+    if too_many and not fails:
+        n = int(np.any([measured.called[name] for name in too_many], axis=0).sum())
+        explanation += f" Of the {n} samples that they call copies two detectors agree on {measured.n_agreed}."
     return counted(
         "agreement",
         "Does any detector alone find too many copies?",
         len(too_many),
-        "pass" if not too_many else "fail" if copies == "fail" and exceeding else "unable",
+        "pass" if not too_many else "fail" if fails and surely else "unable",
         explanation,
         "Somebody's eyes on the samples that only some detectors call copies, or a release of the rest without them.",
     )

@@ -253,12 +253,12 @@ def rates(
     called: dict[str, np.ndarray],
     level: float,
     roles: tuple[str, ...] = ("control",),
-    kinds: list[str] | None = None,
+    shares: list[dict] | None = None,
 ) -> dict[str, float]:
     """What a rule says of S and of new patients, what it finds, and how many samples are copies in truth.
 
     `called`: by set of images, bool. The control rate, of the images of `roles`, is the larger one of these as they are
-    and after a decoder. sensitivity: the mean over transforms (all, or `kinds`). true_copies: Rogan and Gladen's
+    and after a decoder. sensitivity: the mean over transforms (`shares`, or else all). true_copies: Rogan and Gladen's
     (`copylens.evaluation.prevalence`), its upper end that of copies which are all of the kind that is found least. With
     _low, _high. Samples that are the same count once in every n.
     """
@@ -269,8 +269,7 @@ def rates(
     ]
     n_synthetic, n_planted, n_control = evidence.n_samples, evidence.n_planted, evidence.n_independent(*roles)
     share, control = float(called["synthetic"].mean()), max(float(each.mean()) for each in controls)
-    shares = found_shares(evidence, called["planted"], level)
-    shares = [row for row in shares if kinds is None or row["transform"] in kinds]
+    shares = found_shares(evidence, called["planted"], level) if shares is None else shares
     sensitivity, least = float(np.mean([row["found"] for row in shares])), min(row["found"] for row in shares)
     true, worst = (
         true_share(share, n_synthetic, each, n_planted, control, n_control, level) for each in (sensitivity, least)

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from copylens.audit.criteria import exceeding
 from copylens.audit.evidence import Evidence, exact_interval, found_shares
+from copylens.audit.measure import Measured
 from copylens.audit.outcomes import PASS, UNABLE
 from copylens.reporting.sentences import listed, percent
 
@@ -17,7 +19,7 @@ def withheld_samples(evidence: Evidence, percentile: float, detectors: list[str]
     return _withheld(evidence, "synthetic", percentile, detectors) | evidence.identical | evidence.is_held_out
 
 
-def quarantine(evidence: Evidence, policy: dict, exceeding: dict[str, dict], of_rule: dict, shaky: list[str]) -> dict:
+def quarantine(evidence: Evidence, measured: Measured, policy: dict, shaky: list[str]) -> dict:
     """What is left when copies are withheld, audited again, with ever lower thresholds until it passes.
 
     Withheld is what the rule calls a copy, and what the first detector alone does, and each of those that call more
@@ -26,12 +28,13 @@ def quarantine(evidence: Evidence, policy: dict, exceeding: dict[str, dict], of_
     that is missed, over the share that is left; planted copies say what is missed. Its upper end is that of copies
     which are all of the kind that is found least, in the true copies' share as in what is missed.
 
-    exceeding: the rates of the detectors that find too many copies by themselves. shaky: why nothing that is counted
-    means anything.
+    shaky: why nothing that is counted means anything.
     """
-    detectors = list(dict.fromkeys([next(iter(evidence.found)), *exceeding]))
-    n, n_patients, tried = len(evidence.identical), len(evidence.patients), []
-    rows = [of_rule, *exceeding.values()]
+    surely, perhaps = exceeding(measured, policy)
+    perhaps = [name for name in perhaps if name not in surely]
+    detectors = list(dict.fromkeys([next(iter(measured.each)), *surely, *perhaps]))
+    n, n_patients, tried = measured.counts["synthetic_images"], measured.n_training, []
+    rows = [measured.rule, *(measured.each[name] for name in surely), *(measured.alone[name] for name in perhaps)]
     true = [np.max([row[f"true_copies{end}"] for row in rows]) for end in ("", "_low", "_high")]
     for percentile in STRICTER:
         withheld = withheld_samples(evidence, percentile, detectors)

@@ -36,7 +36,7 @@ def train_model(
 ) -> None:
     """Train the network that `settings` describe on T and write its five files into `folder`.
 
-    weights.safetensors; snapshots.safetensors (weights after the epochs of loop.snapshots, named `epoch/name`);
+    weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
     spec.yaml (settings, seed, grid, epochs: how many passes over T each kept state has seen, the last state last);
     losses.csv (step, epoch, name, value); training_rows.tsv (scan, patient, row in images.npy), exactly what the
     network saw. `upstream` is the folder of the autoencoder whose latents it works on. Unfinished state lies in `work`;

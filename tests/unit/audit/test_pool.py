@@ -12,8 +12,9 @@ import pytest
 from copylens.audit.pool import pool_images
 from copylens.audit.publish import restrict
 from copylens.audit.release import gather_rest
-from copylens.data import listing, source_files
+from copylens.data import source_files
 from copylens.data.images import gather_images
+from copylens.data.listing import find_scans, list_scans
 from copylens.jobs.files import read_array, read_table, write_array, write_table
 
 LIMITS = {"pixels": 10**6, "padded": 10**6, "bytes": 10**7, "seconds": 10}
@@ -32,9 +33,9 @@ def folder_of(root: Path, names: list[str], seed: int) -> dict:
 
 
 def listed(settings: dict, folder: Path) -> dict[str, Path]:
-    """The data set's listing.tsv and images.npy."""
-    files = {"scans": folder / "listing.tsv", "images": folder / "images.npy"}
-    listing.list_scans(settings, files["scans"])
+    """The data set's scans.tsv and images.npy."""
+    files = {"scans": folder / "scans.tsv", "images": folder / "images.npy"}
+    list_scans(settings, files["scans"])
     gather_images(settings, IMAGING, files["scans"], files["images"])
     return files
 
@@ -115,7 +116,7 @@ def test_a_patient_with_two_roles_is_refused_by_pseudonym(part, tmp_path):
         roles_of(case, part, ["train"] * 13 + ["calibration"] * 7 + ["control"] * 4)
         case.files = {name: path for name, path in case.files.items() if not name.startswith("held_out")}
     else:
-        names = [scan.source for scan in listing.find_scans(case.listing["held_out"])[1]]
+        names = [scan.source for scan in find_scans(case.listing["held_out"])[1]]
         os.rename(tmp_path / "held_out" / names[29], tmp_path / "held_out" / f"{names[28][:3]}_1.npy")
         case.files |= {
             f"held_out_{kind}": path for kind, path in listed(case.listing["held_out"], tmp_path / "y").items()
@@ -180,7 +181,7 @@ def audited(files: dict[str, Path], folder: Path) -> Path:
 
 def test_the_rest_keeps_its_files_and_names(tmp_path):
     listing = folder_of(tmp_path / "samples", HOSTILE, 3)
-    names = [scan.source for scan in listing.find_scans(listing)[1]]
+    names = [scan.source for scan in find_scans(listing)[1]]
     withheld = [name.startswith("plain") for name in names]
     samples = tmp_path / "samples.tsv"
     write_table(table_of(withheld), samples)
@@ -227,7 +228,7 @@ def test_nothing_is_released_of_files_that_were_changed_since(tmp_path):
     # What was withheld takes the name of what wasn't.
     (tmp_path / "samples" / "c_0.npy").replace(tmp_path / "samples" / "a_0.npy")
     shutil.copyfile(tmp_path / "samples" / "b_0.npy", tmp_path / "samples" / "c_0.npy")
-    with pytest.raises(ValueError, match=r"listing.tsv: the data set has changed since it was listed"):
+    with pytest.raises(ValueError, match=r"scans.tsv: the data set has changed since it was listed"):
         gather_rest(tmp_path / "samples.tsv", tmp_path / "none.npy", listing, table, seen, tmp_path / "rest")
     assert not (tmp_path / "rest").exists()
 

@@ -98,7 +98,7 @@ def test_a_snapshot_is_the_network_as_it_was_and_survives_an_interruption(tiny, 
 def test_a_snapshot_beyond_the_last_epoch_is_refused(tiny, data):
     settings = long(tiny_settings(tiny, "models", "vae"), 20)
     settings["training"]["snapshots"] = [11]
-    with pytest.raises(ValueError, match=r"loop.snapshots: epoch 11 is beyond the last one, 10"):
+    with pytest.raises(ValueError, match=r"training.snapshots: epoch 11 is beyond the last one, 10"):
         train_into(settings, data, data / "model", None)
 
 

@@ -121,7 +121,9 @@ def test_a_training_longer_than_an_allocation_ends_with_the_same_bits(data, sett
 
 def test_an_allocation_without_room_for_one_chunk_is_an_error_that_says_so(data, settings):
     paths = data / "images.npy", data / "splits.tsv"
-    with pytest.raises(ValueError, match=r"work: the time limit comes before one chunk .* lower loop.checkpoint_every"):
+    with pytest.raises(
+        ValueError, match=r"work: the time limit comes before one chunk .* lower training.checkpoint_every"
+    ):
         train_model(settings, 0, *paths, None, data / "work", data / "model", deadline=time.time())
 
 

@@ -67,7 +67,7 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(tiny, data):
     settings["training"] |= {"batch_size": 7}
     done = train_on_two(data, settings)
     assert done.returncode == 1
-    assert "copylens: loop.batch_size: 7 images a step can't be shared by 2 devices evenly" in done.stderr
+    assert "copylens: training.batch_size: 7 images a step can't be shared by 2 devices evenly" in done.stderr
 
 
 HOLD = """
