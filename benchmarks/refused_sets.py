@@ -32,6 +32,7 @@ from copylens.evaluation.planted import plant_copies
 from copylens.imaging.filters import smooth
 from copylens.imaging.warps import warp
 from copylens.jobs.files import read_array, read_arrays, read_table, write_array
+from copylens.jobs.workdir import Unfinished
 
 SETS_OF_SAMPLES = ("synthetic", "synthetic_to_held_out")
 
@@ -127,17 +128,15 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
     plant_copies(settings, data / "images.npy", data / "splits.tsv", [], *planted)
     paths = {name: data / f"{name}.npy" for name in ("images", "synthetic", "decoded")}
     paths |= {"splits": data / "splits.tsv", "planted": planted[0]}
-    nearest = {}
+    found = {}
     for name in entry["detectors"]:
         detector, started = folder / name, time.perf_counter()
-        train_detector(
-            spec.detector_settings(config, name), paths["images"], paths["splits"], folder / "work", detector
-        )
+        train_detector(spec.detector_settings(config, name), paths, detector, Unfinished(folder / "work"))
         paths["scans"] = detector / "scans.npy"
-        embed_file(Embedder(detector), paths["images"], paths["scans"], folder / "embedding")
+        embed_file(Embedder(detector), paths["images"], paths["scans"], Unfinished(folder / "embedding"))
         k = config["detectors"][name]["neighbours"]
         nearest.compare_audit(paths, detector, k, spec.search_settings(config, name), detector / "nearest.npz")
-        nearest[name] = read_arrays(detector / "nearest.npz")
+        found[name] = read_arrays(detector / "nearest.npz")
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     splits, samples, sources = (read_table(path) for path in (data / "splits.tsv", data / "samples.tsv", planted[1]))
     rows, end = [], 0
@@ -150,7 +149,7 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
                 key: value[start:end] if key.rpartition("_")[0] in SETS_OF_SAMPLES else value
                 for key, value in arrays.items()
             }
-            for detector, arrays in nearest.items()
+            for detector, arrays in found.items()
         }
         kind, chosen = read_arrays(folder / "kind.npz"), samples[start:end]
         verdict = judge(evidence_of(of_set, splits, chosen, sources, policy["transforms"], kind), policy, None)

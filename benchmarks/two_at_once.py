@@ -31,10 +31,11 @@ folder, name, threads = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 with job(str(folder / f"{name}.log"), threads):
     import yaml
     from copylens.generation.train import train_model
+    from copylens.jobs.workdir import Unfinished
 
     settings = yaml.safe_load((folder / "settings.yaml").read_text())
-    paths = folder / "images.npy", folder / "splits.tsv"
-    train_model(settings, 0, *paths, None, folder / f"work_{name}", folder / name)
+    files = {"images": folder / "images.npy", "splits": folder / "splits.tsv"}
+    train_model(settings, 0, files, folder / name, Unfinished(folder / f"work_{name}"))
 """
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from copylens.generation.sample import draw_samples
 from copylens.generation.train import train_model
+from copylens.jobs.workdir import Unfinished
 from copylens.training import loop
 
 N_SCANS = 48
@@ -35,16 +36,22 @@ def train(config: dict, kind: str, data: Path, name: str, steps: int = 6) -> tup
     return data / name, upstream
 
 
+def files_of(data: Path, upstream: Path | None = None) -> dict[str, Path]:
+    """What a network is trained on: images, splits, and the autoencoder below it if it has one."""
+    files = {"images": data / "images.npy", "splits": data / "splits.tsv"}
+    return files | ({"autoencoder": upstream} if upstream else {})
+
+
 def train_into(settings: dict, data: Path, folder: Path, upstream: Path | None) -> None:
-    paths = data / "images.npy", data / "splits.tsv"
-    train_model(settings, 0, *paths, upstream, data / f"work_{folder.name}", folder)
+    train_model(settings, 0, files_of(data, upstream), folder, Unfinished(data / f"work_{folder.name}"))
 
 
 def draw_into(drawn: Path, data: Path, folder: Path, upstream: Path | None, sampling: dict) -> list[Path]:
     """The three files of samples of the network in `folder`: images, reconstructed, denoising."""
-    paths = [drawn / name for name in ("images.npy", "reconstructed.npy", "denoising.csv")]
-    draw_samples(folder, upstream, sampling, data / "images.npy", data / "splits.tsv", *paths, drawn / "work")
-    return paths
+    names = {"images": "images.npy", "reconstructed": "reconstructed.npy", "denoising": "denoising.csv"}
+    outputs = {name: drawn / file for name, file in names.items()}
+    draw_samples(sampling, {"model": folder, **files_of(data, upstream)}, outputs, Unfinished(drawn / "work"))
+    return list(outputs.values())
 
 
 def weights_of(folder: Path) -> bytes:

@@ -25,6 +25,7 @@ from copylens.generation.load import load_model
 from copylens.generation.models import latent_diffusion
 from copylens.generation.train import train_model
 from copylens.jobs.files import read_array, read_arrays, read_table, write_array, write_table
+from copylens.jobs.workdir import Unfinished
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]
 CONFIG = {
@@ -103,11 +104,13 @@ class Audit:
 
     def draw(self) -> np.ndarray:
         """Samples of a small latent diffusion model that trained for long."""
-        paths = self.folder / "images.npy", self.folder / "splits.tsv"
+        files = {"images": self.folder / "images.npy", "splits": self.folder / "splits.tsv"}
         below, folder = self.folder / "autoencoder", self.folder / "ldm"
-        for name, upstream in (("autoencoder", None), ("ldm", below)):
+        for name in ("autoencoder", "ldm"):
             settings = spec.training_settings(self.config, name, "base")
-            train_model(settings, 0, *paths, upstream, self.folder / "work" / name, self.folder / name)
+            unfinished = Unfinished(self.folder / "work" / name)
+            train_model(settings, 0, files, self.folder / name, unfinished)
+            files["autoencoder"] = below
         sampling = spec.sampling_settings(self.config, "ldm", "base")
         batches = latent_diffusion.sample(load_model(folder, below), sampling["n_samples"], 0, sampling, 0)
         return np.concatenate([batch[:, 0].numpy() for batch in batches])
@@ -130,9 +133,10 @@ class Audit:
         self.nearest = {}
         for name in DETECTORS:
             settings, detector = spec.detector_settings(self.config, name), self.folder / name
-            train_detector(settings, paths["images"], paths["splits"], self.folder / "work" / name, detector)
+            train_detector(settings, paths, detector, Unfinished(self.folder / "work" / name))
             paths["scans"] = detector / "scans.npy"
-            embed_file(Embedder(detector), paths["images"], paths["scans"], self.folder / "work" / f"{name}_embedding")
+            unfinished = Unfinished(self.folder / "work" / f"{name}_embedding")
+            embed_file(Embedder(detector), paths["images"], paths["scans"], unfinished)
             compare_audit(paths, detector, 10, EXACT, detector / "nearest.npz")
             self.nearest[name] = read_arrays(detector / "nearest.npz")
 

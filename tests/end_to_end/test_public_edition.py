@@ -29,6 +29,7 @@ from copylens.detection.search import EXACT
 from copylens.detection.train import train_detector
 from copylens.evaluation.planted import plant_copies
 from copylens.jobs.files import read_array, read_table, write_array, write_table
+from copylens.jobs.workdir import Unfinished
 from copylens.training.tensors import as_batch
 
 SIDE = 32
@@ -93,8 +94,8 @@ def audit(folder: Path, reported: bool) -> None:
         settings = {"kind": kind}
         validate(settings, "a detector", ("properties", "detectors", "additionalProperties"))
         k, detector = settings.pop("neighbours"), folder / kind
-        train_detector(settings, images, splits, folder / "work" / kind, detector)
-        embed_file(Embedder(detector), images, detector / "scans.npy", folder / "embedding" / kind)
+        train_detector(settings, {"images": images, "splits": splits}, detector, Unfinished(folder / "work" / kind))
+        embed_file(Embedder(detector), images, detector / "scans.npy", Unfinished(folder / "embedding" / kind))
         files["nearest"][kind] = folder / f"{kind}.npz"
         given = names | {"planted": planted[0], "scans": detector / "scans.npy"}
         compare_audit(given, detector, k, EXACT, files["nearest"][kind])

@@ -11,7 +11,7 @@ from copylens.config.kinds import implementation
 from copylens.jobs.checksums import checked, file_checksum
 from copylens.jobs.files import read_array, read_yaml, write_array
 from copylens.jobs.job import timed
-from copylens.jobs.workdir import Chunks, claim, discard, exclusive
+from copylens.jobs.workdir import Chunks, Unfinished, claim, discard
 from copylens.training.module import TrainedModule, device
 from copylens.training.tensors import as_batch
 
@@ -55,28 +55,39 @@ class Embedder:
         return embeddings.reshape(*images.shape[: -self.n_axes], embeddings.shape[1])
 
 
-def embed_file(embed: Embedder, images_path: Path, embeddings_path: Path, work: Path) -> None:
+def embed_file(embed: Embedder, images_path: Path, embeddings_path: Path, unfinished: Unfinished) -> None:
     """Write the embeddings of every image in a file, float32 [..., d] for images [..., *grid].
 
-    What is embedded lies in `work` until all is there, and is not embedded again after an interruption. Raises
-    ValueError if an embedding isn't finite or doesn't vary, because such an image would never be called a copy.
+    What is embedded isn't embedded again after an interruption. Raises ValueError if an embedding isn't finite or
+    doesn't vary, because such an image would never be called a copy.
     """
     images = read_array(images_path)
-    rows = images.reshape(-1, *images.shape[-embed.n_axes :])
     identity = embed.identity | {"data": file_checksum(Path(images_path))}
-    with exclusive(work, identity) as waited:
-        if waited and Path(embeddings_path).exists():
-            return
-        if not len(rows):
-            return write_array(embed(images), embeddings_path)
-        claim(work, identity)
-        embedded = Chunks(work, images.shape[: -embed.n_axes])
+
+    def compute() -> Chunks | None:
+        if not images.size:
+            return None
+        claim(unfinished.work, identity)
+        embedded = Chunks(unfinished.work, images.shape[: -embed.n_axes])
         with timed("embedding"):
-            for start in range(embedded.done, len(rows), BATCHES * embed.batch_size):
-                embedded.add(embed(rows[start : start + BATCHES * embed.batch_size]))
-        _refuse_blind(embedded.rows, images_path, work)
-        embedded.move_to(embeddings_path)
-        discard(work)
+            embed_images(embed, images, embedded)
+        _refuse_blind(embedded.rows, images_path, unfinished.work)
+        return embedded
+
+    def write(embedded: Chunks | None) -> None:
+        if embedded is None:
+            write_array(embed(images), embeddings_path)
+        else:
+            embedded.move_to(embeddings_path)
+
+    unfinished.run(identity, [embeddings_path], compute, write)
+
+
+def embed_images(embed: Embedder, images: np.ndarray, embedded: Chunks) -> None:
+    """Fill what isn't `embedded` yet of images [..., *grid], in their order."""
+    rows = images.reshape(-1, *images.shape[-embed.n_axes :])
+    for start in range(embedded.done, len(rows), BATCHES * embed.batch_size):
+        embedded.add(embed(rows[start : start + BATCHES * embed.batch_size]))
 
 
 def _refuse_blind(rows: np.ndarray, images_path: Path, work: Path) -> None:

@@ -12,6 +12,7 @@ from copylens.detection.nearest import Comparer, all_of
 from copylens.detection.train import train_detector
 from copylens.evaluation.thresholds import largest_by_chance
 from copylens.jobs.files import read_array, read_table, write_table
+from copylens.jobs.workdir import Unfinished
 
 COLUMNS = ["scan", "patient", "other_scan", "other_patient", "similarity"]
 
@@ -29,8 +30,8 @@ def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path,
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         folder, splits = Path(work) / "detector", Path(work) / "splits.tsv"
         write_table(everything, splits)
-        train_detector(settings, images_path, splits, Path(work) / "training", folder)
-        embed_file(Embedder(folder), images_path, folder / "scans.npy", Path(work) / "embedding")
+        train_detector(settings, {"images": images_path, "splits": splits}, folder, Unfinished(Path(work) / "training"))
+        embed_file(Embedder(folder), images_path, folder / "scans.npy", Unfinished(Path(work) / "embedding"))
         images = all_of(np.array(read_array(images_path)), np.array(read_array(folder / "scans.npy")))
         # One more than asked for: the nearest is the image itself.
         similarity, position = Comparer(folder, images).nearest(images, k + 1)

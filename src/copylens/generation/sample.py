@@ -1,5 +1,7 @@
 """Draw images from a trained network, and measure what can be said of it without them. Knows no network by name."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,73 +15,76 @@ from copylens.generation.load import SNAPSHOTS, load_model
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import read_array, read_table, read_yaml, write_array, write_table
 from copylens.jobs.job import timed
-from copylens.jobs.workdir import Chunks, claim, discard, exclusive
+from copylens.jobs.workdir import Chunks, Unfinished, claim, discard
 from copylens.training.module import TrainedModule
 from copylens.training.tensors import as_batch
 
 NOISE_LEVELS = 10  # at which the denoising loss is measured
 
 
-def draw_samples(
-    folder: Path,
-    upstream: Path | None,
-    sampling: dict,
-    images_path: Path,
-    splits_path: Path,
-    samples_path: Path,
-    reconstructed_path: Path,
-    denoising_path: Path,
-    work: Path,
-) -> None:
-    """Draw S from every kept state of the network in `folder`, and say how well each denoises.
+def draw_samples(sampling: dict, files: dict[str, Path], outputs: dict[str, Path], unfinished: Unfinished) -> None:
+    """Draw S from every kept state of a network, and say how well each denoises.
 
-    samples: float32 [state, n_samples, *grid], in the order of the network's `epochs`. reconstructed: decode(encode(x))
-    for x in V and H, float32 [V then H, *grid]; no rows for a network without an autoencoder. denoising: the losses of
-    T and V by noise level, columns epoch, role, timestep, loss (mean), error (its standard error); no rows for a
-    network that doesn't learn to denoise. What is drawn lies in `work` until all is there, and is not drawn again after
-    an interruption. ValueError if a sample holds NaN or infinity.
+    files: model, the network's folder, images and splits; where it works on the latents of an autoencoder, autoencoder,
+    that one's folder. outputs:
+
+    - images: float32 [state, n_samples, *grid], in the order of the network's `epochs`;
+    - reconstructed: decode(encode(x)) for x in V and H, float32 [V then H, *grid]; no rows without an autoencoder;
+    - denoising: the losses of T and V by noise level, columns epoch, role, timestep, loss (mean), error (its standard
+      error); no rows for a network that doesn't learn to denoise.
+
+    What is drawn isn't drawn again after an interruption. ValueError if a sample holds NaN or infinity.
     """
+    folder, below, work = files["model"], files.get("autoencoder"), unfinished.work
     spec = read_yaml(folder / "spec.yaml")
-    kind, paths = spec["settings"]["kind"], [samples_path, reconstructed_path, denoising_path]
     weights = [folder / "weights.safetensors", folder / SNAPSHOTS]
-    weights += [upstream / "weights.safetensors"] if upstream else []
-    data = [Path(images_path), Path(splits_path), folder / "training_rows.tsv"]
+    weights += [below / "weights.safetensors"] if below else []
+    data = [Path(files["images"]), Path(files["splits"]), folder / "training_rows.tsv"]
     identity = {
         "settings": {"network": spec, "sampling": sampling},
         "weights": [file_checksum(path) for path in weights],
         "data": [file_checksum(path) for path in data],
-        "code": [file_checksum(path) for path in code_of("models", kind, "generation/sample")],
+        "code": [file_checksum(path) for path in code_of("models", spec["settings"]["kind"], "generation/sample")],
         "versions": str(torch.__version__),
     }
-    with exclusive(work, identity) as waited:
-        if waited and all(Path(path).exists() for path in paths):
-            return
+
+    def compute() -> tuple[np.ndarray, pd.DataFrame, Chunks]:
         claim(work, identity)
-        images, splits = read_array(images_path), read_table(splits_path)
+        images, splits = read_array(files["images"]), read_table(files["splits"])
+        held_out = {role: images[rows_of(splits, role)] for role in ("calibration", "control")}
         reconstructed = np.empty((0, *spec["grid"]), np.float32)
-        if upstream:
-            held_out = np.concatenate([rows_of(splits, "calibration"), rows_of(splits, "control")])
+        if below:
             with timed("reconstruction"):
-                reconstructed = reconstruct(load_model(upstream), as_batch(images[held_out]))[:, 0].numpy()
-        sets = {"train": images[read_table(folder / "training_rows.tsv")["row"]]}
-        sets["calibration"] = images[rows_of(splits, "calibration")]
+                both = np.concatenate(list(held_out.values()))
+                reconstructed = reconstruct(load_model(below), as_batch(both))[:, 0].numpy()
+        training = images[read_table(folder / "training_rows.tsv")["row"]]
+        sets = {"train": training, "calibration": held_out["calibration"]}
         drawn = Chunks(work, (len(spec["epochs"]), sampling["n_samples"]))
         losses = []
-        for state in range(len(spec["epochs"])):
-            losses.append(_draw_state(folder, upstream, spec, sampling, sets, state, drawn, work))
-        write_array(reconstructed, reconstructed_path)
-        write_table(pd.concat(losses, ignore_index=True), denoising_path)
-        drawn.move_to(samples_path)
-        discard(work)
+        for state, epoch in enumerate(spec["epochs"]):
+            load = partial(load_model, folder, below, None if epoch == spec["epochs"][-1] else epoch)
+            of_state = _draw_state(load, spec, sampling, sets, state, drawn)
+            losses.append(of_state.assign(epoch=epoch))
+        return reconstructed, pd.concat(losses, ignore_index=True), drawn
+
+    def write(results: tuple[np.ndarray, pd.DataFrame, Chunks]) -> None:
+        reconstructed, losses, drawn = results
+        write_array(reconstructed, outputs["reconstructed"])
+        write_table(losses, outputs["denoising"])
+        drawn.move_to(outputs["images"])
+
+    unfinished.run(identity, list(outputs.values()), compute, write)
 
 
-def _draw_state(folder, upstream, spec: dict, sampling: dict, sets: dict, state: int, drawn: Chunks, work: Path):
+def _draw_state(
+    load: Callable[[], TrainedModule], spec: dict, sampling: dict, sets: dict, state: int, drawn: Chunks
+) -> pd.DataFrame:
     """Draw what isn't drawn yet of one kept state of a network; its denoising losses."""
-    epochs, seed, n = spec["epochs"], spec["seed"], sampling["n_samples"]
+    seed, n, work = spec["seed"], sampling["n_samples"], drawn.path.parent
     family = implementation("models", spec["settings"]["kind"])
     first, losses_path = drawn.done - state * n, work / f"denoising_{state}.csv"
     if first < n or not losses_path.exists():
-        module = load_model(folder, upstream, None if epochs[state] == epochs[-1] else epochs[state])
+        module = load()
         if first < n:
             with timed("sampling"):
                 for batch in family.sample(module, n, seed, sampling, first):
@@ -88,7 +93,7 @@ def _draw_state(folder, upstream, spec: dict, sampling: dict, sets: dict, state:
         if hasattr(family, "losses_by_noise"):
             with timed("denoising"):
                 losses = denoising_losses(family, module, sets, seed)
-        write_table(losses.assign(epoch=epochs[state]), losses_path)
+        write_table(losses, losses_path)
     _refuse_broken(drawn.rows[state * n : (state + 1) * n], work)
     return read_table(losses_path)
 

@@ -1,9 +1,10 @@
-"""Train one generative network and load it again. Knows no network by name."""
+"""Train one generative network. Knows no network by name."""
 
 import hashlib
-from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
@@ -14,78 +15,96 @@ from copylens.data.splits import training_rows
 from copylens.generation.load import SNAPSHOTS, load_model
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import read_array, read_table, write_table, write_yaml
-from copylens.jobs.job import rank, timed
+from copylens.jobs.job import timed
 from copylens.jobs.seeds import derive_seed
-from copylens.jobs.workdir import discard, exclusive
-from copylens.training.module import device
+from copylens.jobs.workdir import Unfinished
+from copylens.training.module import TrainedModule, device
 from copylens.training.tensors import as_batch, save_module, save_tensors
 
 FILES = ("weights.safetensors", SNAPSHOTS, "spec.yaml", "losses.csv", "training_rows.tsv")
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, its losses (columns step, epoch, name, value), and its tensors after kept epochs."""
+
+    network: TrainedModule
+    losses: pd.DataFrame
+    snapshots: dict[int, dict[str, torch.Tensor]]
+
+    @property
+    def epochs(self) -> list[int]:
+        """How many passes over T each kept state has seen; the last state last."""
+        return [*sorted(self.snapshots), int(self.losses["epoch"].max()) if len(self.losses) else 0]
+
+
 def train_model(
-    settings: dict,
-    seed: int,
-    images_path: Path,
-    splits_path: Path,
-    upstream: Path | None,
-    work: Path,
-    folder: Path,
-    deadline: float | None = None,
-    n_gpus: int = 1,
+    settings: dict, seed: int, files: dict[str, Path], folder: Path, unfinished: Unfinished, n_gpus: int = 1
 ) -> None:
     """Train the network that `settings` describe on T and write its five files into `folder`.
 
     weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
-    spec.yaml (settings, seed, grid, epochs: how many passes over T each kept state has seen, the last state last);
-    losses.csv (step, epoch, name, value); training_rows.tsv (scan, patient, row in images.npy), exactly what the
-    network saw. `upstream` is the folder of the autoencoder whose latents it works on. Unfinished state lies in `work`;
-    see `copylens.training.loop.fit` for the `deadline`. Of `n_gpus` those are used that there are.
+    spec.yaml (settings, seed, grid, epochs: see `Trained.epochs`); losses.csv (step, epoch, name, value);
+    training_rows.tsv (scan, patient, row in images.npy), exactly what the network saw.
+
+    files: images and splits; where it works on the latents of an autoencoder, autoencoder, that one's folder. Of
+    `n_gpus` those are used that there are.
     """
-    splits = read_table(splits_path)
+    splits, images, below = read_table(files["splits"]), read_array(files["images"]), files.get("autoencoder")
     rows = training_rows(splits, settings["n_train"])
-    images = read_array(images_path)
     family = implementation("models", settings["kind"])
     # A control may keep other images than T, which it is compared with all the same.
-    images_BC = as_batch(images[family.rows(splits) if hasattr(family, "rows") else rows])
-    grid = list(images.shape[1:])
+    shown = images[family.rows(splits) if hasattr(family, "rows") else rows]
     identity = {
         "settings": settings,
         "seed": seed,
-        "data": hashlib.sha256(images_BC.numpy()).hexdigest(),
-        "upstream": file_checksum(upstream / "weights.safetensors") if upstream else None,
+        "data": hashlib.sha256(np.ascontiguousarray(shown, dtype=np.float32)).hexdigest(),
+        "upstream": file_checksum(below / "weights.safetensors") if below else None,
         "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training/loop")],
     }
-    # The processes that the first one starts share its lock.
-    with exclusive(work, identity, deadline) if rank() == 0 else nullcontext(False) as waited:
-        if waited and all((folder / name).exists() for name in FILES):
-            return
-        below = load_model(upstream) if upstream else None
-        torch.manual_seed(derive_seed(seed, "initial weights"))
-        module = family.build(settings, grid, below)
-        if "training" in settings:
-            # Here, because Lightning takes seconds to import and only training needs it.
-            from copylens.training import loop
 
-            with timed("training"):
-                n_devices = loop.count_devices(n_gpus)
-                losses = loop.fit(module, images_BC, seed, work, identity, None, deadline, n_devices)
-            if rank():
-                return
-            kept = {int(path.stem): load_file(path) for path in (work / "snapshots").glob("*.safetensors")}
-            losses.insert(1, "epoch", losses["step"] * min(settings["training"]["batch_size"], len(rows)) // len(rows))
-        else:
-            module.to(device()).prepare(images_BC)
-            losses, kept = pd.DataFrame(columns=["step", "epoch", "name", "value"]), {}
-        last = int(losses["epoch"].max()) if len(losses) else 0
-        kept.pop(last, None)  # the last state itself
-        save_module(module, folder / "weights.safetensors")
-        save_tensors(
-            {f"{epoch}/{name}": kept[epoch][name] for epoch in sorted(kept) for name in kept[epoch]}, folder / SNAPSHOTS
-        )
-        epochs = [*sorted(kept), last]
-        write_yaml({"settings": settings, "seed": seed, "grid": grid, "epochs": epochs}, folder / "spec.yaml")
-        write_table(losses, folder / "losses.csv")
+    def compute() -> Trained:
+        autoencoder = load_model(below) if below else None
+        return train_network(settings, seed, shown, autoencoder, unfinished, identity, n_gpus)
+
+    def write(trained: Trained) -> None:
+        save_module(trained.network, folder / "weights.safetensors")
+        kept = {
+            f"{epoch}/{name}": each for epoch in trained.epochs[:-1] for name, each in trained.snapshots[epoch].items()
+        }
+        save_tensors(kept, folder / SNAPSHOTS)
+        spec = {"settings": settings, "seed": seed, "grid": list(images.shape[1:]), "epochs": trained.epochs}
+        write_yaml(spec, folder / "spec.yaml")
+        write_table(trained.losses, folder / "losses.csv")
         table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
         write_table(table, folder / "training_rows.tsv")
-        discard(work)
+
+    unfinished.run(identity, [folder / name for name in FILES], compute, write)
+
+
+def train_network(
+    settings: dict,
+    seed: int,
+    images: np.ndarray,
+    autoencoder: TrainedModule | None,
+    unfinished: Unfinished,
+    identity: dict,
+    n_gpus: int = 1,
+) -> Trained:
+    """A network of `settings`, trained on images [scan, *grid], or shown them if its kind isn't trained."""
+    images_BC = as_batch(images)
+    torch.manual_seed(derive_seed(seed, "initial weights"))
+    network = implementation("models", settings["kind"]).build(settings, list(images.shape[1:]), autoencoder)
+    if "training" not in settings:
+        network.to(device()).prepare(images_BC)
+        return Trained(network, pd.DataFrame(columns=["step", "epoch", "name", "value"]), {})
+    # Here, because Lightning takes seconds to import and only training needs it.
+    from copylens.training import loop
+
+    with timed("training"):
+        losses = loop.fit(network, images_BC, seed, unfinished, identity, n_devices=loop.count_devices(n_gpus))
+    batch_size = min(settings["training"]["batch_size"], len(images))
+    losses.insert(1, "epoch", losses["step"] * batch_size // len(images))
+    kept = {int(path.stem): load_file(path) for path in (unfinished.work / "snapshots").glob("*.safetensors")}
+    kept.pop(int(losses["epoch"].max()), None)  # the last state itself
+    return Trained(network, losses, kept)

@@ -4,17 +4,44 @@ import errno
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from copylens.jobs.checksums import settle, whole
 from copylens.jobs.files import read_yaml, reserve, write_yaml
-from copylens.jobs.job import OutOfTime
+from copylens.jobs.job import OutOfTime, rank
 
 POLL = 1  # seconds between two looks at whether another process has ended
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Where a job keeps what it has done so far, and by when it must stop (see `copylens.jobs.job.deadline`)."""
+
+    work: Path
+    deadline: float | None = None
+
+    def run(
+        self, identity: dict, outputs: list[Path], compute: Callable[[], Any], write: Callable[[Any], None]
+    ) -> None:
+        """Compute, write the `outputs`, and remove what was unfinished; all but one process of a training compute only.
+
+        identity: settings, data, weights, code and versions of the job. A process that finds another one at the same
+        job waits for its end, and does nothing where the outputs are there then.
+        """
+        if rank():  # the processes that the first one starts share its lock
+            compute()
+            return
+        with exclusive(self.work, identity, self.deadline) as waited:
+            if waited and all(Path(path).exists() for path in outputs):
+                return
+            write(compute())
+            discard(self.work)
 
 
 @contextmanager

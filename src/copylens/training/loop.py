@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset
 from copylens.jobs.files import whole
 from copylens.jobs.job import rank
 from copylens.jobs.seeds import derive_seed
-from copylens.jobs.workdir import claim
+from copylens.jobs.workdir import Unfinished, claim
 from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
 from copylens.training.module import TrainedModule, device
 
@@ -113,27 +113,23 @@ def fit(
     module: TrainedModule,
     images_BC: torch.Tensor,
     seed: int,
-    work: Path,
+    unfinished: Unfinished,
     identity: dict,
     validation_BC: torch.Tensor | None = None,
-    deadline: float | None = None,
     n_devices: int = 1,
 ) -> pd.DataFrame:
     """Train `module` in place and return its losses: columns step, name, value (means over a chunk).
 
-    An unfinished training in `work` is taken up again if its `identity` (settings, data, code) is the same. With
+    What is unfinished is taken up again if its `identity` (settings, data, code) is the same. With
     validation images, which go through the module's `validation_step`, the weights of its lowest loss are kept.
-    `work` stays: whoever called removes it when the results are on disk. Raises `copylens.jobs.job.OutOfTime` where the
-    `deadline` (see `copylens.jobs.job.deadline`) comes before the end; the same call goes on.
+    It stays: `Unfinished.run` removes it when the results are on disk. Raises `copylens.jobs.job.OutOfTime` where the
+    deadline comes before the end; the same call goes on.
 
     On several devices this process starts the others, which run its script once more and share each batch (DDP); what
     they return is the same, and only the first of them (`rank` 0) may write files.
     """
-    # Lightning's own use of a deprecated function; most trainings have no validation images; Snakemake starts them.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advertisements on the terminal
-    unwanted = r"`isinstance\(treespec|You defined a `validation_step`|The `srun` command is available"
-    warnings.filterwarnings("ignore", unwanted, module="lightning")
-    settings = module.settings["training"]
+    _quieten()
+    settings, work = module.settings["training"], unfinished.work
     _share_device(settings, n_devices, len(images_BC))
     versions = {"torch": str(torch.__version__), "lightning": str(lightning.__version__)}
     if rank() == 0:
@@ -142,44 +138,17 @@ def fit(
     n_chunks = math.ceil(settings["steps"] / settings["checkpoint_every"])
     chunk_steps = math.ceil(settings["steps"] / n_chunks)
     tensors = module.to(device()).prepare(images_BC)
-    if settings["compile"]:
-        if not module.compilable:
-            raise ValueError(
-                f"training.compile: networks of kind {module.settings['kind']} can't be compiled; leave it out"
-            )
-        for name in module.compilable:
-            getattr(module, name).compile()
-    trainee = Trainee(module, str(work), chunk_steps)
+    _compile(module)
     sizes = len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"]
     batches = Batches(*sizes, seed, rank(), n_devices)
-    history = History(chunk_steps, settings["steps"])
-    best = Best()
+    history, best = History(chunk_steps, settings["steps"]), Best()
     callbacks = [Reseed(seed), history]
     if settings["snapshots"]:
         callbacks.append(Snapshots(work / "snapshots", _snapshot_steps(settings, len(tensors[0])), chunk_steps))
     if validation_BC is not None:
         callbacks.append(best)
-    callbacks.append(Saver(work, deadline))  # after `best`, whose state it keeps
-    on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty() and rank() == 0
-    if on_terminal:
-        callbacks.append(TerminalBar())
-    trainer = lightning.Trainer(
-        max_epochs=n_chunks,
-        callbacks=callbacks,
-        accelerator="gpu" if torch.cuda.is_available() else "cpu",
-        devices=n_devices,
-        # A step of an adversarial training leaves one of its networks out.
-        strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
-        use_distributed_sampler=False,
-        precision=_precision(settings["precision"]),
-        deterministic=True if not torch.cuda.is_available() else "warn",
-        # Without this, Lightning would resubmit a Slurm job by itself, beside the workflow.
-        plugins=[LightningEnvironment(), PlainFiles()],
-        logger=False,
-        enable_progress_bar=on_terminal,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    callbacks.append(Saver(work, unfinished.deadline))  # after `best`, whose state it keeps
+    trainer = _trainer(n_chunks, callbacks, settings["precision"], n_devices)
     # Loaders draw a seed for workers at moments of their own: from a generator of their own, not from torch's.
     train_loader = DataLoader(TensorDataset(*tensors), sampler=batches, batch_size=None, generator=torch.Generator())
     validation_loader = None
@@ -190,6 +159,7 @@ def fit(
         )
     if resume_from:
         print(f"going on from {resume_from}", flush=True)
+    trainee = Trainee(module, str(work), chunk_steps)
     try:
         trainer.fit(trainee, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
     except BaseException:
@@ -199,6 +169,48 @@ def fit(
     if best.tensors:
         module.load_state_dict(best.tensors)
     return pd.DataFrame(history.rows, columns=["step", "name", "value"])
+
+
+def _quieten() -> None:
+    """No advertisements and no warnings that mean nothing here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Lightning's own use of a deprecated function; most trainings have no validation images; Snakemake starts them.
+    unwanted = r"`isinstance\(treespec|You defined a `validation_step`|The `srun` command is available"
+    warnings.filterwarnings("ignore", unwanted, module="lightning")
+
+
+def _compile(module: TrainedModule) -> None:
+    """Compile the module's networks, where the settings ask for it."""
+    if not module.settings["training"]["compile"]:
+        return
+    if not module.compilable:
+        raise ValueError(
+            f"training.compile: networks of kind {module.settings['kind']} can't be compiled; leave it out"
+        )
+    for name in module.compilable:
+        getattr(module, name).compile()
+
+
+def _trainer(n_chunks: int, callbacks: list[Callback], precision: str, n_devices: int) -> lightning.Trainer:
+    """Lightning's trainer of `n_chunks` epochs, that writes nothing by itself."""
+    on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty() and rank() == 0
+    return lightning.Trainer(
+        max_epochs=n_chunks,
+        callbacks=[*callbacks, TerminalBar()] if on_terminal else callbacks,
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        devices=n_devices,
+        # A step of an adversarial training leaves one of its networks out.
+        strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
+        use_distributed_sampler=False,
+        precision=_precision(precision),
+        deterministic=True if not torch.cuda.is_available() else "warn",
+        # Without this, Lightning would resubmit a Slurm job by itself, beside the workflow.
+        plugins=[LightningEnvironment(), PlainFiles()],
+        logger=False,
+        enable_progress_bar=on_terminal,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
 
 
 class Reseed(Callback):

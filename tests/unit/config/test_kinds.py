@@ -16,6 +16,7 @@ from copylens.config import checks
 from copylens.config.grids import halve
 from copylens.config.kinds import implementation, kinds, settings_schema
 from copylens.jobs.files import read_array, read_table, read_yaml
+from copylens.jobs.workdir import Unfinished
 from copylens.training import loop
 from copylens.training.tensors import as_batch
 
@@ -80,7 +81,7 @@ def test_a_detector_trains_to_the_same_bits_and_keeps_its_best_weights(tiny, dat
     for name in ("first", "second"):
         torch.manual_seed(0)
         module = family.build(settings, list(train_BC.shape[2:]))
-        losses = loop.fit(module, train_BC, 0, data / name, {"name": name}, validation_BC)
+        losses = loop.fit(module, train_BC, 0, Unfinished(data / name), {"name": name}, validation_BC)
         results.append((losses, family.embed(module.eval(), validation_BC)))
     assert results[0][0].equals(results[1][0])
     assert torch.equal(results[0][1], results[1][1])
@@ -114,7 +115,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tiny, data, section, ki
     def run(name):
         torch.manual_seed(0)
         module = untrained()
-        losses = loop.fit(module, train_BC, 0, data / name, {"a": 1}, held_out)
+        losses = loop.fit(module, train_BC, 0, Unfinished(data / name), {"a": 1}, held_out)
         return losses, {key: value.clone() for key, value in module.weights().items()}
 
     straight = run("straight")

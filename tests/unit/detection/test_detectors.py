@@ -24,6 +24,7 @@ from copylens.evaluation.duplicates import find_duplicates
 from copylens.evaluation.planted import plant_copies
 from copylens.imaging.registration import match
 from copylens.jobs.files import read_array, read_table, write_array, write_table
+from copylens.jobs.workdir import Unfinished
 from copylens.training.tensors import as_batch
 
 UNTRAINED = [
@@ -60,8 +61,9 @@ def detector(data):
 
     def build(kind: str):
         folder = data / kind
-        train_detector(settings_of(kind), data / "images.npy", data / "splits.tsv", data / "work", folder)
-        embed_file(Embedder(folder), data / "images.npy", folder / "scans.npy", data / "work_embedding")
+        files = {"images": data / "images.npy", "splits": data / "splits.tsv"}
+        train_detector(settings_of(kind), files, folder, Unfinished(data / "work"))
+        embed_file(Embedder(folder), data / "images.npy", folder / "scans.npy", Unfinished(data / "work_embedding"))
         return SimpleNamespace(folder=folder, scans=folder / "scans.npy")
 
     return build
@@ -113,7 +115,7 @@ def test_a_patient_with_many_like_images_is_found(data, detector, tmp_path):
 
     # The first of thirty patients has 25 images; the query is a copy of one of them.
     write_array(np.stack([*images, *(noisy(images[0]) for _ in range(25))]), tmp_path / "images.npy")
-    embed_file(Embedder(built.folder), tmp_path / "images.npy", tmp_path / "scans.npy", tmp_path / "work")
+    embed_file(Embedder(built.folder), tmp_path / "images.npy", tmp_path / "scans.npy", Unfinished(tmp_path / "work"))
     real = all_of(read_array(tmp_path / "images.npy"), read_array(tmp_path / "scans.npy"))
     trained, patients = np.r_[0:30, 90:114], np.r_[0:30, [0] * 24]
     comparer = Comparer(built.folder, real[trained], patients=patients)

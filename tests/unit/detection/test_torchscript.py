@@ -8,6 +8,7 @@ from copylens.config.kinds import settings_schema
 from copylens.detection.embed import Embedder
 from copylens.detection.train import train_detector
 from copylens.jobs.files import read_array
+from copylens.jobs.workdir import Unfinished
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.* is deprecated:DeprecationWarning")
 
@@ -24,9 +25,9 @@ def settings(tmp_path, monkeypatch) -> dict:
 
 
 def embedded(settings: dict, data) -> np.ndarray:
-    paths = data / "images.npy", data / "splits.tsv"
-    train_detector(settings, *paths, data / "work", data / "detector")
-    return Embedder(data / "detector")(read_array(paths[0]))
+    files = {"images": data / "images.npy", "splits": data / "splits.tsv"}
+    train_detector(settings, files, data / "detector", Unfinished(data / "work"))
+    return Embedder(data / "detector")(read_array(files["images"]))
 
 
 @pytest.mark.parametrize("grid", [[16, 16]])

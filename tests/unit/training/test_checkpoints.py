@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from tiny_trainings import Stopped, draw_into, long, tiny_settings, train, train_into, weights_of
+from tiny_trainings import Stopped, draw_into, files_of, long, tiny_settings, train, train_into, weights_of
 
 from copylens.detection.embed import Embedder, embed_file
 from copylens.detection.train import train_detector
 from copylens.generation.train import train_model
 from copylens.jobs import job
 from copylens.jobs.files import read_array, read_yaml
-from copylens.jobs.workdir import claim, exclusive
+from copylens.jobs.workdir import Unfinished, claim, exclusive
 from copylens.training import checkpoints, loop
 
 
@@ -108,10 +108,10 @@ def test_a_training_longer_than_an_allocation_ends_with_the_same_bits(data, sett
     monkeypatch.setattr(checkpoints.time, "time", lambda: clock["now"])
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: clock["now"])
     clock, attempts = {"now": 0}, 0
-    paths = data / "images.npy", data / "splits.tsv"
     while not (data / "broken" / "weights.safetensors").exists():
         try:
-            train_model(settings, 0, *paths, None, data / "work", data / "broken", deadline=clock["now"] + 220)
+            unfinished = Unfinished(data / "work", deadline=clock["now"] + 220)
+            train_model(settings, 0, files_of(data), data / "broken", unfinished)
         except job.OutOfTime as error:
             assert "stopped before the time limit; submitted again, it goes on" in str(error)
         attempts += 1
@@ -120,11 +120,10 @@ def test_a_training_longer_than_an_allocation_ends_with_the_same_bits(data, sett
 
 
 def test_an_allocation_without_room_for_one_chunk_is_an_error_that_says_so(data, settings):
-    paths = data / "images.npy", data / "splits.tsv"
     with pytest.raises(
         ValueError, match=r"work: the time limit comes before one chunk .* lower training.checkpoint_every"
     ):
-        train_model(settings, 0, *paths, None, data / "work", data / "model", deadline=time.time())
+        train_model(settings, 0, files_of(data), data / "model", Unfinished(data / "work", deadline=time.time()))
 
 
 def test_the_time_limit_is_slurms_or_the_rules_and_nobodys_outside_of_a_batch_system(monkeypatch):
@@ -209,9 +208,8 @@ with job(str(data / "log"), 1):
 
 def test_a_work_folder_that_cannot_be_written_is_named(data, settings):
     (data / "work").write_text("a file where the folder should be")
-    paths = data / "images.npy", data / "splits.tsv"
     with pytest.raises(OSError, match=f"{data}/work"):
-        train_model(settings, 0, *paths, None, data / "work" / "model", data / "model")
+        train_model(settings, 0, files_of(data), data / "model", Unfinished(data / "work" / "model"))
     assert not (data / "model").exists()
 
 
@@ -246,10 +244,10 @@ def test_interrupted_sampling_goes_on_and_ends_with_the_same_bits(tiny, data, ki
 def test_interrupted_embedding_goes_on_and_ends_with_the_same_bits(tiny, data, monkeypatch):
     settings = tiny_settings(tiny, "detectors", "random_features") | {"batch_size": 2}
     settings = {key: value for key, value in settings.items() if key not in ("neighbours", "search")}
-    paths = data / "images.npy", data / "splits.tsv"
-    train_detector(settings, *paths, data / "work", data / "detector")
+    images, work = data / "images.npy", Unfinished(data / "work_embedding")
+    train_detector(settings, files_of(data), data / "detector", Unfinished(data / "work"))
     embed = Embedder(data / "detector")
-    embed_file(embed, paths[0], data / "straight.npy", data / "work_embedding")
+    embed_file(embed, images, data / "straight.npy", work)
 
     class Stopping(Embedder):
         calls = 0
@@ -261,14 +259,14 @@ def test_interrupted_embedding_goes_on_and_ends_with_the_same_bits(tiny, data, m
             return super().__call__(images)
 
     with pytest.raises(TimeoutError):
-        embed_file(Stopping(data / "detector"), paths[0], data / "broken.npy", data / "work_embedding")
+        embed_file(Stopping(data / "detector"), images, data / "broken.npy", work)
     assert not (data / "broken.npy").exists()
     seen = []
     monkeypatch.setattr(
         Embedder, "__call__", lambda self, rows, call=Embedder.__call__: seen.append(len(rows)) or call(self, rows)
     )
-    embed_file(embed, paths[0], data / "broken.npy", data / "work_embedding")
-    assert sum(seen) == len(read_array(paths[0])) - 32
+    embed_file(embed, images, data / "broken.npy", work)
+    assert sum(seen) == len(read_array(images)) - 32
     assert (data / "straight.npy").read_bytes() == (data / "broken.npy").read_bytes()
 
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from conftest import ROOT
 from safetensors.torch import load_file
-from tiny_trainings import long, tiny_settings
+from tiny_trainings import files_of, long, tiny_settings
 
 from copylens.generation.train import train_model
 from copylens.jobs import job
 from copylens.jobs.files import read_table
+from copylens.jobs.workdir import Unfinished
 
 SCRIPT = """
 import sys
@@ -20,11 +21,13 @@ from pathlib import Path
 from copylens.training import loop
 from copylens.generation.train import train_model
 from copylens.jobs.job import job
+from copylens.jobs.workdir import Unfinished
 
 data = Path({data!r})
 loop.count_devices = lambda n_gpus: n_gpus
 with job(str(data / "two.log"), 2):
-    train_model({settings!r}, 0, data / "images.npy", data / "splits.tsv", None, data / "work", data / "two", None, 2)
+    files = {{"images": data / "images.npy", "splits": data / "splits.tsv"}}
+    train_model({settings!r}, 0, files, data / "two", Unfinished(data / "work"), 2)
 """
 
 
@@ -43,7 +46,7 @@ def grid() -> list[int]:
 def test_two_processes_train_as_one_does(tiny, data):
     """An autoencoder with a codebook draws nothing at random, so only the order of sums differs."""
     settings = long(tiny_settings(tiny, "models", "autoencoder_vq"), 40)
-    train_model(settings, 0, data / "images.npy", data / "splits.tsv", None, data / "work", data / "one")
+    train_model(settings, 0, files_of(data), data / "one", Unfinished(data / "work"))
     done = train_on_two(data, settings)
     assert done.returncode == 0, done.stdout + done.stderr + (data / "two.log").read_text()
     one, two = (read_table(data / name / "losses.csv")["value"].to_numpy() for name in ("one", "two"))
