@@ -35,7 +35,6 @@ GAP_OF_IMAGES, GAP_OF_PAIRS, CAPTION = 0.05, 0.3, 0.27
 PAIRS_IN_ROW = 2
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """A page per comparison, from its files."""
     scores, shown = read_table(files["scores"]), settings["runs"]
@@ -46,6 +45,7 @@ def pages(files, settings) -> list[Figure]:
     return found
 
 
+@house_style()
 def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, regions: np.ndarray, title: str) -> Figure:
     """One page of pairs: synthetic image, nearest training image, and that one with what the sample repeats in colour.
 

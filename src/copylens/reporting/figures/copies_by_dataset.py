@@ -44,12 +44,12 @@ MARGIN, GAP, HEADER, FOOTER = 0.2, 0.2, 0.78, 0.42
 MAX_LABELS, SEED_STEP, ROW_MARGIN, DATASET_GAP = 2.1, 0.075, 0.13, 0.1
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """One page, from a study's scores."""
     return [draw(read_table(files["scores"]))]
 
 
+@house_style()
 def draw(scores: pd.DataFrame) -> Figure:
     """One row per network, grouped by data set; one panel per rate; one point per rule and seed.
 

@@ -58,12 +58,12 @@ class Row(NamedTuple):
     height: float
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """One page, from a study's scores."""
     return [draw(read_table(files["scores"]))]
 
 
+@house_style()
 def draw(scores: pd.DataFrame) -> Figure:
     """One group of rows per data set; one row per model and variant, those that copy most on top.
 

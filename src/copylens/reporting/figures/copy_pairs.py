@@ -39,7 +39,6 @@ CAPTION = 0.27
 MAX_BODY = 9.4
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """A page per comparison, from its files."""
     scores, shown = read_table(files["scores"]), settings["runs"]
@@ -50,6 +49,7 @@ def pages(files, settings) -> list[Figure]:
     return found
 
 
+@house_style()
 def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title: str) -> Figure:
     """One page of pairs: synthetic image, nearest training image, signed difference.
 

@@ -49,12 +49,12 @@ HEADER, PANEL, BELOW, MAX_BODY = 0.6, 1.45, 0.52, 10.3
 BLOCK = HEADER + PANEL + BELOW
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """The pages, from a study's scores and its networks' denoising losses."""
     return draw(tables.denoising(settings["networks"], files["denoising"]), read_table(files["scores"]))
 
 
+@house_style()
 def draw(denoising: pd.DataFrame, scores: pd.DataFrame) -> list[Figure]:
     """One row of panels for each data set, model and variant (and detector, if several); as many pages as they need.
 

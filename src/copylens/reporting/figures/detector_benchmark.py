@@ -33,12 +33,12 @@ MARGIN, GAP, CELL, HEADER, FOOTER, GROUP_GAP, MAX_BODY = 0.2, 0.22, 0.145, 0.5, 
 NAMES = 1.0  # height of the upright names of detectors
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """The pages, from the benchmarks of a study's data sets."""
     return draw(tables.benchmarks(settings["datasets"], settings["detectors"], files["benchmarks"]))
 
 
+@house_style()
 def draw(benchmark: pd.DataFrame) -> list[Figure]:
     """One page per data set: a row per transform, the mean of each group below it, a column per detector.
 

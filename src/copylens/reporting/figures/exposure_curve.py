@@ -53,12 +53,12 @@ TITLE, WORDS_LINE, PANEL, BELOW = 0.13, 0.115, 2.3, 0.5
 LABEL_SIZE, LABEL_LINE, LABEL_APART, LEAD, MAX_LABEL = 6.5, 0.105, 0.025, 0.16, 1.15
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """One page, from a study's exposure curves."""
     return [draw(read_table(files["exposure"]))]
 
 
+@house_style()
 def draw(exposure: pd.DataFrame) -> Figure:
     """One panel per data set (and detector, if several); one line per model and variant, named at its right end.
 

@@ -49,12 +49,12 @@ TITLE, PANEL, BELOW, NOTE_LINE = 0.12, 2.7, 0.62, 0.15
 LABEL_SIZE, LABEL_LINE, LABEL_WIDTH, LABEL_GAP, MARKER = 6, 0.105, 1.15, 0.065, 0.05
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """One page, from a study's scores and its measures of quality."""
     return [draw(read_table(files["scores"]), read_table(files["quality"]))]
 
 
+@house_style()
 def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
     """One panel per data set (and detector, if several); one point per model and variant.
 

@@ -41,12 +41,12 @@ SMOOTHING = 0.022  # the kernel's standard deviation as a share of the axis
 TABLE = (0.74, 1.1, 1.46, 1.86)  # right edges of the columns tau, copies, control, control through the decoder
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """One page, from a study's scores and comparisons."""
     return [draw(*tables.nearest_correlations(settings["runs"], read_table(files["scores"]), files["nearest"]))]
 
 
+@house_style()
 def draw(correlations: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     """One panel per comparison.
 

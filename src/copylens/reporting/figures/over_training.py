@@ -51,12 +51,12 @@ MAX_COLUMNS, MAX_BODY = 3, 10.2
 LOGARITHMIC = 20  # epochs are on a logarithmic scale where the last is so many times the first
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """The pages, from a study's scores and its measures of quality."""
     return draw(read_table(files["scores"]), read_table(files["quality"]))
 
 
+@house_style()
 def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
     """One column of panels for each data set, model and variant with several epochs; as many pages as they need.
 

@@ -26,13 +26,13 @@ MAX_BODY = 9.4
 FEWEST, USUAL, MOST = 8, 10, 12  # images in a row; fewer are shown no larger than `FEWEST` would be
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """Pages of samples and of control patients, from their files."""
     paths = (files[name] for name in ("samples", "images", "splits"))
     return draw(tables.sample_sheets(settings["runs"], *paths))
 
 
+@house_style()
 def draw(sheets: list[tuple[str, np.ndarray]]) -> list[Figure]:
     """One block of images per sheet, its label above; further pages where one doesn't hold them.
 

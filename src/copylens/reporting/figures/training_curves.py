@@ -33,12 +33,12 @@ LEGEND_LINE, PANEL, NETWORK_LINE, ROW, BELOW = 0.17, 0.2, 0.115, 1.12, 0.54
 MAX_COLUMNS = 4
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """One page, from the losses of a study's networks."""
     return [draw(tables.training_curves(settings["networks"], files["losses"]))]
 
 
+@house_style()
 def draw(losses: pd.DataFrame) -> Figure:
     """Rows of panels are data sets, columns are networks.
 

@@ -75,13 +75,13 @@ class Row(NamedTuple):
         return self.top + self.height / 2
 
 
-@house_style()
 def pages(files, settings) -> list[Figure]:
     """A page per group of questions, from a study's scores."""
     scores = read_table(files["scores"])
     return [draw(scores, panels) for panels in PAGES]
 
 
+@house_style()
 def draw(scores: pd.DataFrame, panels: tuple = PAGES[0]) -> Figure:
     """One row per data set, model and variant, with the base's mean, the variant's, and the difference in words.
 

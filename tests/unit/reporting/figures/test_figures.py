@@ -72,7 +72,7 @@ def test_pdf_repeats_and_embeds_truetype(name, tmp_path):
 
 def test_pdf_repeats_in_another_process(tmp_path):
     script = (
-        "import sys; from copylens.reporting.figures import save; from figure_examples import FIGURES, ONE_OF_EACH; "
+        "import sys; from copylens.reporting.page import save; from figure_examples import FIGURES, ONE_OF_EACH; "
         "save([FIGURES[name]() for name in ONE_OF_EACH], sys.argv[1])"
     )
     paths = os.pathsep.join(filter(None, sys.path))
