@@ -5,6 +5,7 @@ kinds         the plug-ins: which kinds of reader, model, detector and figure th
 checks        what a schema can't say: names that must exist, sizes that must fit, resources that rules know
 spec          the checked configuration resolved to the settings of one run
 audit_spec    the same for an audit
+columns       the columns that every table of a study shares
 grids         sizes of latent grids
 dependencies  which of the library's files a result depends on
 

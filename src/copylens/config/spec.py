@@ -11,10 +11,6 @@ from pathlib import Path
 from copylens.config.kinds import can
 from copylens.config.schema import validate
 
-# The columns that name a network, and a comparison of one of its states by one detector, in every table.
-NETWORK = ("dataset", "model", "variant", "seed")
-STATE = ("dataset", "model", "kind", "variant", "seed", "epoch")
-RUN = (*STATE, "detector")
 # Which part of a data set's entry belongs to which stage; what is in neither list tells the reader where to look.
 IMAGE_KEYS = ("grid", "fit", "scaling")
 SPLIT_KEYS = ("split", "duplicates")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from copylens.config.spec import STATE
+from copylens.config.columns import STATE
 from copylens.jobs.files import read_arrays, read_table, write_table
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.config.spec import RUN
+from copylens.config.columns import RUN
 from copylens.evaluation.prevalence import highest_false_positive_rate, true_share
 from copylens.evaluation.review import judge_detectors
 from copylens.jobs.files import read_arrays, read_table, write_table

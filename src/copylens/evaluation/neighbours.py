@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from copylens.detection.nearest import SETS
-
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -65,10 +63,12 @@ def neighbours_of(arrays: dict[str, np.ndarray], rows: np.ndarray, state: int) -
     """What nearest.npz holds about one state of a network whose training images are `rows` of images.npy, by set."""
     position = np.full(rows.max() + 1, -1)
     position[rows] = np.arange(len(rows))
-    floor = min(arrays[f"{name}_to_train_similarity"].min(initial=np.inf) for name in SETS)
+    suffix = "_to_train_similarity"
+    names = [key.removesuffix(suffix) for key in arrays if key.endswith(suffix)]
+    floor = min(arrays[f"{name}{suffix}"].min(initial=np.inf) for name in names)
     found = {}
-    for name in SETS:
-        similarity, index = arrays[f"{name}_to_train_similarity"], arrays[f"{name}_to_train_index"]
+    for name in names:
+        similarity, index = arrays[f"{name}{suffix}"], arrays[f"{name}_to_train_index"]
         if name == "synthetic":
             similarity, index = similarity[state], index[state]
         found[name] = Neighbours(similarity, position[index], float(floor))

@@ -19,7 +19,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from copylens.config.spec import STATE
+from copylens.config.columns import STATE
 from copylens.data.splits import rows_of
 from copylens.detection.embed import Embedder
 from copylens.jobs.files import read_array, read_table, read_yaml, write_table

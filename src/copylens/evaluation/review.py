@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.config.spec import NETWORK
+from copylens.config.columns import NETWORK
 from copylens.jobs.files import read_array, read_arrays, read_given, read_table, write_table
 from copylens.jobs.seeds import generator_of
 

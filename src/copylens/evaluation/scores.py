@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.config.spec import RUN
+from copylens.config.columns import RUN
 from copylens.data.splits import rows_of
 from copylens.evaluation.neighbours import neighbours_of
 from copylens.evaluation.prevalence import highest_false_positive_rate

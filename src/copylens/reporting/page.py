@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
-from copylens.config.spec import NETWORK
+from copylens.config.columns import NETWORK
 from copylens.jobs.files import whole
 
 # Colours with one meaning in every figure. They differ in lightness, so that they hold for the colour-blind.

@@ -6,7 +6,7 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import spearmanr
 from scipy.stats import t as student
 
-from copylens.config.spec import NETWORK
+from copylens.config.columns import NETWORK
 from copylens.reporting.page import (
     require,
 )

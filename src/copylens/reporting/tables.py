@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.config.spec import NETWORK
+from copylens.config.columns import NETWORK
 from copylens.jobs.files import read_array, read_arrays, read_table
 
 PAIRS_2D, PAIRS_3D = 24, 6

@@ -228,5 +228,7 @@ def test_a_kinds_file_says_what_its_results_depend_on():
         "training/loop.py",
         "training/checkpoints.py",
         "imaging/warps.py",
+        "jobs/seeds.py",
+        "config/grids.py",
     }
     assert PACKAGE / "generation" / "autoencoders.py" in code_of("models", "autoencoder_vq")

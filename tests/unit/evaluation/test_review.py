@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copylens.config import spec
+from copylens.config import columns
 from copylens.evaluation.agreement import compare_detectors
 from copylens.evaluation.correction import correct_rates
 from copylens.evaluation.review import draw_pairs, judge_detectors
@@ -105,7 +105,7 @@ def corrected(study: dict, review: list) -> pd.DataFrame:
 
 def test_copies_are_corrected_for_what_is_missed_and_for_false_positives(study):
     table = corrected(study, [])
-    assert set(spec.RUN) <= set(table) and list(table["source"]) == ["planted"] * 2
+    assert set(columns.RUN) <= set(table) and list(table["source"]) == ["planted"] * 2
     assert list(table["sensitivity"]) == [0.8, 0.4] and list(table["n_known"]) == [100, 100]
     expected = [(0.3 - 0.05) / (0.8 - 0.05), (0.2 - 0.05) / (0.4 - 0.05)]
     np.testing.assert_allclose(table["true_copies"], expected)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from copylens.config.spec import RUN
+from copylens.config.columns import RUN
 from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     EXPECTED_CONTROL,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from copylens.config.spec import NETWORK, RUN
+from copylens.config.columns import NETWORK, RUN
 from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     INK,

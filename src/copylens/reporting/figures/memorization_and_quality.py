@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from copylens.config.spec import STATE
+from copylens.config.columns import STATE
 from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     EXPECTED_CONTROL,

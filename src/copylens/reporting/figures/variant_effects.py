@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from copylens.config.spec import NETWORK
+from copylens.config.columns import NETWORK
 from copylens.jobs.files import read_table
 from copylens.reporting.page import (
     EXPECTED_CONTROL,

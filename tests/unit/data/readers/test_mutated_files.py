@@ -18,8 +18,9 @@ from reader_examples import listing, pictures, save_arrays, save_images
 from reader_mutations import DAMAGES, write_mutant, write_valid
 
 from copylens.config.kinds import kinds
-from copylens.data import images, limits, readers
+from copylens.data import folders, images, limits
 from copylens.data.listing import find_scans, list_scans, load_scan, reader_of
+from copylens.data.scan import Image as ReadImage
 
 LIMITS = {"pixels": 100, "padded": 1000, "bytes": 1000, "seconds": 1}
 
@@ -112,7 +113,7 @@ def test_no_alarm_is_left_and_other_threads_have_none():
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "a: is damaged"),
         (lambda: sum(iter(int, 1)), "a: takes more than 1 seconds to read; raise limits.seconds if it's worth them"),
         (lambda: {}["b"], "a: is damaged"),
-        (lambda: readers.inside(Path("/x"), {}, "../y"), "a: is damaged"),
+        (lambda: folders.inside(Path("/x"), {}, "../y"), "a: is damaged"),
     ],
     ids=["dies", "never_ends", "fails", "refuses"],
 )
@@ -128,14 +129,14 @@ def test_an_expression_that_hangs_is_stopped():
     with pytest.raises(
         ValueError, match=r"^patient: the expression '\(a\+\)\+\$' takes more than 1 seconds on 2 files"
     ):
-        readers.patients_of(["b", "a" * 60 + "!"], {"patient": "(a+)+$", "limits": LIMITS})
+        folders.patients_of(["b", "a" * 60 + "!"], {"patient": "(a+)+$", "limits": LIMITS})
     assert time.monotonic() - start < 10
 
 
 def test_an_expression_finds_what_it_found_in_one_process():
     paths = ["sub-1/ü.png", "sub-22/\udcff.png", "sub-3/\n.png"]
-    assert readers.patients_of(paths, {"patient": r"sub-(\d+)/", "limits": LIMITS}) == ["1", "22", "3"]
-    assert readers.patients_of(paths, {"patient": "(?s)/(.+)", "limits": LIMITS})[1] == "\udcff.png"
+    assert folders.patients_of(paths, {"patient": r"sub-(\d+)/", "limits": LIMITS}) == ["1", "22", "3"]
+    assert folders.patients_of(paths, {"patient": "(?s)/(.+)", "limits": LIMITS})[1] == "\udcff.png"
 
 
 def test_names_that_are_no_utf8_have_pseudonyms(raw):
@@ -155,7 +156,7 @@ def test_names_that_are_no_utf8_have_pseudonyms(raw):
     ],
 )
 def test_large_images_are_resampled_as_small_ones_are(monkeypatch, fit, shape, grid, spacing):
-    image = readers.Image(np.random.default_rng(0).normal(100, 50, shape).astype(np.float32), spacing)
+    image = ReadImage(np.random.default_rng(0).normal(100, 50, shape).astype(np.float32), spacing)
     resample = images._resampler(grid, fit)
     expected = resample(image)
     monkeypatch.setattr(images, "MOST_PRODUCTS", 0)
