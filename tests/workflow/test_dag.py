@@ -23,6 +23,7 @@ from pathlib import Path
 for path in snakemake.output:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(snakemake.rule)
+raise SystemExit
 '''
 CHECKOUT = ("Snakefile", "config.yaml", "configs", "rules", "workflow", "profiles", "slurm", "src", "envs")
 
@@ -60,8 +61,8 @@ def finished(tmp_path_factory) -> Path:
         else:
             shutil.copy2(source, folder / name)
     scripts = {path: path.read_text() for path in (folder / "workflow" / "scripts").glob("*.py")}
-    for path in scripts:
-        path.write_text(STUB)
+    for path, text in scripts.items():
+        path.write_text(STUB + text)  # what a script imports is an input of its rule
     snakemake(folder)
     for path, text in scripts.items():
         path.write_text(text)
