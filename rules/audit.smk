@@ -5,7 +5,7 @@
 rule pool_images:
     input:
         unpack(settings_of(audit_spec.images, "audit")),
-        code=code("pool_images"),
+        code=code("pool_images", audited_readers),
     output:
         images="results/audits/{audit}/restricted/data/images.npy",
         splits="results/audits/{audit}/restricted/data/splits.tsv",
@@ -142,7 +142,7 @@ rule judge_audit:
         transforms=rules.plant_audit_copies.output.transforms,
         synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
         membership=settings_of(audit_spec.membership, "audit"),
-        code=code("judge_audit"),
+        code=code("judge_audit", audited_readers),
     output:
         verdict="results/audits/{audit}/public/verdict.json",
         public="results/audits/{audit}/public/samples.csv",
@@ -171,7 +171,7 @@ rule gather_rest:
         synthetic=rules.pool_images.output.synthetic,
         synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
         files=rules.judge_audit.output.files,
-        code=code("gather_rest", audited_reader),
+        code=code("gather_rest", audited_readers),
     output:
         rest=directory("results/audits/{audit}/restricted/rest"),
     log:

@@ -60,9 +60,9 @@ def reader(wildcards):
     return reader_of(wildcards.dataset)
 
 
-def audited_reader(wildcards):
+def audited_readers(wildcards):
     named = audit_spec.datasets(config, wildcards.audit)
-    return reader_of(named["synthetic"]) if "synthetic" in named else []
+    return sorted({kind for dataset in named.values() for kind in reader_of(dataset)})
 
 
 def network_of(model, variant):
