@@ -29,10 +29,10 @@ import psutil
 import torch
 import yaml
 
-from copylens import transforms
-from copylens.files import read_table
-from copylens.images import scale
-from copylens.readers import phantom
+from copylens.data.images import scale
+from copylens.data.readers import phantom
+from copylens.evaluation import transforms
+from copylens.jobs.files import read_table
 
 ROOT = Path(__file__).parents[1]
 XRAYS = {"anatomy": "xray", "size": 64, "noise": 0.02, "seed": 0, "repeat_share": 0.0}

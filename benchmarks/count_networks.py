@@ -14,7 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from copylens import checks, spec
+from copylens.config import checks, spec
 
 ROOT = Path(__file__).parents[1]
 HEADER = """# The networks of the paper-size configurations
@@ -100,7 +100,7 @@ def table(networks: list[tuple], counts: list[dict[str, int]]) -> str:
 
 
 def _family(settings: dict):
-    return import_module(f"copylens.models.{settings['kind']}")
+    return import_module(f"copylens.generation.models.{settings['kind']}")
 
 
 if __name__ == "__main__":

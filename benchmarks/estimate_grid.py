@@ -14,7 +14,7 @@ from math import prod
 import count_networks
 import pandas as pd
 
-from copylens import checks, spec
+from copylens.config import checks, spec
 
 ROOT = count_networks.ROOT
 PEAK, SHARE = 989e12, 0.15  # operations per second in bfloat16 without sparsity (NVIDIA's data sheet of the H100 SXM)

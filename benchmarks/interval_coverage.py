@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.calibration import RATES, Patients, score
-from copylens.neighbours import Neighbours
-from copylens.similarity import nearest, standardise
+from copylens.detection.search import nearest
+from copylens.evaluation.neighbours import Neighbours
+from copylens.evaluation.thresholds import RATES, Patients, score
+from copylens.imaging.correlation import standardise_array
 
 SCORED = [rate for rate in RATES if not rate.startswith("tau") and rate != "control_rate_decoded"]  # none has a decoder
 WIDTH, ALIKE, NOISE, NEIGHBOURS, DRAWS = 16, 0.9, 0.1, 20, 100
@@ -36,7 +37,7 @@ AGAIN_BELOW = 0.93
 def images(generator: np.random.Generator, n: int, of_each: int) -> np.ndarray:
     """`of_each` images of each of `n` patients, float32 [image, WIDTH], a patient's next to each other."""
     patients = generator.normal(size=(n, WIDTH)).repeat(of_each, axis=0)
-    return standardise(ALIKE**0.5 * patients + (1 - ALIKE) ** 0.5 * generator.normal(size=patients.shape))
+    return standardise_array(ALIKE**0.5 * patients + (1 - ALIKE) ** 0.5 * generator.normal(size=patients.shape))
 
 
 def simulate(
@@ -53,7 +54,7 @@ def simulate(
         sources = of_each * generator.choice(memorized, is_copy.sum()) + generator.integers(of_each, size=is_copy.sum())
         scale = WIDTH**0.5  # of standardised images, to coordinates of variance 1
         noise = NOISE * generator.normal(size=(is_copy.sum(), WIDTH))
-        samples[is_copy] = standardise(scale * training[sources] + noise)
+        samples[is_copy] = standardise_array(scale * training[sources] + noise)
     sets = {"synthetic": samples, "calibration": calibration, "control": control}
     sets |= {f"{name}_decoded": training[:0] for name in ("calibration", "control")}
     lists = {name: nearest(queries, training, min(NEIGHBOURS, len(training))) for name, queries in sets.items()}

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
-from copylens.similarity import nearest
+from copylens.detection.search import nearest
 
 SIZES, WIDTH, K = (1000, 8000), 128, 10
 

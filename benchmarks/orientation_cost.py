@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens import schema
-from copylens.comparison import Comparer, all_of
-from copylens.detection import Embedder, embed_file, train_detector
-from copylens.files import read_array, write_array, write_table
-from copylens.images import scale
-from copylens.readers import phantom
+from copylens.config import schema
+from copylens.data.images import scale
+from copylens.data.readers import phantom
+from copylens.detection.embed import Embedder, embed_file
+from copylens.detection.nearest import Comparer, all_of
+from copylens.detection.train import train_detector
+from copylens.jobs.files import read_array, write_array, write_table
+from copylens.jobs.workdir import Unfinished
 
 SIZES = {"xray": 64, "mr": 32}
 REPEATS = 3
@@ -58,8 +60,11 @@ def main(n_training: int, n_queries: int) -> None:
                 settings, detector = {"kind": kind}, folder / kind
                 schema.validate(settings, "a detector", ("properties", "detectors", "additionalProperties"))
                 k = settings.pop("neighbours")
-                train_detector(settings, folder / "images.npy", folder / "splits.tsv", folder / "work", detector)
-                embed_file(Embedder(detector), folder / "images.npy", detector / "scans.npy", folder / "embedding")
+                files = {"images": folder / "images.npy", "splits": folder / "splits.tsv"}
+                train_detector(settings, files, detector, Unfinished(folder / "work"))
+                embed_file(
+                    Embedder(detector), folder / "images.npy", detector / "scans.npy", Unfinished(folder / "embedding")
+                )
                 images = all_of(read_array(folder / "images.npy"), read_array(detector / "scans.npy"))
                 training, queries = images[np.arange(n_training)], images[np.arange(n_training, len(roles))]
                 laid, as_they_lie = Comparer(detector, training), Comparer(detector, training)

@@ -17,20 +17,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from copylens import checks, spec
-from copylens.audit import comparison
+from copylens.audit import nearest
 from copylens.audit.evidence import evidence_of
 from copylens.audit.kind import measure_kind
 from copylens.audit.pool import pool_images
 from copylens.audit.verdict import judge
-from copylens.detection import Embedder, embed_file, train_detector
-from copylens.files import read_array, read_arrays, read_table, write_array
-from copylens.filters import smooth
-from copylens.images import gather_images
-from copylens.planted import plant_copies
-from copylens.scans import list_scans
-from copylens.splits import rows_of, split_patients, unseen_rows
-from copylens.warps import warp
+from copylens.config import audit_spec, checks, spec
+from copylens.data.images import gather_images
+from copylens.data.listing import list_scans
+from copylens.data.splits import rows_of, split_patients, unseen_rows
+from copylens.detection.embed import Embedder, embed_file
+from copylens.detection.train import train_detector
+from copylens.evaluation.planted import plant_copies
+from copylens.imaging.filters import smooth
+from copylens.imaging.warps import warp
+from copylens.jobs.files import read_array, read_arrays, read_table, write_array
+from copylens.jobs.workdir import Unfinished
 
 SETS_OF_SAMPLES = ("synthetic", "synthetic_to_held_out")
 
@@ -96,8 +98,8 @@ def sets_of(trained: np.ndarray, calibration: np.ndarray, new: np.ndarray) -> di
 def main(config_path: str, audit: str) -> None:
     config = checks.load_config(Path(config_path))
     entry = config["audits"][audit]
-    dataset, policy = entry["training"], spec.audit_policy(config, audit)
-    comparison.SAMPLES = sys.maxsize
+    dataset, policy = entry["training"], audit_spec.policy(config, audit)
+    nearest.SAMPLES = sys.maxsize
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table, array, roles = folder / "scans.tsv", folder / "images.npy", folder / "splits.tsv"
@@ -126,17 +128,15 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
     plant_copies(settings, data / "images.npy", data / "splits.tsv", [], *planted)
     paths = {name: data / f"{name}.npy" for name in ("images", "synthetic", "decoded")}
     paths |= {"splits": data / "splits.tsv", "planted": planted[0]}
-    nearest = {}
+    found = {}
     for name in entry["detectors"]:
         detector, started = folder / name, time.perf_counter()
-        train_detector(
-            spec.detector_settings(config, name), paths["images"], paths["splits"], folder / "work", detector
-        )
+        train_detector(spec.detector_settings(config, name), paths, detector, Unfinished(folder / "work"))
         paths["scans"] = detector / "scans.npy"
-        embed_file(Embedder(detector), paths["images"], paths["scans"], folder / "embedding")
+        embed_file(Embedder(detector), paths["images"], paths["scans"], Unfinished(folder / "embedding"))
         k = config["detectors"][name]["neighbours"]
-        comparison.compare_audit(paths, detector, k, spec.search_settings(config, name), detector / "nearest.npz")
-        nearest[name] = read_arrays(detector / "nearest.npz")
+        nearest.compare_audit(paths, detector, k, spec.search_settings(config, name), detector / "nearest.npz")
+        found[name] = read_arrays(detector / "nearest.npz")
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     splits, samples, sources = (read_table(path) for path in (data / "splits.tsv", data / "samples.tsv", planted[1]))
     rows, end = [], 0
@@ -149,7 +149,7 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
                 key: value[start:end] if key.rpartition("_")[0] in SETS_OF_SAMPLES else value
                 for key, value in arrays.items()
             }
-            for detector, arrays in nearest.items()
+            for detector, arrays in found.items()
         }
         kind, chosen = read_arrays(folder / "kind.npz"), samples[start:end]
         verdict = judge(evidence_of(of_set, splits, chosen, sources, policy["transforms"], kind), policy, None)

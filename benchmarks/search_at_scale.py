@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.files import write_array
-from copylens.similarity import Shards, nearest, standardise
+from copylens.detection.search import Shards, nearest
+from copylens.imaging.correlation import standardise_array
+from copylens.jobs.files import write_array
 
 WIDTH, K, SHARD, CHECKED = 128, 5, 125_000, 20
 
@@ -66,8 +67,8 @@ def main(n_queries: int, n_candidates: int) -> None:
         seconds, memory, found = answers.get()
         process.join()
         rate, after = 2e-9 * n_queries * n_candidates * WIDTH / seconds, sgemm()
-        some = standardise(np.load(files[0][0])[:CHECKED])
-        everything = np.concatenate([some @ standardise(np.load(path)).T for path in files[1]], axis=1)
+        some = standardise_array(np.load(files[0][0])[:CHECKED])
+        everything = np.concatenate([some @ standardise_array(np.load(path)).T for path in files[1]], axis=1)
         assert (np.argsort(-everything, axis=1)[:, :K] == found).mean() > 0.99, "the search must be exact"
     row = {"queries": n_queries, "candidates": n_candidates, "seconds": round(seconds, 1), "gflops": round(rate, 1)}
     row |= {

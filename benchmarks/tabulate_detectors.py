@@ -25,7 +25,7 @@ def by_group(table: pd.DataFrame) -> pd.DataFrame:
                 continue
             by_transform = of_group.groupby("transform", sort=False).mean(numeric_only=True)
             worst = by_transform["auroc"].idxmin()
-            accused = by_transform["false_positives"].idxmax()
+            worst = by_transform["false_positives"].idxmax()
             means = by_transform.mean()
             rows.append(
                 {
@@ -34,7 +34,7 @@ def by_group(table: pd.DataFrame) -> pd.DataFrame:
                     "AUROC": f"{means['auroc']:.4f}",
                     "worst": f"{by_transform['auroc'][worst]:.3f} ({worst})",
                     "found, %": f"{100 * means['found']:.1f}",
-                    "most accused, %": f"{100 * by_transform['false_positives'][accused]:.1f} ({accused})",
+                    "most false positives, %": f"{100 * by_transform['false_positives'][worst]:.1f} ({worst})",
                     "right source first, %": f"{100 * means['top1']:.1f}",
                     "among 20, %": f"{100 * means['recall_at_20']:.1f}",
                 }
@@ -50,7 +50,7 @@ def by_transform(table: pd.DataFrame, value: str, digits: int) -> pd.DataFrame:
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """What each detector accuses of control images as they are, by split, with 95 % intervals."""
+    """The false positive rate of each detector on control images as they are, by split, with 95 % intervals."""
     rows = []
     for detector, of_detector in table[table["transform"] == "identity"].groupby("detector", sort=False):
         shares = [

@@ -17,24 +17,25 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from copylens.checks import check
-from copylens.files import write_array, write_table
-from copylens.spec import training_settings
+from copylens.config.checks import check
+from copylens.config.spec import training_settings
+from copylens.jobs.files import write_array, write_table
 
 ROOT, STEPS, N_IMAGES = Path(__file__).parents[1], 300, 60
 CODE = """
 import sys
 from pathlib import Path
-from copylens.job import job
+from copylens.jobs.job import job
 
 folder, name, threads = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 with job(str(folder / f"{name}.log"), threads):
     import yaml
-    from copylens.generators import train_model
+    from copylens.generation.train import train_model
+    from copylens.jobs.workdir import Unfinished
 
     settings = yaml.safe_load((folder / "settings.yaml").read_text())
-    paths = folder / "images.npy", folder / "splits.tsv"
-    train_model(settings, 0, *paths, None, folder / f"work_{name}", folder / name)
+    files = {"images": folder / "images.npy", "splits": folder / "splits.tsv"}
+    train_model(settings, 0, files, folder / name, Unfinished(folder / f"work_{name}"))
 """
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens import schema
 from copylens.audit.evidence import Evidence, Found, Near
 from copylens.audit.verdict import judge
+from copylens.config import schema
 
 DETECTORS = ("first", "second", "third")
 N_TRAIN, N_HELD_OUT, N_PLANTED = 200, 120, 100

@@ -4,8 +4,8 @@
 
 rule pool_images:
     input:
-        unpack(settings_of(spec.audit_images, "audit")),
-        code=code("audit/pool.py", "audit/repeats.py", "splits.py"),
+        unpack(settings_of(audit_spec.images, "audit")),
+        code=code("pool_images", audited_readers),
     output:
         images="results/audits/{audit}/restricted/data/images.npy",
         splits="results/audits/{audit}/restricted/data/splits.tsv",
@@ -21,7 +21,7 @@ rule pool_images:
         mem_mb=4000,
         runtime=60,
     params:
-        sources=settings_of(spec.audit_sources, "audit"),
+        sources=settings_of(audit_spec.sources, "audit"),
     script:
         "../workflow/scripts/pool_images.py"
 
@@ -31,7 +31,7 @@ use rule train_detector as train_audit_detector with:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         files=settings_of(spec.detector_files, "detector"),
-        code=detector_training_code,
+        code=code("train_detector", detector),
     output:
         weights="results/audits/{audit}/restricted/detectors/{detector}/weights.safetensors",
         spec="results/audits/{audit}/restricted/detectors/{detector}/spec.yaml",
@@ -46,7 +46,7 @@ use rule plant_copies as plant_audit_copies with:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         weights=[],
-        code=code("planted.py", "transforms.py", "orientation.py", "warps.py", "filters.py"),
+        code=code("plant_copies"),
     output:
         planted="results/audits/{audit}/restricted/planted/images.npy",
         sources="results/audits/{audit}/restricted/planted/sources.tsv",
@@ -54,7 +54,7 @@ use rule plant_copies as plant_audit_copies with:
     log:
         "results/logs/plant_audit_copies/{audit}.log",
     params:
-        settings=settings_of(spec.audit_planted, "audit"),
+        settings=settings_of(audit_spec.planted, "audit"),
 
 
 rule compare_audit:
@@ -68,8 +68,7 @@ rule compare_audit:
         weights=rules.train_audit_detector.output.weights,
         spec=rules.train_audit_detector.output.spec,
         files=settings_of(spec.detector_files, "detector"),
-        code=code("audit/comparison.py", "comparison.py", "similarity.py"),
-        detector_code=detector_code,
+        code=code("compare_audit", detector),
     output:
         nearest="results/audits/{audit}/restricted/nearest/{detector}.npz",
     log:
@@ -93,7 +92,7 @@ rule measure_kind:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
         synthetic=rules.pool_images.output.synthetic,
-        code=code("audit/kind.py", "orientation.py", "coarse.py", "filters.py", "warps.py"),
+        code=code("measure_kind"),
     output:
         kind="results/audits/{audit}/restricted/kind.npz",
     log:
@@ -112,8 +111,8 @@ rule measure_membership:
     input:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
-        weights=settings_of(spec.audit_weights, "audit"),
-        code=code("audit/membership.py"),
+        weights=settings_of(audit_spec.weights, "audit"),
+        code=code("measure_membership", audited_network),
     output:
         losses="results/audits/{audit}/restricted/membership.npz",
     log:
@@ -133,7 +132,7 @@ rule measure_membership:
 
 rule judge_audit:
     input:
-        nearest=settings_of(spec.audit_comparisons, "audit"),
+        nearest=settings_of(audit_spec.comparisons, "audit"),
         kind=rules.measure_kind.output.kind,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,
@@ -141,24 +140,9 @@ rule judge_audit:
         synthetic=rules.pool_images.output.synthetic,
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
-        synthetic_scans=settings_of(spec.audit_synthetic_scans, "audit"),
-        membership=settings_of(spec.audit_membership, "audit"),
-        code=code(
-            "audit/comparable.py",
-            "audit/demands.py",
-            "audit/evidence.py",
-            "audit/exposure.py",
-            "audit/kind.py",
-            "audit/membership.py",
-            "audit/publish.py",
-            "audit/quarantine.py",
-            "audit/rest.py",
-            "audit/verdict.py",
-            "audit/words.py",
-            "calibration.py",
-            "orientation.py",
-            "prevalence.py",
-        ),
+        synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
+        membership=settings_of(audit_spec.membership, "audit"),
+        code=code("judge_audit", audited_readers),
     output:
         verdict="results/audits/{audit}/public/verdict.json",
         public="results/audits/{audit}/public/samples.csv",
@@ -173,10 +157,10 @@ rule judge_audit:
         mem_mb=4000,
         runtime=30,
     params:
-        policy=settings_of(spec.audit_policy, "audit"),
-        sources=settings_of(spec.audit_sources, "audit"),
-        config=settings_of(spec.audit_shown, "audit"),
-        records=settings_of(spec.audit_records, "audit"),
+        policy=settings_of(audit_spec.policy, "audit"),
+        sources=settings_of(audit_spec.sources, "audit"),
+        config=settings_of(audit_spec.shown, "audit"),
+        records=settings_of(audit_spec.records, "audit"),
     script:
         "../workflow/scripts/judge_audit.py"
 
@@ -185,9 +169,9 @@ rule gather_rest:
     input:
         samples=rules.judge_audit.output.restricted,
         synthetic=rules.pool_images.output.synthetic,
-        synthetic_scans=settings_of(spec.audit_synthetic_scans, "audit"),
+        synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
         files=rules.judge_audit.output.files,
-        code=code("audit/rest.py"),
+        code=code("gather_rest", audited_readers),
     output:
         rest=directory("results/audits/{audit}/restricted/rest"),
     log:
@@ -199,7 +183,7 @@ rule gather_rest:
         mem_mb=2000,
         runtime=60,
     params:
-        sources=settings_of(spec.audit_sources, "audit"),
+        sources=settings_of(audit_spec.sources, "audit"),
     script:
         "../workflow/scripts/gather_rest.py"
 
@@ -209,7 +193,7 @@ rule report_audit:
         verdict=rules.judge_audit.output.verdict,
         public_samples=rules.judge_audit.output.public,
         restricted_samples=rules.judge_audit.output.restricted,
-        nearest=settings_of(spec.audit_comparisons, "audit"),
+        nearest=settings_of(audit_spec.comparisons, "audit"),
         kind=rules.measure_kind.output.kind,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,
@@ -217,24 +201,7 @@ rule report_audit:
         synthetic=rules.pool_images.output.synthetic,
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
-        code=code(
-            "audit/report.py",
-            "audit/evidence.py",
-            "audit/words.py",
-            "calibration.py",
-            "reports/__init__.py",
-            "reports/bands.py",
-            "reports/content.py",
-            "reports/glossary.py",
-            "reports/figures.py",
-            "reports/pdf.py",
-            "reports/sheets.py",
-            "reports/report.html",
-            "reports/report.css",
-            "reports/report.js",
-            "figures/__init__.py",
-            "figures/house.mplstyle",
-        ),
+        code=code("report_audit"),
     output:
         public=multiext("results/audits/{audit}/public/report", ".html", ".pdf"),
         restricted=multiext("results/audits/{audit}/restricted/report", ".html", ".pdf"),

@@ -6,15 +6,7 @@ rule plant_copies:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         weights=round_trip_weights,
-        code=code(
-            "planted.py",
-            "transforms.py",
-            "orientation.py",
-            "warps.py",
-            "filters.py",
-            "sampling.py",
-            "diffusion.py",
-        ),
+        code=code("plant_copies", round_trip_network),
     output:
         planted="results/planted/{dataset}/images.npy",
         sources="results/planted/{dataset}/sources.tsv",
@@ -45,8 +37,7 @@ rule benchmark_detector:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         files=settings_of(spec.detector_files, "detector"),
-        code=code("benchmark.py", "comparison.py", "similarity.py", "calibration.py"),
-        detector_code=detector_code,
+        code=code("benchmark_detector", detector),
     output:
         benchmark="results/detectors/{dataset}/{detector}/benchmark.csv",
         planted="results/detectors/{dataset}/{detector}/planted.npz",
@@ -78,29 +69,3 @@ rule collect_benchmarks:
         runtime=10,
     script:
         "../workflow/scripts/collect_benchmarks.py"
-
-
-rule draw_detector_benchmark:
-    input:
-        benchmarks=study_benchmarks,
-        code=code("figures/detector_benchmark.py", "figures/__init__.py", "figures/house.mplstyle"),
-    output:
-        figure=report(
-            "results/figures/{study}/detector_benchmark.pdf",
-            caption="../workflow/report/detector_benchmark.rst",
-            category="{study}",
-            labels={"figure": "which planted copies detectors find"},
-        ),
-    log:
-        "results/logs/draw_detector_benchmark/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        datasets=study_names("datasets"),
-        detectors=study_names("detectors"),
-    script:
-        "../workflow/scripts/draw_detector_benchmark.py"

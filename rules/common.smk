@@ -2,6 +2,7 @@
 import functools
 import os
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -10,7 +11,9 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens import checks, kinds, record, spec
+from copylens.config import audit_spec, checks, dependencies, kinds, spec
+
+from copylens.data import source_files
 
 
 def checked(what, check, *arguments):
@@ -34,48 +37,71 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def code(*names):
-    """Library files that hold a stage's maths, as inputs: an edit reruns the stage, a touch doesn't."""
-    folder = os.path.relpath(os.path.join(LIBRARY, "copylens"))
-    return [os.path.join(folder, name) for name in names]
+def code(script, *kinds_of):
+    """An input function: the library files that a script's results depend on.
+
+    kinds_of: functions that say of which kinds these are, as (folder, kind), since scripts don't import them by name.
+    """
+
+    def files(wildcards):
+        paths = [Path(workflow.basedir, "workflow", "scripts", f"{script}.py")]
+        paths += [kinds.path_of(*kind) for function in kinds_of for kind in function(wildcards)]
+        return [os.path.relpath(path) for path in dependencies.code_behind(*paths)]
+
+    return files
 
 
-def code_of(folder, kind, *more):
-    """The files behind one kind of network, and the modules `more`."""
-    return [os.path.relpath(path) for path in kinds.code_of(folder, kind, *more)]
+def reader_of(dataset):
+    entry = config["datasets"][dataset]
+    return [("readers", entry["reader"])] + [("phantoms", entry[key]) for key in ("anatomy",) if key in entry]
 
 
-def reader_code(wildcards):
-    reader = config["datasets"][wildcards.dataset]["reader"]
-    return code_of("readers", reader, "scans") + phantom_code(wildcards)
+def reader(wildcards):
+    return reader_of(wildcards.dataset)
 
 
-def phantom_code(wildcards):
-    anatomy = config["datasets"][wildcards.dataset].get("anatomy")
-    return code("phantoms/__init__.py", f"phantoms/{anatomy}.py") if anatomy else []
+def audited_readers(wildcards):
+    named = audit_spec.datasets(config, wildcards.audit)
+    return sorted({kind for dataset in named.values() for kind in reader_of(dataset)})
 
 
-def model_code(wildcards):
-    return code_of("models", config["models"][wildcards.model]["kind"])
+def network_of(model, variant):
+    """The kinds of a model and of the autoencoder that it works on."""
+    below = spec.autoencoder_of(config, model, variant)
+    return [("models", config["models"][name]["kind"]) for name in (model, *(below or ())[:1])]
 
 
-def model_training_code(wildcards):
-    entry = config["models"][wildcards.model]
-    return code_of("models", entry["kind"], *(["training"] if "training" in entry else []))
+def network(wildcards):
+    return network_of(wildcards.model, wildcards.variant)
 
 
-def detector_code(wildcards):
-    return code_of("detectors", config["detectors"][wildcards.detector]["kind"])
+def audited_network(wildcards):
+    network = audit_spec.network(config, wildcards.audit)
+    return network_of(network["model"], network["variant"]) if network else []
 
 
-def duplicates_code(wildcards):
-    detector = config["datasets"][wildcards.dataset]["duplicates"]["detector"]
-    return code_of("detectors", config["detectors"][detector]["kind"])
+def round_trip_network(wildcards):
+    return [("models", config["models"][each["model"]]["kind"]) for each in spec.round_trip(config, wildcards.dataset)]
 
 
-def detector_training_code(wildcards):
-    entry = config["detectors"][wildcards.detector]
-    return code_of("detectors", entry["kind"], *(["training"] if "training" in entry else []))
+def detector_of(name):
+    return [("detectors", config["detectors"][name]["kind"])]
+
+
+def detector(wildcards):
+    return detector_of(wildcards.detector)
+
+
+def duplicates_detector(wildcards):
+    return detector_of(config["datasets"][wildcards.dataset]["duplicates"]["detector"])
+
+
+def quality_detector(wildcards):
+    return detector_of(config["studies"][wildcards.study]["quality"])
+
+
+def figure_code(name):
+    return code("draw_figure", lambda wildcards: [("figures", name)])
 
 
 def settings_of(function, *names):
@@ -91,7 +117,7 @@ def files_state(wildcards):
 @functools.cache
 def _files_state(dataset):
     settings = spec.listing_settings(config, dataset)
-    return checked(f"datasets.{dataset}", record.state, settings, f"results/data/{dataset}/scans.tsv")
+    return checked(f"datasets.{dataset}", source_files.state, settings, f"results/data/{dataset}/scans.tsv")
 
 
 def neighbours(wildcards):

@@ -10,8 +10,7 @@ rule draw_samples:
         autoencoder=autoencoder_weights,
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
-        code=model_code,
-        sampling_code=code("sampling.py"),
+        code=code("draw_samples", network),
     output:
         images="results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy",
         reconstructed="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
@@ -43,8 +42,7 @@ rule compare_to_training:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
         files=settings_of(spec.detector_files, "detector"),
-        code=code("comparison.py", "similarity.py", "splits.py"),
-        detector_code=detector_code,
+        code=code("compare_to_training", detector),
     output:
         synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
         reconstructed="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/reconstructed.npy",
@@ -71,7 +69,7 @@ rule write_matrix:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",
         synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
-        code=code("similarity.py"),
+        code=code("write_matrix"),
     output:
         matrix="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/matrix.npy",
     log:
@@ -92,7 +90,7 @@ rule score_copies:
         splits=of_runs("results/data/{dataset}/splits.tsv"),
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv"),
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml"),
-        code=code("calibration.py", "comparison.py", "intervals.py", "neighbours.py", "scores.py"),
+        code=code("score_copies"),
     output:
         scores="results/scores/{study}.csv",
         exposure="results/exposure/{study}.csv",

@@ -5,7 +5,7 @@
 rule list_scans:
     input:
         files=settings_of(spec.table_files, "dataset"),
-        code=reader_code,
+        code=code("list_scans", reader),
     output:
         table="results/data/{dataset}/scans.tsv",
     log:
@@ -27,8 +27,7 @@ rule list_scans:
 rule gather_images:
     input:
         table="results/data/{dataset}/scans.tsv",
-        code=reader_code,
-        own_code=code("images.py"),
+        code=code("gather_images", reader),
     output:
         images="results/data/{dataset}/images.npy",
     log:
@@ -51,8 +50,7 @@ rule find_duplicates:
     input:
         table="results/data/{dataset}/scans.tsv",
         images="results/data/{dataset}/images.npy",
-        code=code("duplicates.py", "calibration.py", "comparison.py", "similarity.py"),
-        detector_code=duplicates_code,
+        code=code("find_duplicates", duplicates_detector),
     output:
         duplicates="results/data/{dataset}/duplicates.csv",
     log:
@@ -75,7 +73,7 @@ rule split_patients:
     input:
         table="results/data/{dataset}/scans.tsv",
         duplicates=settings_of(spec.duplicates_files, "dataset"),
-        code=code("splits.py"),
+        code=code("split_patients"),
     output:
         splits="results/data/{dataset}/splits.tsv",
     log:

@@ -8,7 +8,7 @@ rule correct_rates:
             "results/detectors/{dataset}/{detector}/planted.npz", settings_of(spec.compared_detectors, "study")
         ),
         review=settings_of(spec.review_files, "study"),
-        code=code("correction.py", "prevalence.py", "review.py"),
+        code=code("correct_rates"),
     output:
         corrected="results/corrected/{study}.csv",
     log:
@@ -30,7 +30,7 @@ rule compare_detectors:
     input:
         nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
         scores="results/scores/{study}.csv",
-        code=code("agreement.py"),
+        code=code("compare_detectors"),
     output:
         agreement="results/agreement/{study}.csv",
         consensus="results/consensus/{study}.csv",
@@ -56,7 +56,7 @@ rule draw_review_sheet:
         ),
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
-        code=code("review.py", "figures/review_sheet.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=code("draw_review_sheet"),
     output:
         figure=report(
             "results/figures/{study}/review_sheet.pdf",
@@ -88,8 +88,7 @@ rule locate_copies:
         images="results/data/{dataset}/images.npy",
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
-        code=code("regions.py"),
-        detector_code=detector_code,
+        code=code("locate_copies", detector),
     output:
         regions="results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/regions.npz",
     log:
@@ -103,33 +102,3 @@ rule locate_copies:
         runtime=60,
     script:
         "../workflow/scripts/locate_copies.py"
-
-
-rule draw_copied_regions:
-    input:
-        scores="results/scores/{study}.csv",
-        regions=of_runs(
-            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/regions.npz", locating_runs
-        ),
-        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", locating_runs),
-        images=of_runs("results/data/{dataset}/images.npy", locating_runs),
-        code=code("figure_tables.py", "figures/copied_regions.py", "figures/__init__.py", "figures/house.mplstyle"),
-    output:
-        figure=report(
-            "results/figures/{study}/copied_regions.pdf",
-            caption="../workflow/report/copied_regions.rst",
-            category="{study}",
-            labels={"figure": "which parts are repeated"},
-        ),
-    log:
-        "results/logs/draw_copied_regions/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        runs=locating_runs,
-    script:
-        "../workflow/scripts/draw_copied_regions.py"

@@ -1,71 +1,10 @@
-# One rule per figure. Nothing here needs torch.
-
-
-rule draw_copy_pairs:
-    input:
-        scores="results/scores/{study}.csv",
-        nearest=of_runs(
-            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
-        ),
-        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
-        images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
-        scans=of_runs("results/data/{dataset}/scans.tsv", first_seed_runs),
-        code=code("figure_tables.py", "figures/copy_pairs.py", "figures/__init__.py", "figures/house.mplstyle"),
-    output:
-        figure=report(
-            "results/figures/{study}/copy_pairs.pdf",
-            caption="../workflow/report/copy_pairs.rst",
-            category="{study}",
-            labels={"figure": "copies beside their nearest training image"},
-        ),
-    log:
-        "results/logs/draw_copy_pairs/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        runs=first_seed_runs,
-    script:
-        "../workflow/scripts/draw_copy_pairs.py"
-
-
-rule draw_nearest_correlations:
-    input:
-        scores="results/scores/{study}.csv",
-        nearest=of_runs(
-            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
-        ),
-        code=code(
-            "figure_tables.py", "figures/nearest_correlations.py", "figures/__init__.py", "figures/house.mplstyle"
-        ),
-    output:
-        figure=report(
-            "results/figures/{study}/nearest_correlations.pdf",
-            caption="../workflow/report/nearest_correlations.rst",
-            category="{study}",
-            labels={"figure": "nearest correlations and thresholds"},
-        ),
-    log:
-        "results/logs/draw_nearest_correlations/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        runs=first_seed_runs,
-    script:
-        "../workflow/scripts/draw_nearest_correlations.py"
+# One rule draws every figure, from the files that it is given here. Nothing here needs torch.
 
 
 rule draw_copies_by_dataset:
     input:
         scores="results/scores/{study}.csv",
-        code=code("figures/copies_by_dataset.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("copies_by_dataset"),
     output:
         figure=report(
             "results/figures/{study}/copies_by_dataset.pdf",
@@ -79,16 +18,59 @@ rule draw_copies_by_dataset:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=30,
     script:
-        "../workflow/scripts/draw_copies_by_dataset.py"
+        "../workflow/scripts/draw_figure.py"
 
 
-rule draw_training_curves:
+use rule draw_copies_by_dataset as draw_copy_pairs with:
+    input:
+        scores="results/scores/{study}.csv",
+        nearest=of_runs(
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
+        ),
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
+        images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
+        scans=of_runs("results/data/{dataset}/scans.tsv", first_seed_runs),
+        code=figure_code("copy_pairs"),
+    output:
+        figure=report(
+            "results/figures/{study}/copy_pairs.pdf",
+            caption="../workflow/report/copy_pairs.rst",
+            category="{study}",
+            labels={"figure": "copies beside their nearest training image"},
+        ),
+    log:
+        "results/logs/draw_copy_pairs/{study}.log",
+    params:
+        runs=first_seed_runs,
+
+
+use rule draw_copies_by_dataset as draw_nearest_correlations with:
+    input:
+        scores="results/scores/{study}.csv",
+        nearest=of_runs(
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz", first_seed_runs
+        ),
+        code=figure_code("nearest_correlations"),
+    output:
+        figure=report(
+            "results/figures/{study}/nearest_correlations.pdf",
+            caption="../workflow/report/nearest_correlations.rst",
+            category="{study}",
+            labels={"figure": "nearest correlations and thresholds"},
+        ),
+    log:
+        "results/logs/draw_nearest_correlations/{study}.log",
+    params:
+        runs=first_seed_runs,
+
+
+use rule draw_copies_by_dataset as draw_training_curves with:
     input:
         losses=study_losses,
-        code=code("figure_tables.py", "figures/training_curves.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("training_curves"),
     output:
         figure=report(
             "results/figures/{study}/training_curves.pdf",
@@ -98,24 +80,16 @@ rule draw_training_curves:
         ),
     log:
         "results/logs/draw_training_curves/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         networks=settings_of(spec.trained_networks, "study"),
-    script:
-        "../workflow/scripts/draw_training_curves.py"
 
 
-rule draw_sample_sheet:
+use rule draw_copies_by_dataset as draw_sample_sheet with:
     input:
         samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", first_seed_runs),
         images=of_runs("results/data/{dataset}/images.npy", first_seed_runs),
         splits=of_runs("results/data/{dataset}/splits.tsv", first_seed_runs),
-        code=code("figure_tables.py", "figures/sample_sheet.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("sample_sheet"),
     output:
         figure=report(
             "results/figures/{study}/sample_sheet.pdf",
@@ -125,22 +99,14 @@ rule draw_sample_sheet:
         ),
     log:
         "results/logs/draw_sample_sheet/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
     params:
         runs=first_seed_runs,
-    script:
-        "../workflow/scripts/draw_sample_sheet.py"
 
 
-rule draw_copies_by_model:
+use rule draw_copies_by_dataset as draw_copies_by_model with:
     input:
         scores="results/scores/{study}.csv",
-        code=code("figures/copies_by_model.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("copies_by_model"),
     output:
         figure=report(
             "results/figures/{study}/copies_by_model.pdf",
@@ -150,21 +116,13 @@ rule draw_copies_by_model:
         ),
     log:
         "results/logs/draw_copies_by_model/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    script:
-        "../workflow/scripts/draw_copies_by_model.py"
 
 
-rule draw_memorization_and_quality:
+use rule draw_copies_by_dataset as draw_memorization_and_quality with:
     input:
         scores="results/scores/{study}.csv",
         quality="results/quality/{study}.csv",
-        code=code("figures/memorization_and_quality.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("memorization_and_quality"),
     output:
         figure=report(
             "results/figures/{study}/memorization_and_quality.pdf",
@@ -174,21 +132,13 @@ rule draw_memorization_and_quality:
         ),
     log:
         "results/logs/draw_memorization_and_quality/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    script:
-        "../workflow/scripts/draw_memorization_and_quality.py"
 
 
-rule draw_over_training:
+use rule draw_copies_by_dataset as draw_over_training with:
     input:
         scores="results/scores/{study}.csv",
         quality="results/quality/{study}.csv",
-        code=code("figures/over_training.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("over_training"),
     output:
         figure=report(
             "results/figures/{study}/over_training.pdf",
@@ -198,20 +148,12 @@ rule draw_over_training:
         ),
     log:
         "results/logs/draw_over_training/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    script:
-        "../workflow/scripts/draw_over_training.py"
 
 
-rule draw_variant_effects:
+use rule draw_copies_by_dataset as draw_variant_effects with:
     input:
         scores="results/scores/{study}.csv",
-        code=code("figures/variant_effects.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("variant_effects"),
     output:
         figure=report(
             "results/figures/{study}/variant_effects.pdf",
@@ -221,20 +163,12 @@ rule draw_variant_effects:
         ),
     log:
         "results/logs/draw_variant_effects/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    script:
-        "../workflow/scripts/draw_variant_effects.py"
 
 
-rule draw_exposure_curve:
+use rule draw_copies_by_dataset as draw_exposure_curve with:
     input:
         exposure="results/exposure/{study}.csv",
-        code=code("figures/exposure_curve.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("exposure_curve"),
     output:
         figure=report(
             "results/figures/{study}/exposure_curve.pdf",
@@ -244,23 +178,15 @@ rule draw_exposure_curve:
         ),
     log:
         "results/logs/draw_exposure_curve/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    script:
-        "../workflow/scripts/draw_exposure_curve.py"
 
 
-rule draw_denoising_gap:
+use rule draw_copies_by_dataset as draw_denoising_gap with:
     input:
         scores="results/scores/{study}.csv",
         denoising=of_runs(
             "results/samples/{dataset}/{model}/{variant}/seed{seed}/denoising.csv", settings_of(spec.networks, "study")
         ),
-        code=code("figure_tables.py", "figures/denoising_gap.py", "figures/__init__.py", "figures/house.mplstyle"),
+        code=figure_code("denoising_gap"),
     output:
         figure=report(
             "results/figures/{study}/denoising_gap.pdf",
@@ -270,13 +196,45 @@ rule draw_denoising_gap:
         ),
     log:
         "results/logs/draw_denoising_gap/{study}.log",
-    conda:
-        "../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         networks=settings_of(spec.networks, "study"),
-    script:
-        "../workflow/scripts/draw_denoising_gap.py"
+
+
+use rule draw_copies_by_dataset as draw_copied_regions with:
+    input:
+        scores="results/scores/{study}.csv",
+        regions=of_runs(
+            "results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/regions.npz", locating_runs
+        ),
+        samples=of_runs("results/samples/{dataset}/{model}/{variant}/seed{seed}/images.npy", locating_runs),
+        images=of_runs("results/data/{dataset}/images.npy", locating_runs),
+        code=figure_code("copied_regions"),
+    output:
+        figure=report(
+            "results/figures/{study}/copied_regions.pdf",
+            caption="../workflow/report/copied_regions.rst",
+            category="{study}",
+            labels={"figure": "which parts are repeated"},
+        ),
+    log:
+        "results/logs/draw_copied_regions/{study}.log",
+    params:
+        runs=locating_runs,
+
+
+use rule draw_copies_by_dataset as draw_detector_benchmark with:
+    input:
+        benchmarks=study_benchmarks,
+        code=figure_code("detector_benchmark"),
+    output:
+        figure=report(
+            "results/figures/{study}/detector_benchmark.pdf",
+            caption="../workflow/report/detector_benchmark.rst",
+            category="{study}",
+            labels={"figure": "which planted copies detectors find"},
+        ),
+    log:
+        "results/logs/draw_detector_benchmark/{study}.log",
+    params:
+        datasets=study_names("datasets"),
+        detectors=study_names("detectors"),

@@ -13,7 +13,7 @@ rule score_quality:
         training_rows=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv", quality_runs),
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml", quality_runs),
         files=quality_files,
-        code=code("quality.py"),
+        code=code("score_quality", quality_detector),
     output:
         quality="results/quality/{study}.csv",
     log:

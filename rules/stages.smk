@@ -32,7 +32,7 @@ rule figures:
 
 rule audits:
     input:
-        [spec.audit_files(config, audit) for audit in config["audits"]],
+        [audit_spec.files(config, audit) for audit in config["audits"]],
 
 
 for study in config["studies"]:

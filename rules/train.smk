@@ -6,8 +6,7 @@ rule train_model:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         autoencoder=autoencoder_weights,
-        code=model_training_code,
-        split_code=code("splits.py"),
+        code=code("train_model", network),
     output:
         weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
         snapshots="results/models/{dataset}/{model}/{variant}/seed{seed}/snapshots.safetensors",
@@ -36,7 +35,7 @@ rule train_detector:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         files=settings_of(spec.detector_files, "detector"),
-        code=detector_training_code,
+        code=code("train_detector", detector),
     output:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",

@@ -1,9 +1,12 @@
 """Made-up findings of three detectors whose answer is known, for the tests of the verdict."""
 
+import json
+
 import numpy as np
 import pandas as pd
 
 from copylens.audit.evidence import Evidence, Found, Near
+from copylens.audit.verdict import to_json
 
 POLICY = {
     "copies": 0.05,
@@ -17,7 +20,7 @@ POLICY = {
     "seed": 0,
 }
 N_TRAIN = 200
-COPY = 6.0  # how much more alike a copy is than an innocent image, in deviations
+COPY = 6.0  # how much more alike a copy is than a new patient's image, in deviations
 
 
 def evidence(
@@ -82,7 +85,7 @@ def evidence(
 
 
 def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np.ndarray]:
-    """Images that lie alike and can't be told apart (see `copylens.audit.kind`)."""
+    """Images that lie alike and that no classifier separates (see `copylens.audit.kind`)."""
     found = {"zoom": np.float32(1), "shift": np.zeros(2, np.float32), "example": np.int64(-1)}
     for name, size in n.items():
         found[f"{name}_orientation"], found[f"{name}_sorted"] = np.zeros(size, np.int64), np.full(size, -1)
@@ -91,7 +94,7 @@ def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np
 
 
 def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) -> dict[str, np.ndarray]:
-    """Losses of `n` training patients and as many others, who can't be told apart."""
+    """Losses of `n` training patients and as many others, who differ in nothing."""
     losses = {name: generator.gamma(shape, size=(n, 10)) for name in ("train", "held_out")}
     return losses | {"train_patient": np.arange(n), "held_out_patient": np.arange(n, 2 * n)}
 
@@ -99,3 +102,17 @@ def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) ->
 def of_share(share: float, n: int = 300) -> np.ndarray:
     """`n` samples of which a share are copies, of one patient after the other."""
     return np.where(np.arange(n) < round(share * n), np.arange(n) % N_TRAIN, -1)
+
+
+def whole(verdict: dict) -> dict:
+    """The verdict as it is written, with what only a run knows."""
+    return json.loads(
+        to_json(
+            {
+                "audit": "a",
+                **verdict,
+                "provenance": dict.fromkeys(("copylens", "python", "libraries", "seeds", "config"))
+                | {"checksums": {"images": "1" * 64, "synthetic": "2" * 64}},
+            }
+        )
+    )

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copylens import checks
-from copylens.files import write_array
+from copylens.config import checks
+from copylens.jobs.files import write_array
 
 ROOT = Path(__file__).parents[1]
 

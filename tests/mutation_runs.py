@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from copylens import images, lean_monai, scans
-from copylens.job import one_line
+from copylens.data import images, listing
+from copylens.jobs import lean_monai
+from copylens.jobs.job import one_line
 
 LOADED = lean_monai  # in the first process, for all that are forked off
 KEYS = "root|patient|table|about|entries|spacing|images|patient_tag"
@@ -37,8 +38,8 @@ class Outcome:
 def read_all(raw: Path, settings: dict) -> None:
     """What the rules list_scans and gather_images do with the folder `raw`, on a small grid of its images' axes."""
     out = raw.parent / "out"
-    scans.list_scans(settings, out / "scans.tsv")
-    axes = len(scans.read_table(out / "scans.tsv")["shape"][0].split("x"))
+    listing.list_scans(settings, out / "scans.tsv")
+    axes = len(listing.read_table(out / "scans.tsv")["shape"][0].split("x"))
     imaging = {"grid": [8] * axes, "fit": "pad", "scaling": {"kind": "minmax"}}
     images.gather_images(settings, imaging, out / "scans.tsv", out / "images.npy")
 

@@ -14,7 +14,7 @@ from conftest import ROOT
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from copylens import checks, spec
+from copylens.config import checks, spec
 
 STEMS = ["0001", "0002", "0003", "0004"]
 

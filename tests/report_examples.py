@@ -12,7 +12,7 @@ from copylens.audit.publish import samples_of
 from copylens.audit.quarantine import withheld_samples
 from copylens.audit.report import bands_of, held_out_alike, scores_of
 from copylens.audit.verdict import judge
-from copylens.reports import Restricted
+from copylens.reporting.audit_report import Restricted
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]
 GROUPS = ("synthetic", "calibration", "control", "planted")

@@ -19,6 +19,7 @@ import yaml
 from conftest import ROOT
 from reader_examples import save_slice
 from scipy import ndimage
+from watched_imports import undeclared, watching
 
 from copylens.audit.gate import gate
 
@@ -115,15 +116,15 @@ def audited(folders, tmp_path_factory) -> Path:
     }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    run_audits(folder, folders)
+    run_audits(folder, folders, **watching(folder / "watched"))
     return folder / "results"
 
 
-def run_audits(folder: Path, data: Path, *arguments: str) -> subprocess.CompletedProcess:
+def run_audits(folder: Path, data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Snakemake on the audits of the configuration in `folder`."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--configfile", str(folder / "config.yaml"), "--cores", "1", "audits", *arguments]
-    environment = os.environ | {"COPYLENS_DATA": str(data)}
+    environment = os.environ | environment | {"COPYLENS_DATA": str(data)}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -181,6 +182,11 @@ def test_no_name_id_or_path_of_a_real_file_leaves(audited, folders, real_images)
         content = shown(path)
         leaked = [secret for secret in secrets if secret in content]
         assert not leaked, f"{path.name}: {leaked[:3]}"
+
+
+def test_rules_declare_all_code_that_an_audits_jobs_load(audited):
+    rules, missing = undeclared(audited.parent / "watched")
+    assert missing == [] and {"pool_images", "measure_kind", "compare_audit", "judge_audit", "report_audit"} <= rules
 
 
 def test_a_pdf_is_searched_as_somebody_reads_it(audited):

@@ -8,20 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copylens import checks, scans, spec
-from copylens.audit.comparison import compare_audit
 from copylens.audit.evidence import SETS, Evidence, evidence_of
 from copylens.audit.kind import measure_kind
+from copylens.audit.nearest import compare_audit
 from copylens.audit.pool import pool_images
 from copylens.audit.quarantine import withheld_samples
 from copylens.audit.verdict import judge
-from copylens.detection import Embedder, embed_file, train_detector
-from copylens.files import read_array, read_arrays, read_table, write_array, write_table
-from copylens.generators import load_model, train_model
-from copylens.images import gather_images
-from copylens.models import latent_diffusion
-from copylens.planted import plant_copies
-from copylens.similarity import EXACT
+from copylens.config import checks, spec
+from copylens.data import listing
+from copylens.data.images import gather_images
+from copylens.detection.embed import Embedder, embed_file
+from copylens.detection.search import EXACT
+from copylens.detection.train import train_detector
+from copylens.evaluation.planted import plant_copies
+from copylens.generation.load import load_model
+from copylens.generation.models import latent_diffusion
+from copylens.generation.train import train_model
+from copylens.jobs.files import read_array, read_arrays, read_table, write_array, write_table
+from copylens.jobs.workdir import Unfinished
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]
 CONFIG = {
@@ -79,11 +83,11 @@ ALL_SETS = (*SETS, "synthetic_to_held_out", "train_to_held_out")
 
 
 class Audit:
-    """Real images of one patient each, split into T, V, H and patients for an innocent generator."""
+    """Real images of one patient each, split into T, V, H and patients for a negative control."""
 
     def __init__(self, folder: Path, config: dict, name: str):
         self.folder, self.config = folder, config
-        scans.list_scans(spec.listing_settings(config, name), folder / "all.tsv")
+        listing.list_scans(spec.listing_settings(config, name), folder / "all.tsv")
         imaging = spec.image_settings(config, name)
         gather_images(spec.listing_settings(config, name), imaging, folder / "all.tsv", folder / "all.npy")
         table = read_table(folder / "all.tsv").assign(row=lambda every: range(len(every))).drop_duplicates("patient")
@@ -100,11 +104,13 @@ class Audit:
 
     def draw(self) -> np.ndarray:
         """Samples of a small latent diffusion model that trained for long."""
-        paths = self.folder / "images.npy", self.folder / "splits.tsv"
+        files = {"images": self.folder / "images.npy", "splits": self.folder / "splits.tsv"}
         below, folder = self.folder / "autoencoder", self.folder / "ldm"
-        for name, upstream in (("autoencoder", None), ("ldm", below)):
+        for name in ("autoencoder", "ldm"):
             settings = spec.training_settings(self.config, name, "base")
-            train_model(settings, 0, *paths, upstream, self.folder / "work" / name, self.folder / name)
+            unfinished = Unfinished(self.folder / "work" / name)
+            train_model(settings, 0, files, self.folder / name, unfinished)
+            files["autoencoder"] = below
         sampling = spec.sampling_settings(self.config, "ldm", "base")
         batches = latent_diffusion.sample(load_model(folder, below), sampling["n_samples"], 0, sampling, 0)
         return np.concatenate([batch[:, 0].numpy() for batch in batches])
@@ -127,9 +133,10 @@ class Audit:
         self.nearest = {}
         for name in DETECTORS:
             settings, detector = spec.detector_settings(self.config, name), self.folder / name
-            train_detector(settings, paths["images"], paths["splits"], self.folder / "work" / name, detector)
+            train_detector(settings, paths, detector, Unfinished(self.folder / "work" / name))
             paths["scans"] = detector / "scans.npy"
-            embed_file(Embedder(detector), paths["images"], paths["scans"], self.folder / "work" / f"{name}_embedding")
+            unfinished = Unfinished(self.folder / "work" / f"{name}_embedding")
+            embed_file(Embedder(detector), paths["images"], paths["scans"], unfinished)
             compare_audit(paths, detector, 10, EXACT, detector / "nearest.npz")
             self.nearest[name] = read_arrays(detector / "nearest.npz")
 

@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
+from watched_imports import undeclared, watching
 
-from copylens import checks
+from copylens.config import checks
 
 FIGURES = checks.load_config(ROOT / "configs" / "tiny.yaml")["studies"]["tiny"]["figures"]
 
 
-def snakemake(folder: Path, config: Path, *arguments: str, data: Path | None = None) -> str:
+def snakemake(folder: Path, config: Path, *arguments: str, **environment: str) -> str:
     """Run the workflow with results in `folder`; its output."""
     command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", str(config), "--cores", "2"]
     command += ["--set-threads", "train_model=1", "train_detector=1", "draw_samples=1"]
-    environment = os.environ | ({"COPYLENS_DATA": str(data)} if data else {})
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -41,7 +41,7 @@ def results(tiny_2d, tmp_path_factory) -> list[Path]:
     """results/ of the same study, run twice in two places."""
     folders = [tmp_path_factory.mktemp(f"run{number}") for number in range(2)]
     for folder in folders:
-        snakemake(folder, tiny_2d)
+        snakemake(folder, tiny_2d, **watching(folder / "watched"))
     return [folder / "results" for folder in folders]
 
 
@@ -81,7 +81,7 @@ def test_detectors_are_compared_and_their_rates_corrected(results):
     assert list(answers.columns) == ["pair", "answer"] and (answers["pair"] == key["pair"]).all()
 
 
-def test_the_controls_come_out_guilty_and_the_quality_table_likes_the_guilty_one(results):
+def test_the_positive_control_is_found_and_the_quality_table_likes_it(results):
     scores = pd.read_csv(results[0] / "scores" / "tiny.csv").query("rule == 'matched'").set_index("kind")
     assert scores.loc["copycat", "copies"] == 1
     quality = pd.read_csv(results[0] / "quality" / "tiny.csv").query("metric == 'frechet_distance'")
@@ -89,6 +89,14 @@ def test_the_controls_come_out_guilty_and_the_quality_table_likes_the_guilty_one
     assert value["copycat"] < value["unseen"] < value["latent_diffusion"].min()
     exposure = pd.read_csv(results[0] / "exposure" / "tiny.csv")
     assert set(exposure["kind"]) == {"latent_diffusion", "copycat", "unseen"}
+
+
+def test_rules_declare_all_code_that_their_jobs_load(results):
+    """So that an edit of any of it reruns them."""
+    rules, missing = undeclared(results[0].parent / "watched")
+    assert (
+        missing == [] and {"train_model", "draw_samples", "score_copies", "locate_copies", "draw_copy_pairs"} <= rules
+    )
 
 
 def test_a_second_run_gives_the_same_bits(results):
@@ -129,7 +137,7 @@ def test_real_images_go_the_whole_line(name, real_images, tmp_path):
     config["models"]["ldm"]["sampling"] |= {"n_samples": 6, "steps": 2}
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    snakemake(tmp_path, path, data=real_images)
+    snakemake(tmp_path, path, COPYLENS_DATA=str(real_images))
     (study,) = config["studies"]
     scores = pd.read_csv(tmp_path / "results" / "scores" / f"{study}.csv")
     split = config["datasets"][name]["split"]

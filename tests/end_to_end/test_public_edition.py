@@ -17,18 +17,20 @@ import pypdf
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from copylens.audit.comparison import compare_audit
 from copylens.audit.kind import measure_kind
+from copylens.audit.nearest import compare_audit
 from copylens.audit.pool import pool_images
 from copylens.audit.publish import judge_audit
 from copylens.audit.report import report_audit
-from copylens.detection import Embedder, embed_file, load_detector, train_detector
-from copylens.detectors import aligned_correlation
-from copylens.files import read_array, read_table, write_array, write_table
-from copylens.generators import as_batch
-from copylens.planted import plant_copies
-from copylens.schema import validate
-from copylens.similarity import EXACT
+from copylens.config.schema import validate
+from copylens.detection.detectors import aligned_correlation
+from copylens.detection.embed import Embedder, embed_file, load_detector
+from copylens.detection.search import EXACT
+from copylens.detection.train import train_detector
+from copylens.evaluation.planted import plant_copies
+from copylens.jobs.files import read_array, read_table, write_array, write_table
+from copylens.jobs.workdir import Unfinished
+from copylens.training.tensors import as_batch
 
 SIDE = 32
 N = {"train": 80, "calibration": 50, "control": 50, "others": 80}  # patients; the samples are of those that are left
@@ -92,8 +94,8 @@ def audit(folder: Path, reported: bool) -> None:
         settings = {"kind": kind}
         validate(settings, "a detector", ("properties", "detectors", "additionalProperties"))
         k, detector = settings.pop("neighbours"), folder / kind
-        train_detector(settings, images, splits, folder / "work" / kind, detector)
-        embed_file(Embedder(detector), images, detector / "scans.npy", folder / "embedding" / kind)
+        train_detector(settings, {"images": images, "splits": splits}, detector, Unfinished(folder / "work" / kind))
+        embed_file(Embedder(detector), images, detector / "scans.npy", Unfinished(folder / "embedding" / kind))
         files["nearest"][kind] = folder / f"{kind}.npz"
         given = names | {"planted": planted[0], "scans": detector / "scans.npy"}
         compare_audit(given, detector, k, EXACT, files["nearest"][kind])

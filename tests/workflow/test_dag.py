@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from copylens import checks
+from copylens.config import checks
 
 STUB = '''"""Makes the output files, and nothing else."""
 from pathlib import Path
@@ -23,6 +23,7 @@ from pathlib import Path
 for path in snakemake.output:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(snakemake.rule)
+raise SystemExit
 '''
 CHECKOUT = ("Snakefile", "config.yaml", "configs", "rules", "workflow", "profiles", "slurm", "src", "envs")
 
@@ -60,8 +61,8 @@ def finished(tmp_path_factory) -> Path:
         else:
             shutil.copy2(source, folder / name)
     scripts = {path: path.read_text() for path in (folder / "workflow" / "scripts").glob("*.py")}
-    for path in scripts:
-        path.write_text(STUB)
+    for path, text in scripts.items():
+        path.write_text(STUB + text)  # what a script imports is an input of its rule
     snakemake(folder)
     for path, text in scripts.items():
         path.write_text(text)
@@ -126,7 +127,7 @@ def test_a_detectors_setting_reruns_what_follows_from_that_detector_alone(checko
 
 
 def test_a_detectors_file_reruns_what_follows_from_its_detectors(checkout):
-    with (checkout / "src/copylens/detectors/ntxent_paper.py").open("a") as file:
+    with (checkout / "src/copylens/detection/detectors/ntxent_paper.py").open("a") as file:
         file.write("# changed\n")
     benchmark = {"benchmark_detector", "collect_benchmarks", "correct_rates"}
     assert {rule for rule, _ in jobs(checkout)} == AFTER_A_DETECTOR | benchmark | figures(*STUDIES)
@@ -147,14 +148,14 @@ def test_how_samples_are_drawn_trains_nothing(checkout):
 
 
 def test_one_models_file_reruns_its_kind_and_what_follows(checkout):
-    with (checkout / "src/copylens/models/latent_diffusion.py").open("a") as file:
+    with (checkout / "src/copylens/generation/models/latent_diffusion.py").open("a") as file:
         file.write("# changed\n")
     trained = {wildcards for rule, wildcards in jobs(checkout) if rule == "train_model"}
     assert trained and not [wildcards for wildcards in trained if "model=autoencoder" in wildcards]
 
 
 def test_a_figures_file_redraws_that_figure_alone(checkout):
-    with (checkout / "src/copylens/figures/training_curves.py").open("a") as file:
+    with (checkout / "src/copylens/reporting/figures/training_curves.py").open("a") as file:
         file.write("# changed\n")
     assert {rule for rule, _ in jobs(checkout)} == {"draw_training_curves"}
 

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from copylens.config.kinds import FOLDERS
+
 PACKAGES = {
     "PIL": "pillow",
     "yaml": "pyyaml",
@@ -19,9 +21,11 @@ PACKAGES = {
 LIBRARY = ROOT / "src" / "copylens"
 RULE_FILES = sorted(set((ROOT / "rules").glob("*.smk")) - {ROOT / "rules" / "stages.smk"})  # those run nothing
 RULES = [
-    (name, environment)
+    named
     for path in RULE_FILES
-    for name, environment in re.findall(r"^rule (\w+):.*?envs/(\w+)\.yaml", path.read_text(), re.MULTILINE | re.DOTALL)
+    for named in re.findall(
+        r"^rule (\w+):.*?envs/(\w+)\.yaml.*?scripts/(\w+)\.py", path.read_text(), re.MULTILINE | re.DOTALL
+    )
 ]
 
 
@@ -57,9 +61,9 @@ def test_every_rule_names_an_environment():
     assert len(RULES) == len(re.findall(r"^rule ", text, re.MULTILINE)) > 20
 
 
-@pytest.mark.parametrize(("rule", "environment"), RULES)
-def test_a_rules_environment_has_what_its_script_imports(rule, environment):
-    waiting, seen, packages = [ROOT / "workflow" / "scripts" / f"{rule}.py"], set(), set()
+@pytest.mark.parametrize(("rule", "environment", "script"), RULES)
+def test_a_rules_environment_has_what_its_script_imports(rule, environment, script):
+    waiting, seen, packages = [ROOT / "workflow" / "scripts" / f"{script}.py"], set(), set()
     while waiting:
         path = waiting.pop()
         found, files = imported(path)
@@ -71,9 +75,13 @@ def test_a_rules_environment_has_what_its_script_imports(rule, environment):
 
 def test_kinds_find_what_they_import():
     files = [
-        path for folder in ("readers", "models", "detectors", "phantoms") for path in (LIBRARY / folder).glob("*.py")
+        path
+        for folder in ("readers", "models", "detectors", "phantoms")
+        for path in (LIBRARY / FOLDERS[folder]).glob("*.py")
     ]
     assert set().union(*(imported(path)[0] for path in files)) <= set(pinned("train"))
+    figures = (LIBRARY / FOLDERS["figures"]).glob("*.py")
+    assert set().union(*(imported(path)[0] for path in figures)) <= set(pinned("figures"))
 
 
 @pytest.mark.parametrize("environment", ["train", "figures"])

@@ -13,7 +13,8 @@ MODEL = '''"""Mixtures of two training images, a generator that nobody needs."""
 
 import torch
 
-from copylens.networks import KeptImages, derive_seed
+from copylens.training.module import KeptImages
+from copylens.jobs.seeds import derive_seed
 
 SETTINGS = """
 required: [sampling]
@@ -43,7 +44,7 @@ def test_a_new_kind_of_model_is_one_file_and_one_entry(tmp_path):
     shutil.copy(ROOT / "Snakefile", tmp_path)
     config = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
 
-    (tmp_path / "src" / "copylens" / "models" / "mixture.py").write_text(MODEL)
+    (tmp_path / "src" / "copylens" / "generation" / "models" / "mixture.py").write_text(MODEL)
     config["models"]["mixed"] = {"kind": "mixture", "share": 1.0, "sampling": {"n_samples": 12}}
 
     study = {"datasets": ["chest"], "models": ["mixed"], "detectors": ["random"], "figures": ["copies_by_model"]}

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.benchmark import benchmark_detector
+    from copylens.evaluation.benchmark import benchmark_detector
 
     names = ("images", "splits", "scans", "planted", "sources", "transforms")
     benchmark_detector(

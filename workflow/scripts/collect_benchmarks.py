@@ -1,10 +1,10 @@
 """Put the benchmarks of a data set's detectors into one table."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
     import pandas as pd
 
-    from copylens.files import read_table, write_table
+    from copylens.jobs.files import read_table, write_table
 
     write_table(pd.concat(map(read_table, snakemake.input.benchmarks)), snakemake.output.benchmark)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.audit.comparison import compare_audit
+    from copylens.audit.nearest import compare_audit
 
     names = ("images", "splits", "scans", "synthetic", "decoded", "planted")
     compare_audit(

@@ -1,9 +1,9 @@
 """Say how far a study's detectors agree about which samples are copies."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.agreement import compare_detectors
+    from copylens.evaluation.agreement import compare_detectors
 
     compare_detectors(
         snakemake.params.runs,

@@ -3,16 +3,17 @@ them, and like the held-out images themselves."""
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.comparison import compare_to_training
-    from copylens.detection import Embedder, embed_file
+    from copylens.detection.embed import Embedder, embed_file
+    from copylens.detection.nearest import compare_to_training
+    from copylens.jobs.workdir import Unfinished
 
     detector, output, params = Path(snakemake.input.spec).parent, snakemake.output, snakemake.params
     work, embed = Path("work", *Path(output.nearest).parts[1:-1]), Embedder(detector)
-    embed_file(embed, snakemake.input.samples, output.synthetic, work / "synthetic")
-    embed_file(embed, snakemake.input.decoded, output.reconstructed, work / "reconstructed")
+    embed_file(embed, snakemake.input.samples, output.synthetic, Unfinished(work / "synthetic"))
+    embed_file(embed, snakemake.input.decoded, output.reconstructed, Unfinished(work / "reconstructed"))
 
     names = ("images", "samples", "decoded", "scans", "splits", "training_rows")
     files = {name: snakemake.input[name] for name in names}

@@ -1,9 +1,9 @@
-"""Correct a study's copies for what its detectors miss and whom they accuse."""
+"""Correct a study's copies for the sensitivity and the false positive rate of its detectors."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.correction import correct_rates
+    from copylens.evaluation.correction import correct_rates
 
     detectors = [(each["dataset"], each["detector"]) for each in snakemake.params.detectors]
     correct_rates(

@@ -1,10 +1,11 @@
 """Draw pairs for people to judge, with the key and a table for their answers."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.figures import review_sheet, save
-    from copylens.review import draw_pairs
+    from copylens.evaluation.review import draw_pairs
+    from copylens.reporting.figures import review_sheet
+    from copylens.reporting.page import save
 
     names = ("nearest", "samples", "images")
     files = [dict(zip(names, row, strict=True)) for row in zip(*map(snakemake.input.get, names), strict=True)]

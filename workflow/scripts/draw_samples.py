@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.sampling import draw_samples
+    from copylens.generation.sample import draw_samples
+    from copylens.jobs.workdir import Unfinished
 
-    draw_samples(
-        Path(snakemake.input.weights).parent,
-        next((Path(weights).parent for weights in snakemake.input.autoencoder), None),
-        snakemake.params.settings,
-        snakemake.input.images,
-        snakemake.input.splits,
-        snakemake.output.images,
-        snakemake.output.reconstructed,
-        snakemake.output.denoising,
-        Path("work", *Path(snakemake.output.images).parts[1:-1]),
-    )
+    files = {"model": Path(snakemake.input.weights).parent, "images": snakemake.input.images}
+    files |= {"splits": snakemake.input.splits}
+    if snakemake.input.autoencoder:
+        files["autoencoder"] = Path(snakemake.input.autoencoder[0]).parent
+    outputs = {name: Path(snakemake.output[name]) for name in ("images", "reconstructed", "denoising")}
+    unfinished = Unfinished(Path("work", *outputs["images"].parts[1:-1]))
+    draw_samples(snakemake.params.settings, files, outputs, unfinished)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.duplicates import find_duplicates
+    from copylens.evaluation.duplicates import find_duplicates
 
     find_duplicates(
         snakemake.params.detector["settings"],

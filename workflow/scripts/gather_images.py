@@ -1,8 +1,8 @@
 """Bring a data set's scans to one grid and one scale."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.images import gather_images
+    from copylens.data.images import gather_images
 
     gather_images(snakemake.params.listing, snakemake.params.imaging, snakemake.input.table, snakemake.output.images)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.audit.rest import gather_rest
+    from copylens.audit.release import gather_rest
 
     gather_rest(
         snakemake.input.samples,

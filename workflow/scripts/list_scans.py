@@ -1,8 +1,8 @@
 """List a data set's scans under pseudonyms."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.scans import list_scans
+    from copylens.data.listing import list_scans
 
     list_scans(snakemake.params.settings, snakemake.output.table, snakemake.params.state)

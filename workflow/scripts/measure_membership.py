@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.audit.membership import measure_losses

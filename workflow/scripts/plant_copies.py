@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.planted import plant_copies
+    from copylens.evaluation.planted import plant_copies
 
     plant_copies(
         snakemake.params.settings,

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.quality import score_quality
+    from copylens.evaluation.quality import score_quality
 
     files = ("detector", "scans", "images", "samples", "reconstructed", "splits", "training_rows", "spec")
     paths = [dict(zip(files, row, strict=True)) for row in zip(*map(snakemake.input.get, files), strict=True)]

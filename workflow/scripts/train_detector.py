@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-from copylens.job import deadline, job
+from copylens.jobs.job import deadline, job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.detection import Embedder, embed_file, train_detector
+    from copylens.detection.embed import Embedder, embed_file
+    from copylens.detection.train import train_detector
+    from copylens.jobs.workdir import Unfinished
 
     folder = Path(snakemake.output.weights).parent
     work = Path("work", *folder.parts[1:])
-    train_detector(
-        snakemake.params.settings,
-        snakemake.input.images,
-        snakemake.input.splits,
-        work / "training",
-        folder,
-        deadline(snakemake.resources.runtime),
-    )
-    embed_file(Embedder(folder), snakemake.input.images, snakemake.output.scans, work / "embedding")
+    files = {name: snakemake.input[name] for name in ("images", "splits")}
+    unfinished = Unfinished(work / "training", deadline(snakemake.resources.runtime))
+    train_detector(snakemake.params.settings, files, folder, unfinished)
+    embed_file(Embedder(folder), snakemake.input.images, snakemake.output.scans, Unfinished(work / "embedding"))

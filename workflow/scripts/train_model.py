@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-from copylens.job import deadline, job
+from copylens.jobs.job import deadline, job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.generators import train_model
+    from copylens.generation.train import train_model
+    from copylens.jobs.workdir import Unfinished
 
     folder = Path(snakemake.output.weights).parent
-    train_model(
-        snakemake.params.settings,
-        int(snakemake.wildcards.seed),
-        snakemake.input.images,
-        snakemake.input.splits,
-        next((Path(weights).parent for weights in snakemake.input.autoencoder), None),
-        Path("work", *folder.parts[1:]),
-        folder,
-        deadline(snakemake.resources.runtime),
-        snakemake.resources.gpu,
-    )
+    files = {"images": Path(snakemake.input.images), "splits": Path(snakemake.input.splits)}
+    if snakemake.input.autoencoder:
+        files["autoencoder"] = Path(snakemake.input.autoencoder[0]).parent
+    unfinished = Unfinished(Path("work", *folder.parts[1:]), deadline(snakemake.resources.runtime))
+    seed, settings = int(snakemake.wildcards.seed), snakemake.params.settings
+    train_model(settings, seed, files, folder, unfinished, snakemake.resources.gpu)

@@ -1,9 +1,9 @@
 """Write a full similarity matrix, for whoever asked for it by name."""
 
-from copylens.job import job
+from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.similarity import write_matrix
+    from copylens.detection.search import write_matrix
 
     write_matrix(
         snakemake.input.scans,

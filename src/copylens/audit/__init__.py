@@ -4,7 +4,7 @@ pool        the images of T, V, H and S in arrays of their own, and what makes a
 repeats     samples that are one and the same image
 kind        whether the samples are images of the same kind as the patients'
 comparison  each image's nearest training images by one detector, and those of copies planted in these very data
-evidence    which samples are copies, and what innocent images and planted copies say about that
+evidence    which samples are copies, and what images of new patients and planted copies say about that
 exposure    how many patients that exposes, and who they are
 membership  whether a network's weights give away who was trained on
 demands     the policy's demands of what was counted, and how each is met

@@ -1,15 +1,15 @@
 """Which samples are copies, and what the same rule says of new patients' images and of planted copies.
 
-The rule: a sample is a copy where any two detectors call it one by the matched rule (see `copylens.calibration`) and
-name the same patient. Images of new patients that two detectors call copies by chance rarely lie nearest to the same
-patient in both, so the rule's false positive rate is far below one detector's.
+The rule: a sample is a copy where any two detectors call it one by the matched rule (see
+`copylens.evaluation.thresholds`) and name the same patient. Images of new patients that two detectors call copies by
+chance rarely lie nearest to the same patient in both, so the rule's false positive rate is far below one detector's.
 
 What only one detector sees is looked for at a rarer threshold, which few images of new patients pass: a share `rate` of
 V and H, from the exponential tail of their similarities (mean excess over a high percentile; Davison and Smith 1990,
 J. R. Stat. Soc. B 52:393). Correlations are measured on Fisher's scale there.
 
 Shares of real images have intervals by patients, not by images: where one patient's images are so alike that they all
-say the same, patients of m images each say as much as (sum of m)^2 / sum of m^2 patients of one image each (Kish 1965,
+say the same, the effective sample size of patients of m images each is (sum of m)^2 / sum of m^2 (Kish 1965,
 "Survey Sampling").
 """
 
@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from copylens.calibration import PERCENTILE, largest_by_chance, tail_threshold
-from copylens.files import read_arrays, read_table
-from copylens.intervals import effective_number
-from copylens.prevalence import true_share
-from copylens.splits import rows_of
+from copylens.data.splits import rows_of
+from copylens.evaluation.intervals import effective_number
+from copylens.evaluation.prevalence import true_share
+from copylens.evaluation.thresholds import PERCENTILE, largest_by_chance, tail_threshold
+from copylens.jobs.files import read_arrays, read_table
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded", "planted")
 HELD_OUT = ("calibration", "control")
@@ -82,7 +82,7 @@ class Evidence:
     sources: pd.DataFrame  # of the planted images: patient, role (train: a copy; control: of nobody, transformed alike)
     transforms: list[str]
     held_out: dict[str, Near]  # by detector: what is near V and H
-    kind: dict[str, np.ndarray]  # how images lie, and whether they can be told apart (`copylens.audit.kind`)
+    kind: dict[str, np.ndarray]  # how images lie, and whether a classifier separates them (`copylens.audit.kind`)
     group: np.ndarray  # int [S], samples of one number are one and the same image
     is_held_out: np.ndarray  # bool [S], whether it is pixel by pixel an image of V or H
 
@@ -142,17 +142,17 @@ class Evidence:
         return self._patients_of(role).nunique()
 
     def n_independent(self, *roles: str) -> float:
-        """How many patients of one image each say as much as the patients of these roles."""
+        """The effective sample size of the patients of these roles, in patients of one image each."""
         return effective_number(pd.concat([self._patients_of(role) for role in roles]))
 
     @property
     def n_samples(self) -> float:
-        """How many samples of which no two are the same say as much as these (mode collapse repeats them)."""
+        """The effective sample size of S, in samples of which no two are the same (mode collapse repeats them)."""
         return effective_number(self.group)
 
     @property
     def n_planted(self) -> float:
-        """How many patients of one image each say as much as those that copies are planted of."""
+        """The effective sample size of the patients that copies are planted of."""
         return effective_number(self.sources["patient"][self.is_copy])
 
     def _patients_of(self, role: str) -> pd.Series:
@@ -175,7 +175,7 @@ def evidence_of(
     transforms: list[str],
     kind: dict[str, np.ndarray],
 ) -> Evidence:
-    """From each detector's arrays (see `copylens.audit.comparison`), the tables of the images and how they lie.
+    """From each detector's arrays (see `copylens.audit.nearest`), the tables of the images and how they lie.
 
     Raises ValueError for a sample that is identical to somebody unknown.
     """
@@ -234,7 +234,7 @@ def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
 def found_shares(evidence: Evidence, called: np.ndarray, level: float, copies: bool = True) -> list[dict]:
     """Of planted copies, by transform: n, found, low, high. `called`: bool [transform x source].
 
-    Where `copies` is false, of the innocent images that were transformed alike.
+    Where `copies` is false, of control patients' images that were transformed alike.
     """
     chosen = evidence.is_copy if copies else ~evidence.is_copy
     n = effective_number(evidence.sources["patient"][chosen])
@@ -253,14 +253,14 @@ def rates(
     called: dict[str, np.ndarray],
     level: float,
     roles: tuple[str, ...] = ("control",),
-    kinds: list[str] | None = None,
+    shares: list[dict] | None = None,
 ) -> dict[str, float]:
     """What a rule says of S and of new patients, what it finds, and how many samples are copies in truth.
 
     `called`: by set of images, bool. The control rate, of the images of `roles`, is the larger one of these as they are
-    and after a decoder. sensitivity: the mean over transforms (all, or `kinds`). true_copies: Rogan and Gladen's
-    (`copylens.prevalence`), its upper end that of copies which are all of the kind that is found least. With _low,
-    _high. Samples that are the same count once in every n.
+    and after a decoder. sensitivity: the mean over transforms (`shares`, or else all). true_copies: Rogan and Gladen's
+    (`copylens.evaluation.prevalence`), its upper end that of copies which are all of the kind that is found least. With
+    _low, _high. Samples that are the same count once in every n.
     """
     controls = [
         np.concatenate([called[f"{role}{decoded}"] for role in roles])
@@ -269,8 +269,7 @@ def rates(
     ]
     n_synthetic, n_planted, n_control = evidence.n_samples, evidence.n_planted, evidence.n_independent(*roles)
     share, control = float(called["synthetic"].mean()), max(float(each.mean()) for each in controls)
-    shares = found_shares(evidence, called["planted"], level)
-    shares = [row for row in shares if kinds is None or row["transform"] in kinds]
+    shares = found_shares(evidence, called["planted"], level) if shares is None else shares
     sensitivity, least = float(np.mean([row["found"] for row in shares])), min(row["found"] for row in shares)
     true, worst = (
         true_share(share, n_synthetic, each, n_planted, control, n_control, level) for each in (sensitivity, least)

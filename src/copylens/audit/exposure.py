@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import binom, norm, poisson
 
 from copylens.audit.evidence import HELD_OUT, SETS, Evidence, exact_interval, rates
-from copylens.calibration import CURVE_POINTS, PERCENTILE, exposure
+from copylens.evaluation.thresholds import CURVE_POINTS, PERCENTILE, exposure
 
 RATES = (0.01, 0.001)  # of the rarer thresholds
 FEWEST = 5  # patients of a group that is shown
@@ -77,7 +77,7 @@ def exposed_share(
     share that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: none
     are, since what chance names may be a few patients again and again, and as many are missed as may be (binomial, at
     the lower end of the share that is found of the kind that is found least). NaN three times where no more copies are
-    found than innocent images accused.
+    found than images of new patients called copies.
     """
     if not of_rule["sensitivity"] > of_rule["control_rate"]:
         return math.nan, math.nan, math.nan

@@ -6,10 +6,10 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from copylens import record
-from copylens.audit.words import FAIL, PASS, UNABLE
-from copylens.checksums import checked
-from copylens.job import one_line
+from copylens.audit.outcomes import FAIL, PASS, UNABLE
+from copylens.data import source_files
+from copylens.jobs.checksums import checked
+from copylens.jobs.job import one_line
 
 SCHEMA = Path(__file__).with_name("verdict.schema.yaml")
 CODES = {PASS: 0, FAIL: 1, UNABLE: 2}
@@ -44,12 +44,12 @@ def _other_files(verdict: dict, path: Path) -> list[str]:
     """What differs between the user's files and those that the verdict is about; nothing where they are the same."""
     again = "audit them with: snakemake audits"
     try:
-        parts = record.read(path)
-        audited = {f"{part}_files": record.digest(of_part["files"]) for part, of_part in parts.items()}
+        parts = source_files.read(path)
+        audited = {f"{part}_files": source_files.digest(of_part["files"]) for part, of_part in parts.items()}
         named = {key: value for key, value in verdict["provenance"]["checksums"].items() if key.endswith("_files")}
         if audited != named:
             return [f"{path} isn't of this verdict", again]
-        changes = record.changes(parts)
+        changes = source_files.changes(parts)
     except FileNotFoundError:
         return [f"{path} is missing, which says which files were audited", again]
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:

@@ -18,14 +18,14 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from copylens.coarse import standardised
-from copylens.files import read_array, read_table, write_arrays
-from copylens.filters import resize
-from copylens.generators import as_batch
-from copylens.job import timed
-from copylens.orientation import BETTER, Lie, Orienter, orientations
-from copylens.splits import rows_of
-from copylens.warps import look, places_of
+from copylens.data.splits import rows_of
+from copylens.imaging.correlation import standardise
+from copylens.imaging.filters import resize
+from copylens.imaging.orientation import BETTER, Lie, Orienter, orientations
+from copylens.imaging.warps import look, places_of
+from copylens.jobs.files import read_array, read_table, write_arrays
+from copylens.jobs.job import timed
+from copylens.training.tensors import as_batch
 
 SETS = ("synthetic", "calibration", "control")
 PIXELS = 8, 5  # a side, that the classifier sees, in 2D and 3D
@@ -37,14 +37,14 @@ SHIFTS = (0.0, -0.375, -0.25, -0.125, 0.125, 0.25, 0.375)
 
 
 def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, path: Path) -> None:
-    """Write how the samples and the calibration and control images lie, and whether they can be told apart.
+    """Write how the samples and the calibration and control images lie, and whether a classifier separates them.
 
-    For each set of `SETS`: `<set>_orientation`, a row of `copylens.orientation.orientations`, `<set>_sorted`, the axis
-    along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a cross-validated
-    logistic regression on a few pixels says for synthetic against real images; no rows where there are too few.
-    zoom and shift [axis] under which the samples' mean image is most like the training images'. example, the position
-    of a sample that lies otherwise than it fits best, fitted [*grid], that sample as it fits, and nearest, the row of
-    images.npy that it is most like then; -1 without one.
+    For each set of `SETS`: `<set>_orientation`, a row of `copylens.imaging.orientation.orientations`, `<set>_sorted`,
+    the axis along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a
+    cross-validated logistic regression on a few pixels says for synthetic against real images; no rows where there are
+    too few. zoom and shift [axis] under which the samples' mean image is most like the training images'. example, the
+    position of a sample that lies otherwise than it fits best, fitted [*grid], that sample as it fits, and nearest, the
+    row of images.npy that it is most like then; -1 without one.
     """
     splits, images, synthetic = read_table(splits_path), read_array(images_path), read_array(synthetic_path)
     trained = rows_of(splits, "train")
@@ -105,7 +105,7 @@ def _few_pixels(images: np.ndarray) -> np.ndarray:
     dims = images.ndim - 1
     blocks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     # Standardised: other brightness and contrast are no other kind.
-    rows = [standardised(resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1)) for some in blocks]
+    rows = [standardise(resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1)) for some in blocks]
     return np.concatenate([each.numpy() for each in rows])
 
 
@@ -120,7 +120,7 @@ def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray
         # What lies outside of the mean image shows nothing.
         inside = (places[0].abs() <= 1).all(dim=-1)
         view = look(mean, places)[0, 0][inside]
-        found.append(float(standardised(view[None])[0] @ standardised(wanted[0, 0][inside][None])[0]))
+        found.append(float(standardise(view[None])[0] @ standardise(wanted[0, 0][inside][None])[0]))
     fits = np.arctanh(np.clip(found, -0.9999, 0.9999))
     best = int(fits.argmax()) if fits.max() > fits[0] + BETTER else 0
     zoom, shift = moves[best]
@@ -136,6 +136,6 @@ def _example(orienter: Orienter, synthetic: np.ndarray, arrays: dict, images: np
     _, of_pair, times = np.unique(pairs[otherwise], axis=0, return_inverse=True, return_counts=True)
     example = otherwise[np.argmax(of_pair.ravel() == times.argmax())]
     fitted, _ = orienter(as_batch(synthetic[example][None]))
-    likeness = standardised(resize(fitted, orienter.low).flatten(1)) @ orienter.training.T
+    likeness = standardise(resize(fitted, orienter.low).flatten(1)) @ orienter.training.T
     nearest = trained[int(likeness[0].argmax())]
     return {"example": np.int64(example), "fitted": fitted[0, 0].numpy(), "nearest": np.int64(nearest)}

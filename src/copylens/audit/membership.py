@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from copylens.files import read_array, read_table, write_arrays
-from copylens.splits import rows_of
+from copylens.config.kinds import implementation
+from copylens.data.splits import rows_of
+from copylens.jobs.files import read_array, read_table, write_arrays
+from copylens.jobs.seeds import generator_of
 
 NOISE_LEVELS = 10
 DRAWS = 500  # of the bootstrap over patients
@@ -19,11 +21,12 @@ FALSE_POSITIVES = 0.01  # at which members are found
 def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
     """Write for `train` and `held_out` (V then H) the denoising losses, float32 [image, noise level], and patients."""
     # Here, because the verdict needs no network.
-    from copylens.generators import as_batch, family_of, load_model
+    from copylens.generation.load import load_model
+    from copylens.training.tensors import as_batch
 
     splits, images = read_table(splits_path), read_array(images_path)
     module = load_model(folder, upstream)
-    family, timesteps = family_of(module.settings["kind"]), module.settings["timesteps"]
+    family, timesteps = implementation("models", module.settings["kind"]), module.settings["timesteps"]
     chosen = np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1
     sets = {
         "train": rows_of(splits, "train"),
@@ -48,7 +51,7 @@ def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[s
     member = np.arange(len(everything)) < len(losses["train"])
     patient = np.concatenate([losses["train_patient"], losses["held_out_patient"]])
     number_of = np.unique(patient, return_inverse=True)[1]
-    generator, n = np.random.default_rng([seed, 10]), number_of.max() + 1
+    generator, n = generator_of("membership intervals", seed), number_of.max() + 1
     draws = []
     for _ in range(DRAWS):
         times = np.bincount(generator.integers(n, size=n), minlength=n)[number_of]

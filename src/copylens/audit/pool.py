@@ -8,10 +8,11 @@ import pandas as pd
 
 from copylens.audit.evidence import HELD_OUT, NOBODY
 from copylens.audit.repeats import groups_of_repeats
-from copylens.files import new_array, read_array, read_table, write_array, write_table
-from copylens.readers import UNKNOWN
-from copylens.scans import listed_scans
-from copylens.splits import ROLES
+from copylens.data.listing import listed_scans
+from copylens.data.scan import UNKNOWN
+from copylens.data.splits import ROLES
+from copylens.jobs.files import new_array, read_array, read_table, write_array, write_table
+from copylens.jobs.seeds import generator_of
 
 ABOUT = "about_"  # begins the columns of scans.tsv that say something about a patient
 
@@ -95,7 +96,7 @@ def _held_out(scans: pd.DataFrame, seed: int) -> pd.DataFrame:
     scans = _known(scans, "held_out")
     if "split" in scans:
         return scans.assign(role=scans["split"])
-    patients = np.random.default_rng([seed, 9]).permutation(np.sort(scans["patient"].unique()))
+    patients = generator_of("held-out split", seed).permutation(np.sort(scans["patient"].unique()))
     calibration = set(patients[: (len(patients) + 1) // 2])
     return scans.assign(role=["calibration" if each in calibration else "control" for each in scans["patient"]])
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens import record
 from copylens.audit.evidence import Evidence, read_evidence
 from copylens.audit.membership import membership
 from copylens.audit.quarantine import withheld_samples
-from copylens.audit.rest import harmless, sample_names
+from copylens.audit.release import harmless, sample_names
 from copylens.audit.verdict import judge, to_json
-from copylens.checksums import checked, file_checksum, whole
-from copylens.files import read_arrays, write_table
+from copylens.data import source_files
+from copylens.jobs.checksums import checked, file_checksum, whole
+from copylens.jobs.files import read_arrays, write_table
 
 LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
 README = """This folder is restricted: it holds images, names and numbers of patients.
@@ -46,7 +46,8 @@ def judge_audit(
     files_path: Path,
 ) -> None:
     """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted; and, to
-    `files_path`, the record of the files that the verdict is about (`copylens.record`), whose digests stand in it.
+    `files_path`, the record of the files that the verdict is about (`copylens.data.source_files`), whose digests stand
+    in it.
 
     The public table: sample and withheld, nothing else, because whoever has a patient's image and the samples can
     compute similarities too, and would learn from them whether the patient was trained on. The restricted one: sample,
@@ -72,7 +73,7 @@ def judge_audit(
         "python": platform.python_version(),
         "libraries": {library: version(library) for library in LIBRARIES},
         "checksums": {part: file_checksum(checked(files[part])) for part in ("images", "synthetic")}
-        | record.freeze(files["records"], files_path),
+        | source_files.freeze(files["records"], files_path),
         "seeds": {"audit": policy["seed"]},
         "config": config,
     }

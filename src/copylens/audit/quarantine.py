@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from copylens.audit.criteria import exceeding
 from copylens.audit.evidence import Evidence, exact_interval, found_shares
-from copylens.audit.words import PASS, UNABLE, listed, percent
+from copylens.audit.measure import Measured
+from copylens.audit.outcomes import PASS, UNABLE
+from copylens.reporting.sentences import listed, percent
 
 STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V above which samples are withheld, tried in this order
 
@@ -16,21 +19,22 @@ def withheld_samples(evidence: Evidence, percentile: float, detectors: list[str]
     return _withheld(evidence, "synthetic", percentile, detectors) | evidence.identical | evidence.is_held_out
 
 
-def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_rule: dict, shaky: list[str]) -> dict:
+def quarantine(evidence: Evidence, measured: Measured, policy: dict, shaky: list[str]) -> dict:
     """What is left when copies are withheld, audited again, with ever lower thresholds until it passes.
 
-    Withheld is what the rule calls a copy, and what the first detector alone does, and each of those that accuse more
+    Withheld is what the rule calls a copy, and what the first detector alone does, and each of those that call more
     samples than the policy allows by themselves. What may still be in the rest are the copies that all of these miss.
-    residual: of the true copies' share, as the rule or an accusing detector has it, whichever is the largest, the part
+    residual: of the true copies' share, as the rule or such a detector has it, whichever is the largest, the part
     that is missed, over the share that is left; planted copies say what is missed. Its upper end is that of copies
     which are all of the kind that is found least, in the true copies' share as in what is missed.
 
-    accusing: the rates of the detectors that find too many copies by themselves. shaky: why nothing that is counted
-    means anything.
+    shaky: why nothing that is counted means anything.
     """
-    detectors = list(dict.fromkeys([next(iter(evidence.found)), *accusing]))
-    n, n_patients, tried = len(evidence.identical), len(evidence.patients), []
-    rows = [of_rule, *accusing.values()]
+    surely, perhaps = exceeding(measured, policy)
+    perhaps = [name for name in perhaps if name not in surely]
+    detectors = list(dict.fromkeys([next(iter(measured.each)), *surely, *perhaps]))
+    n, n_patients, tried = measured.counts["synthetic_images"], measured.n_training, []
+    rows = [measured.rule, *(measured.each[name] for name in surely), *(measured.alone[name] for name in perhaps)]
     true = [np.max([row[f"true_copies{end}"] for row in rows]) for end in ("", "_low", "_high")]
     for percentile in STRICTER:
         withheld = withheld_samples(evidence, percentile, detectors)
@@ -73,9 +77,7 @@ def quarantine(evidence: Evidence, policy: dict, accusing: dict[str, dict], of_r
     elif weak:
         reason = f"Copies under {listed(weak)} are missed too often for the rest to be sure."
     elif result["residual_high"] is None:
-        reason = (
-            "The rule finds no more planted copies than it accuses innocent images, so nothing is known of the rest."
-        )
+        reason = "The rule's sensitivity isn't above its false positive rate, so nothing is known of the rest."
     else:
         reason = (
             f"Even with {result['withheld']} of {n} samples withheld, up to {percent(result['residual_high'])} of the "

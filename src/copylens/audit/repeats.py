@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from copylens.coarse import standardised
-from copylens.filters import no_larger, resize
-from copylens.generators import as_batch
+from copylens.imaging.correlation import standardise
+from copylens.imaging.filters import no_larger, resize
+from copylens.training.tensors import as_batch
 
 LONGEST = 32, 16  # pixels of the longest side that images are compared at, in 2D and 3D
 ALIKE = 0.98  # correlation from which two samples may be the same
@@ -43,4 +43,4 @@ def _rows(images: np.ndarray) -> np.ndarray:
     """Images as standardised rows of few pixels, float32 [n, pixel]: their products are correlations."""
     grid = no_larger(list(images.shape[1:]), LONGEST[images.ndim - 3])
     blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
-    return np.concatenate([standardised(resize(as_batch(some), grid).flatten(1)).numpy() for some in blocks])
+    return np.concatenate([standardise(resize(as_batch(some), grid).flatten(1)).numpy() for some in blocks])

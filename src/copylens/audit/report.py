@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from copylens.audit.evidence import HELD_OUT, Evidence, read_evidence
-from copylens.checksums import checked
-from copylens.files import read_array, read_arrays, read_table
-from copylens.reports import MAX_PAIRS, Restricted, write_report
-from copylens.reports.bands import shares_by_band
-from copylens.reports.content import pair_numbers
-from copylens.splits import rows_of
+from copylens.data.splits import rows_of
+from copylens.jobs.checksums import checked
+from copylens.jobs.files import read_array, read_arrays, read_table
+from copylens.reporting.audit_report import MAX_PAIRS, Restricted, write_report
+from copylens.reporting.audit_report.bands import shares_by_band
+from copylens.reporting.audit_report.content import pair_numbers
 
 
 def report_audit(files: dict, public: Path, restricted: Path) -> None:
@@ -48,7 +48,7 @@ def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
 
 
 def bands_of(evidence: Evidence) -> dict[str, dict[str, list[float | None]]]:
-    """What the public edition says of them: by detector, each group's shares by band (`copylens.reports.bands`)."""
+    """What the public edition says of them: by detector, each group's shares by band."""
     scores = scores_of(evidence)
     return {name: shares_by_band(scores[name], found.tau()) for name, found in evidence.found.items()}
 

@@ -5,19 +5,15 @@ from dataclasses import asdict
 
 import numpy as np
 
-from copylens.audit import comparable, demands
-from copylens.audit.demands import Line
-from copylens.audit.evidence import RARE, Evidence, found_shares, rates
-from copylens.audit.exposure import exposure_of, exposure_rule, groups_of
+from copylens.audit import comparability, criteria
+from copylens.audit.conclude import conclude, shaky
+from copylens.audit.evidence import RARE, Evidence
+from copylens.audit.measure import Measured, measure, true_copies
+from copylens.audit.outcomes import PASS
 from copylens.audit.quarantine import quarantine
-from copylens.audit.words import FAIL, PASS, UNABLE
-from copylens.calibration import PERCENTILE
+from copylens.evaluation.thresholds import PERCENTILE
 
 SCHEMA = "copylens-verdict-1"
-# Without these, nothing that is counted means anything.
-FOUNDATIONS = ("calibration_size", "control_rate", "apart")
-# These need no threshold.
-SURE = ("identical_files", "membership")
 RULE = "A sample is called a copy where any two detectors call it one and name the same patient."
 LIMITS = (
     "No copies found means that these detectors found none of the kinds that were planted; other kinds may be there.",
@@ -37,58 +33,36 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
 
     member: what `copylens.audit.membership` found, where weights are to be released too.
     """
-    level, detectors = policy["level"], list(evidence.found)
-    by_itself = demands.alone(evidence, policy)
-    of_rule = rates(evidence, _by_rule(evidence), level)
-    of_each = {name: rates(evidence, _calls(evidence, name), level) for name in detectors}
-    accusing = {
-        name: row
-        for name, row in of_each.items()
-        if demands.against(policy["copies"], demands.true_copies(row)) == "fail"
-    }
-    sure = list(accusing)
-    accusing |= {
-        name: row
-        for name, row in by_itself.items()
-        if name not in accusing and demands.against(policy["copies"], demands.true_copies(row)) != "pass"
-    }
-    copies, exposing = demands.copies(of_rule, policy), exposure_rule(evidence, of_rule, level)
+    measured = measure(evidence, policy, member)
     lines = [
-        comparable.identical_files(evidence),
-        comparable.kind(evidence, level),
-        demands.calibration_size(evidence, policy),
-        comparable.apart(evidence),
-        demands.control_rate(evidence, of_rule, policy),
-        comparable.held_out(evidence, level, policy),
-        demands.sensitivity(evidence, policy),
-        copies,
-        demands.patients(evidence, exposing, policy),
-        demands.agreement(evidence, sure, by_itself, copies.outcome, policy),
+        comparability.identical_files(evidence),
+        comparability.kind(evidence, policy["level"]),
+        criteria.calibration_size(measured, policy),
+        comparability.apart(evidence),
+        criteria.control_rate(measured, policy),
+        comparability.held_out(evidence, policy["level"], policy),
+        criteria.sensitivity(measured, policy),
+        criteria.copies(measured, policy),
+        criteria.patients(measured, policy),
+        criteria.agreement(measured, policy),
     ]
-    lines += [demands.membership(member, policy)] if member else []
-    shaky = [line.explanation for line in lines if line.name in (*FOUNDATIONS, "kind") and line.outcome != "pass"]
-    verdict, reasons, needed = _conclude(lines)
-    sensitivity = _sensitivity_table(evidence, level)
-    rows = [
-        {"detector": name, "tau": _rounded(evidence.found[name].tau()), **of_each[name], "alone": by_itself.get(name)}
-        for name in detectors
-    ]
-    rows.append({"detector": "agreement of two", "tau": None, **of_rule, "alone": None})
+    lines += [criteria.membership(member, policy)] if member else []
+    verdict, reasons, needed = conclude(lines)
     return {
         "schema": SCHEMA,
         "verdict": verdict,
         "reasons": reasons,
         "needed": needed,
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
-        "counts": _counts(evidence),
-        "rule": {"detectors": detectors, "percentile": PERCENTILE, "rare": RARE, "text": RULE},
+        "counts": measured.counts,
+        "rule": {"detectors": list(measured.each), "percentile": PERCENTILE, "rare": RARE, "text": RULE},
         "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
-        "detectors": [row | {"outcome": demands.against(policy["copies"], demands.true_copies(row))} for row in rows],
-        "sensitivity": sensitivity,
-        "exposure": exposure_of(evidence, exposing, policy["patients"], level),
-        "groups": groups_of(evidence, level),
-        "membership": member,
-        "quarantine": None if verdict == PASS else quarantine(evidence, policy, accusing, of_rule, shaky),
+        "detectors": _detectors(measured, policy),
+        "sensitivity": _sensitivity(measured),
+        "exposure": measured.exposure,
+        "groups": measured.groups,
+        "membership": measured.membership,
+        "quarantine": None if verdict == PASS else quarantine(evidence, measured, policy, shaky(lines)),
         "limits": list(LIMITS),
     }
 
@@ -108,57 +82,26 @@ def to_json(verdict: dict) -> str:
     return json.dumps(plain(verdict), indent=2, allow_nan=False) + "\n"
 
 
-def _by_rule(evidence: Evidence) -> dict[str, np.ndarray]:
-    first = next(iter(evidence.found.values()))
-    called = {name: evidence.copies(name) for name in first.similarity}
-    # What is a training image needs no detector.
-    return called | {"synthetic": called["synthetic"] | evidence.identical}
-
-
-def _calls(evidence: Evidence, detector: str) -> dict[str, np.ndarray]:
-    found = evidence.found[detector]
-    return {name: found.calls(name) for name in found.similarity}
-
-
 def _rounded(tau: float) -> float:
     """To three digits: all of them would tell whoever has the calibration images which training image one is like."""
     return float(f"{tau:.3g}")
 
 
-def _conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
-    """The verdict, its reasons, and what would be needed to say more."""
-    named = {line.name: line for line in lines}
-    unable = [line for line in lines if line.outcome == "unable"]
-    needed = list(dict.fromkeys(line.needed for line in unable))
-    shaky = [named[name] for name in FOUNDATIONS if named[name].outcome != "pass"]
-    other_kind = [named["kind"]] if named["kind"].outcome != "pass" else []
-    sure = [named[name] for name in SURE if name in named and named[name].outcome == "fail"]
-    if shaky:
-        return FAIL if sure else UNABLE, [line.explanation for line in sure + shaky + other_kind], needed
-    failed = [line for line in lines if line.outcome == "fail"]
-    if failed:
-        return FAIL, [line.explanation for line in failed + other_kind], needed
-    if unable:
-        return UNABLE, [line.explanation for line in unable], needed
-    return PASS, [named["copies"].explanation, named["patients"].explanation, named["sensitivity"].explanation], []
+def _detectors(measured: Measured, policy: dict) -> list[dict]:
+    """A row for each detector and one for the rule."""
+    rows = [
+        {"detector": name, "tau": _rounded(measured.tau[name]), **row, "alone": measured.alone.get(name)}
+        for name, row in measured.each.items()
+    ]
+    rows.append({"detector": "agreement of two", "tau": None, **measured.rule, "alone": None})
+    return [row | {"outcome": criteria.against(policy["copies"], true_copies(row))} for row in rows]
 
 
-def _sensitivity_table(evidence: Evidence, level: float) -> list[dict]:
+def _sensitivity(measured: Measured) -> list[dict]:
+    """A row for each transform of planted copies."""
     rows = []
-    of_rule = found_shares(evidence, evidence.copies("planted"), level)
-    of_each = {name: found_shares(evidence, found.calls("planted"), level) for name, found in evidence.found.items()}
-    for number, row in enumerate(of_rule):
-        alone = {name: shares[number]["found"] for name, shares in of_each.items()}
+    for number, row in enumerate(measured.planted):
+        alone = {name: shares[number]["found"] for name, shares in measured.planted_each.items()}
         kept = {key: row[key] for key in ("transform", "n", "low", "high")}
         rows.append(kept | {"rule": row["found"], "alone": alone})
     return rows
-
-
-def _counts(evidence: Evidence) -> dict[str, int]:
-    names = {"train": "training", "calibration": "calibration", "control": "control"}
-    counts = {}
-    for role, name in names.items():
-        counts[f"{name}_images"] = int((evidence.splits["role"] == role).sum())
-        counts[f"{name}_patients"] = evidence.n_patients(role)
-    counts["synthetic_images"] = len(evidence.identical)
-    return counts | {"different_synthetic_images": len(set(evidence.group))}

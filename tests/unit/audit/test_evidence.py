@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 
 from copylens.audit.evidence import SETS, evidence_of, exact_interval, rates
 from copylens.audit.verdict import judge
-from copylens.calibration import tail_threshold
-from copylens.intervals import effective_number
+from copylens.evaluation.intervals import effective_number
+from copylens.evaluation.thresholds import tail_threshold
 
 
 def test_the_exact_interval_is_that_of_clopper_and_pearson():
@@ -104,7 +104,7 @@ def test_the_tail_of_new_patients_is_met_by_so_many():
     assert correlations.max() < tail_threshold(correlations, 1e-6) <= 1
 
 
-def test_fewer_samples_called_than_innocent_images_leave_some_doubt():
+def test_fewer_samples_called_than_new_patients_images_leave_some_doubt():
     found = evidence(of_share(0.0))
     called = {name: np.zeros(len(of), bool) for name, of in found.found["first"].similarity.items()}
     called["planted"][:] = np.tile(found.is_copy, 2)

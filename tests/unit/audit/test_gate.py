@@ -6,14 +6,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from audit_cases import POLICY, evidence, of_share
+from audit_cases import POLICY, evidence, of_share, whole
 from conftest import ROOT
-from test_verdict import whole
 
-from copylens import checksums, record
 from copylens.audit.gate import SCHEMA, gate
 from copylens.audit.verdict import judge, to_json
 from copylens.cli import main
+from copylens.data import source_files
+from copylens.jobs import checksums
 
 
 def written(verdict: dict, folder: Path) -> Path:
@@ -24,8 +24,8 @@ def written(verdict: dict, folder: Path) -> Path:
         for number in range(4):
             (folder / part / f"{number}.png").write_bytes(bytes([number] * 9))
         records[part] = folder / part / "files.json"
-        record.write(record.take({"root": str(folder / part)}, ["*.png"], [], ""), records[part])
-    verdict["provenance"]["checksums"] |= record.freeze(records, folder / "audit" / "restricted" / "files.json")
+        source_files.write(source_files.take({"root": str(folder / part)}, ["*.png"], [], ""), records[part])
+    verdict["provenance"]["checksums"] |= source_files.freeze(records, folder / "audit" / "restricted" / "files.json")
     write_text(to_json(verdict), folder / "audit" / "public" / "verdict.json")
     return folder / "audit"
 
@@ -75,9 +75,9 @@ def _folder_gone(folder: Path) -> str:
 
 def _another_record(folder: Path) -> str:
     path = folder / "audit" / "restricted" / "files.json"
-    parts = record.read(path)
+    parts = source_files.read(path)
     parts["synthetic"]["files"]["0.png"][-1] = "0" * 64
-    record.write(parts, path)
+    source_files.write(parts, path)
     return "files.json isn't of this verdict"
 
 

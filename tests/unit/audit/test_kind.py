@@ -8,13 +8,13 @@ import pytest
 import torch
 from audit_cases import evidence, of_share
 
-from copylens.audit.comparable import kind as line_of_kind
-from copylens.audit.demands import Line
+from copylens.audit.comparability import kind as line_of_kind
+from copylens.audit.criteria import Line
 from copylens.audit.kind import auc_interval, measure_kind, told_apart
-from copylens.files import read_arrays, write_array, write_table
-from copylens.images import scale
-from copylens.readers import phantom
-from copylens.warps import warp
+from copylens.data.images import scale
+from copylens.data.readers import phantom
+from copylens.imaging.warps import warp
+from copylens.jobs.files import read_arrays, write_array, write_table
 
 N = {"train": 40, "calibration": 30, "control": 30, "synthetic": 40}
 

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copylens import record, scans
 from copylens.audit.pool import pool_images
 from copylens.audit.publish import restrict
-from copylens.audit.rest import gather_rest
-from copylens.files import read_array, read_table, write_array, write_table
-from copylens.images import gather_images
+from copylens.audit.release import gather_rest
+from copylens.data import source_files
+from copylens.data.images import gather_images
+from copylens.data.listing import find_scans, list_scans
+from copylens.jobs.files import read_array, read_table, write_array, write_table
 
 LIMITS = {"pixels": 10**6, "padded": 10**6, "bytes": 10**7, "seconds": 10}
 ARRAYS = {"reader": "npy_folder", "pattern": "*.npy", "patient": None, "stacked": False, "spacing": None}
@@ -34,7 +35,7 @@ def folder_of(root: Path, names: list[str], seed: int) -> dict:
 def listed(settings: dict, folder: Path) -> dict[str, Path]:
     """The data set's scans.tsv and images.npy."""
     files = {"scans": folder / "scans.tsv", "images": folder / "images.npy"}
-    scans.list_scans(settings, files["scans"])
+    list_scans(settings, files["scans"])
     gather_images(settings, IMAGING, files["scans"], files["images"])
     return files
 
@@ -115,7 +116,7 @@ def test_a_patient_with_two_roles_is_refused_by_pseudonym(part, tmp_path):
         roles_of(case, part, ["train"] * 13 + ["calibration"] * 7 + ["control"] * 4)
         case.files = {name: path for name, path in case.files.items() if not name.startswith("held_out")}
     else:
-        names = [scan.source for scan in scans.find_scans(case.listing["held_out"])[1]]
+        names = [scan.source for scan in find_scans(case.listing["held_out"])[1]]
         os.rename(tmp_path / "held_out" / names[29], tmp_path / "held_out" / f"{names[28][:3]}_1.npy")
         case.files |= {
             f"held_out_{kind}": path for kind, path in listed(case.listing["held_out"], tmp_path / "y").items()
@@ -174,13 +175,13 @@ HOSTILE = ["=cmd()_0", "a\nb_0", "<img src=x onerror=alert(1)>_0", "plain_0"]
 
 def audited(files: dict[str, Path], folder: Path) -> Path:
     """The record of the files that an audit saw."""
-    record.freeze({"synthetic": record.record_of(files["scans"])}, folder / "files.json")
+    source_files.freeze({"synthetic": source_files.record_of(files["scans"])}, folder / "files.json")
     return folder / "files.json"
 
 
 def test_the_rest_keeps_its_files_and_names(tmp_path):
     listing = folder_of(tmp_path / "samples", HOSTILE, 3)
-    names = [scan.source for scan in scans.find_scans(listing)[1]]
+    names = [scan.source for scan in find_scans(listing)[1]]
     withheld = [name.startswith("plain") for name in names]
     samples = tmp_path / "samples.tsv"
     write_table(table_of(withheld), samples)

@@ -1,38 +1,23 @@
 """From findings whose answer is known to the verdict, the quarantine and the exit code."""
 
 import dataclasses
-import json
 
 import jsonschema
 import numpy as np
 import pytest
 import yaml
-from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share
+from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share, whole
 
 from copylens.audit.evidence import Evidence
 from copylens.audit.gate import SCHEMA
 from copylens.audit.membership import membership
 from copylens.audit.publish import samples_of
 from copylens.audit.quarantine import withheld_samples
-from copylens.audit.verdict import judge, to_json
+from copylens.audit.verdict import judge
 
 
 def line(verdict: dict, name: str) -> dict:
     return next(each for each in verdict["lines"] if each["name"] == name)
-
-
-def whole(verdict: dict) -> dict:
-    """The verdict as it is written, with what only a run knows."""
-    return json.loads(
-        to_json(
-            {
-                "audit": "a",
-                **verdict,
-                "provenance": dict.fromkeys(("copylens", "python", "libraries", "seeds", "config"))
-                | {"checksums": {"images": "1" * 64, "synthetic": "2" * 64}},
-            }
-        )
-    )
 
 
 def test_copies_of_everybody_fail_and_are_flagged():
@@ -60,7 +45,7 @@ def test_the_corrected_rate_is_the_true_one(share):
     assert rule["true_copies_low"] <= share <= rule["true_copies_high"]
 
 
-def test_two_detectors_accuse_fewer_innocents_than_one():
+def test_two_detectors_have_fewer_false_positives_than_one():
     verdict = judge(evidence(of_share(0.0, n=2000), n_control=2000), POLICY, None)
     alone, rule = verdict["detectors"][0], verdict["detectors"][-1]
     assert alone["control_rate"] > 0.02
@@ -83,7 +68,7 @@ def test_what_cannot_find_planted_copies_cannot_say():
     assert "identity and shift" in line(verdict, "sensitivity")["explanation"]
 
 
-def test_a_detector_that_accuses_alone_is_a_disagreement():
+def test_a_detector_that_calls_alone_is_a_disagreement():
     verdict = judge(evidence(of_share(0.5), alone=True), POLICY, None)
     assert verdict["verdict"] == "NOT ABLE TO SAY"
     assert line(verdict, "agreement")["outcome"] == "unable"
@@ -113,8 +98,8 @@ def of_one_kind_only(found: Evidence, number: int, missed: int) -> Evidence:
 
 def blind(found: Evidence, *detectors: str) -> Evidence:
     """The same findings, but some detectors see no copy among the samples."""
-    innocent = evidence(of_share(0.0)).found["first"]
-    seen = {"similarity": innocent.similarity["synthetic"], "patient": innocent.patient["synthetic"]}
+    unrelated = evidence(of_share(0.0)).found["first"]
+    seen = {"similarity": unrelated.similarity["synthetic"], "patient": unrelated.patient["synthetic"]}
     return replaced(found, list(detectors), **seen)
 
 
@@ -132,7 +117,7 @@ def test_copies_that_the_first_detector_misses_fail_and_are_withheld():
 
 
 def test_copies_that_no_detector_alone_is_sure_of_do_not_pass():
-    # The first detector is blind to 24 copies, and the others call some innocents so, too.
+    # The first detector is blind to 24 copies, and the others have some false positives, too.
     found = blind(evidence(of_share(0.08)), "first")
     verdict = judge(found, POLICY, None)
     assert verdict["verdict"] != "PASS"
@@ -149,7 +134,7 @@ def test_what_only_one_detector_sees_is_withheld_from_the_rest():
     assert withheld_samples(found, rest["percentile"], rest["detectors"])[copies >= 0].all()
 
 
-def test_innocents_that_two_detectors_take_for_different_patients_do_not_fail():
+def test_samples_that_two_detectors_take_for_different_patients_do_not_fail():
     found = evidence(of_share(0.0))
     generator = np.random.default_rng(5)
     for name in ("second", "third"):
@@ -160,7 +145,7 @@ def test_innocents_that_two_detectors_take_for_different_patients_do_not_fail():
     assert (verdict["verdict"], line(verdict, "agreement")["outcome"]) == ("NOT ABLE TO SAY", "unable")
 
 
-def test_innocent_images_that_look_like_copies_when_changed_cannot_say():
+def test_control_images_that_look_like_copies_when_changed_cannot_say():
     found = evidence(of_share(0.3))
     changed = {}
     for name, each in found.found.items():

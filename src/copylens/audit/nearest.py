@@ -1,0 +1,65 @@
+"""Every image of an audit beside its nearest training images, by one detector."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from copylens.audit.evidence import HELD_OUT
+from copylens.data.splits import rows_of
+from copylens.detection.embed import Embedder
+from copylens.detection.nearest import Comparer, Images, all_of
+from copylens.jobs.files import read_array, read_table, write_arrays
+from copylens.jobs.job import timed
+
+SAMPLES, TRAINED = 1000, 100  # at most, that are compared with V and H
+
+
+def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, path: Path) -> None:
+    """Write for each set `<set>_similarity`, float32, and `<set>_index`, int64 [image]: its nearest row of T.
+
+    The sets are synthetic, calibration, control, calibration_decoded, control_decoded (no rows without a decoder) and
+    planted (transforms one after the other). The nearest is the best of `k` candidates. Of a detector that chooses
+    these by images they are of `k` patients, one each: what counts may be how far one stands out from the others, and
+    many images of one patient would hide it.
+
+    Likewise synthetic_to_held_out and train_to_held_out, of samples and of T beside the images of V and H: as many of
+    them as `SAMPLES` and `TRAINED` allow, spread evenly, because these are compared for their share alone.
+
+    files: images, splits and scans (the embeddings of images), synthetic, decoded, planted.
+    """
+    splits = read_table(files["splits"])
+    real = all_of(read_array(files["images"]), read_array(files["scans"]))
+    embed = Embedder(detector)
+    decoded, planted = read_array(files["decoded"]), read_array(files["planted"])
+    n_calibration = len(rows_of(splits, "calibration")) if len(decoded) else 0
+    new = {
+        "synthetic": read_array(files["synthetic"]),
+        "planted": planted.reshape(-1, *planted.shape[2:]),
+        "calibration_decoded": decoded[:n_calibration],
+        "control_decoded": decoded[n_calibration:],
+    }
+    trained = rows_of(splits, "train")
+    comparer = _comparer(detector, real, trained, splits, search)
+    arrays = {}
+    with timed("comparison"):
+        sets = {role: real[rows_of(splits, role)] for role in HELD_OUT}
+        sets |= {name: all_of(array, embed(array)) for name, array in new.items()}
+        for name, images in sets.items():
+            similarity, index = comparer.nearest(images, k)
+            arrays[f"{name}_similarity"], arrays[f"{name}_index"] = similarity[:, 0], index[:, 0]
+        held_out = np.concatenate([rows_of(splits, role) for role in HELD_OUT])
+        comparer = _comparer(detector, real, held_out, splits, search)
+        for name, images, most in (("synthetic", sets["synthetic"], SAMPLES), ("train", real[trained], TRAINED)):
+            chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
+            similarity, index = comparer.nearest(images[chosen], k)
+            arrays[f"{name}_to_held_out_similarity"] = similarity[:, 0]
+            arrays[f"{name}_to_held_out_index"] = index[:, 0]
+    write_arrays(arrays, path)
+
+
+def _comparer(detector: Path, real: Images, rows: np.ndarray, splits: pd.DataFrame, search: dict) -> Comparer:
+    """What compares with these rows of the real images."""
+    patients = np.unique(splits["patient"].to_numpy()[rows], return_inverse=True)[1]
+    several = len(np.unique(patients)) < len(patients)
+    return Comparer(detector, real[rows], search, patients if several else None)

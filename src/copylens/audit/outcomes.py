@@ -1,0 +1,3 @@
+"""The words of a verdict."""
+
+PASS, FAIL, UNABLE = "PASS", "FAIL", "NOT ABLE TO SAY"

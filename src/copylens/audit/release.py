@@ -1,0 +1,91 @@
+"""The samples that are left when copies are withheld: a list of both, and a folder to release."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from copylens.data import source_files
+from copylens.data.listing import files_of, find_scans, listed_scans
+from copylens.jobs.checksums import file_checksum
+from copylens.jobs.files import new_array, read_array, read_table, write_table
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run a cell for that begins so
+
+
+def gather_rest(
+    samples_path: Path,
+    synthetic_path: Path,
+    listing: dict | None,
+    scans_path: Path | None,
+    files_path: Path,
+    folder: Path,
+) -> None:
+    """Write into `folder` the samples that aren't withheld, and list.tsv: sample, file, withheld.
+
+    Below files/ are copies, under their own names. Where samples aren't files of their own (of a network, or several in
+    one file) images.npy has them as they were compared, float32 [sample, *grid]. listing, scans_path: how the data set
+    of samples is listed, and its scans.tsv; None for a network's. files_path: the record of the audited files
+    (`copylens.data.source_files`). Cells that a spreadsheet would run get a leading apostrophe.
+
+    Raises ValueError, and leaves no folder, where the data set, or a copied file, isn't what was audited.
+    """
+    samples = read_table(samples_path)
+    names = sample_names(listing, scans_path, len(samples))
+    kept = np.flatnonzero(~samples["withheld"].to_numpy(bool))
+    root, files = _files(listing) if listing else (None, None)
+    listed = pd.DataFrame({"sample": samples["sample"], "file": [harmless(name) for name in names]})
+    with _whole_folder(folder) as temporary:
+        if files is None:
+            synthetic = read_array(synthetic_path)
+            with new_array(temporary / "images.npy", (len(kept), *synthetic.shape[1:])) as images:
+                images[:] = synthetic[kept]
+        else:
+            audited = source_files.read(files_path)["synthetic"]["files"]
+            for file in (file for number in kept for file in files[number]):
+                target = temporary / "files" / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(root / file, target)
+                if file not in audited or file_checksum(target) != audited[file][-1]:
+                    raise ValueError(f"{file}: isn't the file that was audited; run again")
+        write_table(listed.assign(withheld=samples["withheld"]), temporary / "list.tsv")
+
+
+def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[str]:
+    """What each of `n` samples is called where it comes from: its file, with the number of its part, or its number."""
+    if listing is None:
+        return [f"sample {number}" for number in range(1, n + 1)]
+    scans = listed_scans(listing, scans_path)[1]
+    return [scan.source if scan.part is None else f"{scan.source} [{scan.part}]" for scan in scans]
+
+
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, which takes its place when the body ends; removed when the body fails."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed here
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def harmless(cell: str) -> str:
+    """A cell of a table that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def _files(listing: dict) -> tuple[Path, list[list[str]] | None]:
+    """The data set's folder, and each sample's own files below it; None where several samples share one."""
+    root, scans = find_scans(listing)
+    files = [files_of(root, scan, listing) for scan in scans]
+    used = [(root / file).resolve() for of_sample in files for file in of_sample]
+    alone = len(set(used)) == len(used) and all(scan.part is None for scan in scans)
+    return root, files if alone else None

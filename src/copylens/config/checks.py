@@ -1,0 +1,264 @@
+"""The configuration checked: against the schema, which fills in the defaults, and for what no schema can say."""
+
+import copy
+import difflib
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+
+from copylens.config import spec
+from copylens.config.grids import halve
+from copylens.config.kinds import kinds
+from copylens.config.schema import validate
+
+# What Snakemake and its Slurm executor read of a rule's resources; what is nearly one of these is ignored in silence.
+RESOURCES = {
+    *("mem", "mem_mb", "mem_mib", "mem_mb_per_cpu", "disk", "disk_mb", "disk_mib", "tmpdir", "runtime"),
+    *("gpu", "gpu_model", "gres", "tasks", "tasks_per_gpu", "tasks_per_node", "nodes", "mpi"),
+    *("cpus_per_task", "cpus_per_gpu", "constraint", "qos", "cluster", "clusters"),
+    *("slurm_partition", "slurm_account", "slurm_cluster", "slurm_extra"),
+}
+MEANT = {"gpus": "gpu", "time": "runtime", "walltime": "runtime", "memory": "mem_mb", "ram": "mem_mb"}
+MEANT |= {"partition": "slurm_partition", "account": "slurm_account", "cores": "threads", "cpus": "threads"}
+
+
+def load_config(path: Path) -> dict:
+    """The configuration in a YAML file, checked; raises ValueError as `check` does."""
+    return check(yaml.safe_load(Path(path).read_text()))
+
+
+def check(config: dict) -> dict:
+    """A copy of `config` with every default filled in.
+
+    Raises ValueError with the path of the first key that is wrong and what would be right.
+    """
+    config = copy.deepcopy(config)
+    validate(config)
+    for name, entry in config["datasets"].items():
+        _check_kind(f"datasets.{name}.reader", entry["reader"], "readers")
+        _check_dataset(f"datasets.{name}", entry)
+    for section in ("models", "detectors"):
+        for name, entry in config[section].items():
+            _check_kind(f"{section}.{name}.kind", entry["kind"], section)
+    _check_variants(config)
+    for name, entry in config["datasets"].items():
+        _check_planted(f"datasets.{name}.planted.transforms", entry["planted"]["transforms"], entry["grid"])
+        if entry["duplicates"] is not None:
+            _check_duplicates(config, f"datasets.{name}.duplicates.detector", entry["duplicates"]["detector"])
+        _check_round_trip(config, f"datasets.{name}.planted.round_trip", entry["planted"]["round_trip"])
+    for name in config["models"]:
+        _check_autoencoder(config, f"models.{name}", config["models"][name])
+    for name, study in config["studies"].items():
+        _check_study(config, f"studies.{name}", study)
+    if not config["studies"] and not config["audits"]:
+        raise ValueError("studies, audits: there is neither; name at least one study or one audit")
+    for name, audit in config["audits"].items():
+        _check_audit(config, f"audits.{name}", audit)
+    return config
+
+
+def check_resources(named: dict) -> None:
+    """Raise ValueError for the first of {rule: its resources' names} that looks like a misspelt one."""
+    for rule, resources in named.items():
+        for name in set(resources) - RESOURCES:
+            close = MEANT.get(name) or next(iter(difflib.get_close_matches(name, sorted(RESOURCES), 1, 0.75)), None)
+            if close and not name.startswith("_"):
+                raise ValueError(f"{rule}: '{name}' would be ignored in silence; did you mean '{close}'?")
+
+
+def check_executor(name: str) -> None:
+    """Raise ValueError if this machine can't submit to what the executor `name` submits to."""
+    if name == "slurm" and shutil.which("sbatch") is None:
+        raise ValueError(
+            "Slurm's sbatch isn't on this machine's PATH; run it on a cluster's login node, or without --profile slurm"
+        )
+
+
+def _check_duplicates(config: dict, key: str, name: str) -> None:
+    _check_reference(key, name, config["detectors"])
+    if "training" in config["detectors"][name]:
+        raise ValueError(f"{key}: '{name}' is trained on training images, which aren't chosen yet; use one that isn't")
+
+
+def _check_kind(key: str, kind: str, folder: str) -> None:
+    if kind not in kinds(folder):
+        raise ValueError(f"{key}: unknown {folder.removesuffix('s')} '{kind}'; there are {', '.join(kinds(folder))}")
+
+
+def _check_dataset(key: str, entry: dict) -> None:
+    is_3d = entry.get("anatomy") in ("ct", "mr") if entry["reader"] == "phantom" else None
+    if is_3d is not None and len(entry["grid"]) != 2 + is_3d:
+        raise ValueError(f"{key}.grid: the {entry['anatomy']} phantom needs {2 + is_3d} sizes, not {entry['grid']}")
+    for name in ("table", "about", "outside_links"):
+        if name in entry and "root" not in entry:
+            raise ValueError(f"{key}.{name}: the reader {entry['reader']} opens no files; leave it out")
+    if entry.get("patient") is not None and "table" in entry:
+        raise ValueError(f"{key}.patient: the table {entry['table']} says whose image each is; leave out one of them")
+    if entry.get("patient") is not None and re.compile(entry["patient"]).groups < 1:
+        raise ValueError(f"{key}.patient: needs a group, (...), that holds the patient's id; got '{entry['patient']}'")
+    if entry["reader"] == "phantom" and entry["split"] is not None:
+        wanted = sum(entry["split"][role] for role in ("train", "calibration", "control"))
+        if wanted > entry["n_patients"]:
+            raise ValueError(f"{key}.split: asks for {wanted} patients, but {key}.n_patients is {entry['n_patients']}")
+    scaling = entry["scaling"]
+    if scaling["kind"] == "minmax" and {"low", "high"} & set(scaling):
+        raise ValueError(f"{key}.scaling: low and high need a kind, percentile or window; minmax has no use for them")
+    if scaling["kind"] != "minmax" and scaling["low"] >= scaling["high"]:
+        raise ValueError(f"{key}.scaling: low ({scaling['low']}) must be below high ({scaling['high']})")
+    if scaling["kind"] == "percentile" and not 0 <= scaling["low"] < scaling["high"] <= 100:
+        raise ValueError(f"{key}.scaling: percentiles must lie between 0 and 100")
+
+
+def _check_variants(config: dict) -> None:
+    """Each variant must fit at least one model; which ones it must fit is the studies' word."""
+    for variant in config["variants"]:
+        errors = []
+        for model in config["models"]:
+            try:
+                spec.resolve(config, model, variant)
+            except ValueError as error:
+                errors.append(error)
+        if errors and len(errors) == len(config["models"]):
+            raise next((error for error in errors if "did you mean" in str(error)), errors[-1])
+
+
+def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
+    _check_network(key, settings)
+    named = settings.get("autoencoder")
+    if named is None:
+        return
+    _check_reference(f"{key}.autoencoder.model", named["model"], config["models"])
+    _check_reference(f"{key}.autoencoder.variant", named["variant"], config["variants"])
+    if "latent_channels" not in config["models"][named["model"]]:
+        raise ValueError(f"{key}.autoencoder.model: '{named['model']}' has no latent space (no latent_channels)")
+    spec.resolve(config, named["model"], named["variant"])
+
+
+def _check_planted(key: str, transforms: list[str], grid: list[int]) -> None:
+    for name, dims in (("jpeg", 2), ("slice_order", 3)):
+        if name in transforms and len(grid) != dims:
+            raise ValueError(f"{key}: {name} is for {dims}D images; the grid is {grid}")
+
+
+def _check_round_trip(config: dict, key: str, named: dict | None) -> None:
+    if named is None:
+        return
+    _check_reference(f"{key}.model", named["model"], config["models"])
+    _check_reference(f"{key}.variant", named["variant"], config["variants"])
+    kind = spec.resolve(config, named["model"], named["variant"])["kind"]
+    if kind != "latent_diffusion":
+        raise ValueError(f"{key}.model: '{named['model']}' is of kind {kind}; a latent_diffusion is needed")
+
+
+def _check_network(key: str, settings: dict) -> None:
+    """What would fail only when the network is built, or when it is sampled after hours of training."""
+    channels = settings.get("channels", [])
+    levels = settings.get("attention_levels")
+    if levels and len(levels) != len(channels):
+        raise ValueError(f"{key}.attention_levels: needs {len(channels)} entries, one per channel width")
+    groups = settings.get("norm_groups")
+    if groups and any(width % groups for width in channels):
+        raise ValueError(f"{key}.channels: every width must be a multiple of norm_groups ({groups}), not {channels}")
+    sampling = settings.get("sampling", {})
+    if sampling.get("sampler") == "ddim" and sampling["steps"] > settings["timesteps"]:
+        raise ValueError(f"{key}.sampling.steps: at most timesteps ({settings['timesteps']}), not {sampling['steps']}")
+
+
+def _check_study(config: dict, key: str, study: dict) -> None:
+    for section in ("datasets", "models", "variants", "detectors"):
+        for position, name in enumerate(study[section]):
+            _check_reference(f"{key}.{section}[{position}]", name, config[section])
+    for name in study["datasets"]:
+        if config["datasets"][name]["split"] is None and "table" not in config["datasets"][name]:
+            raise ValueError(
+                f"datasets.{name}.split: {key} needs it, to know which patients train, calibrate and are controls; "
+                "or a table with a column split"
+            )
+    for model, names in study["more_variants"].items():
+        _check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
+        for position, name in enumerate(names):
+            _check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
+    if study["quality"] is not None:
+        _check_reference(f"{key}.quality", study["quality"], config["detectors"])
+    for position, name in enumerate(study["figures"]):
+        _check_kind(f"{key}.figures[{position}]", name, "figures")
+    if "copied_regions" in study["figures"] and not spec.detectors_that(config, study, "where"):
+        raise ValueError(
+            f"{key}.figures: copied_regions needs a detector that says where, such as one of kind copylens"
+        )
+    for position, model in enumerate(study["models"]):
+        if "sampling" not in config["models"][model]:
+            raise ValueError(f"{key}.models[{position}]: '{model}' can't be sampled, so it can't be studied by itself")
+        for variant in study["variants"] + study["more_variants"].get(model, []):
+            settings = spec.resolve(config, model, variant)
+            both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
+            _check_autoencoder(config, both, settings)
+            for dataset in study["datasets"]:
+                _check_halvings(config, dataset, model, settings)
+                _check_n_train(config, dataset, both, settings)
+
+
+def _check_audit(config: dict, key: str, audit: dict) -> None:
+    for part in ("training", "held_out"):
+        if audit[part] is not None:
+            _check_reference(f"{key}.{part}", audit[part], config["datasets"])
+    training = config["datasets"][audit["training"]]
+    if audit["held_out"] is None and training["split"] is None and "table" not in training:
+        raise ValueError(
+            f"{key}.held_out: name a data set of patients who weren't trained on, or give datasets.{audit['training']} "
+            "a split, or a table with one"
+        )
+    if audit["held_out"] == audit["training"]:
+        raise ValueError(f"{key}.held_out: is the training set; leave it out where that set's split has these patients")
+    for position, name in enumerate(audit["detectors"]):
+        _check_reference(f"{key}.detectors[{position}]", name, config["detectors"])
+    _check_planted(f"{key}.policy.transforms", audit["policy"]["transforms"], training["grid"])
+    synthetic = audit["synthetic"]
+    if "model" in synthetic:
+        _check_reference(f"{key}.synthetic.model", synthetic["model"], config["models"])
+        _check_reference(f"{key}.synthetic.variant", synthetic["variant"], config["variants"])
+        settings = spec.resolve(config, synthetic["model"], synthetic["variant"])
+        if "sampling" not in settings:
+            raise ValueError(f"{key}.synthetic.model: '{synthetic['model']}' can't be sampled")
+        if training["split"] is None and "table" not in training:
+            raise ValueError(f"datasets.{audit['training']}.split: {key} needs it to train '{synthetic['model']}'")
+        _check_halvings(config, audit["training"], synthetic["model"], settings)
+    else:
+        _check_reference(f"{key}.synthetic.dataset", synthetic["dataset"], config["datasets"])
+    if audit["weights"] and (
+        "model" not in synthetic or config["models"][synthetic["model"]]["kind"] != "latent_diffusion"
+    ):
+        raise ValueError(f"{key}.weights: membership is tested on a model of kind latent_diffusion only")
+    for part, name in (("held_out", audit["held_out"]), ("synthetic.dataset", synthetic.get("dataset"))):
+        for image_key in spec.IMAGE_KEYS if name else ():
+            if config["datasets"][name][image_key] != training[image_key]:
+                raise ValueError(
+                    f"datasets.{name}.{image_key}: must be that of datasets.{audit['training']}, because {key}.{part} "
+                    "is compared with it"
+                )
+
+
+def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:
+    """Where every patient has one image, it's known before anything is listed how many there are."""
+    split = config["datasets"][dataset]["split"] or {}
+    if split.get("scans_per_patient") == 1 and (settings.get("n_train") or 0) > split["train"]:
+        raise ValueError(
+            f"{both}.n_train: asks for {settings['n_train']} training images, but datasets.{dataset}.split.train has "
+            f"{split['train']} patients with one image each"
+        )
+
+
+def _check_halvings(config: dict, dataset: str, model: str, settings: dict) -> None:
+    """Every level but a network's first halves: whether the grid allows it must be known before hours of training."""
+    named = settings.get("autoencoder")
+    below = spec.resolve(config, named["model"], named["variant"]) if named else None
+    times = sum(len(network["channels"]) - 1 for network in (settings, below or {}) if "channels" in network)
+    both = f"{model} and its autoencoder" if below else model
+    halve(config["datasets"][dataset]["grid"], times, f"datasets.{dataset}.grid (for {both})")
+
+
+def _check_reference(key: str, name: str, entries: dict) -> None:
+    if name not in entries:
+        raise ValueError(f"{key}: no entry '{name}'; there are {', '.join(entries)}")

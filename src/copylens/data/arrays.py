@@ -1,0 +1,65 @@
+"""Arrays of numbers in strangers' .npy and .npz files."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from copylens.data.limits import check_bytes, check_pixels, reading
+
+UNREADABLE = "can't be read as a {}; it is damaged, cut short or something else"
+
+
+def array_checksum(array: np.ndarray) -> str:
+    """SHA-256 of an array's type, shape and bytes."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def read_numbers(root: Path, path: str, axes: tuple[int, ...], limits: dict) -> np.ndarray:
+    """The array of a .npy file, memory-mapped.
+
+    Raises ValueError naming the file if it is damaged or pickled, or holds something else than numbers along so many
+    `axes`.
+    """
+    with reading(path, limits, UNREADABLE.format(".npy file")):
+        with refuse_pickles(path):
+            array = np.load(root / path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{path}: holds several arrays, like a .npz file; a .npy file with one is needed")
+        check_numbers(array, path, axes)
+        return array
+
+
+@contextmanager
+def refuse_pickles(path: str) -> Iterator[None]:
+    """Say so where NumPy refuses the pickled objects of a file."""
+    try:
+        yield
+    except ValueError as error:
+        if "pickle" not in str(error) and "Python objects" not in str(error):
+            raise
+        raise ValueError(
+            f"{path}: holds pickled objects, which could run any code and are never loaded; save it as an array of "
+            "numbers"
+        ) from error
+
+
+def check_numbers(array: np.ndarray, name: str, axes: tuple[int, ...]) -> None:
+    """Raise ValueError unless `array` holds numbers along so many `axes`, and has any."""
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{name}: holds {array.dtype}; whole or decimal numbers are needed")
+    if array.ndim not in axes:
+        raise ValueError(f"{name}: has {array.ndim} axes {array.shape}; {' or '.join(map(str, axes))} are needed")
+    if not array.size:
+        raise ValueError(f"{name}: is empty, of shape {array.shape}")
+
+
+def check_image(name: str, shape: tuple[int, ...], itemsize: int, limits: dict) -> None:
+    """Raise ValueError if an image of that shape is larger than the limits."""
+    check_pixels(name, shape, limits)
+    check_bytes(name, math.prod(shape) * itemsize, limits)

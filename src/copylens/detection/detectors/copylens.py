@@ -1,0 +1,314 @@
+"""copylens' own detector: candidates by locally normalised images in many poses, then proof window by window.
+
+Local normalisation makes images comparable whatever their brightness, contrast, bias field or display curve. A query in
+every pose (flipped, turned, zoomed, shifted) is correlated with all training images, as a whole and by halves, locally
+normalised at two scales and merely smoothed: that finds candidates. Among many training images a coarse search chooses
+those that are correlated so. Each candidate is then compared with the query in three ways: as both lie, because a
+generator's memory keeps the place of what it repeats; laid over it, turned, zoomed and shifted by fractions of a pixel;
+and window by window, bent until they fit, because a half, an occluded or a mixed image still has windows that fit far
+better than another patient's do. What counts is how far a candidate stands out from the query's other candidates, so
+that noise, blur or a crop, which all of them share, makes no copy. Nothing is learnt but what is usual among
+training images of different patients.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from copylens.detection.shortlist import CoarseSearch, parts, ranked
+from copylens.imaging.correlation import standardise
+from copylens.imaging.filters import box, local_normalise, no_larger, resize, smooth
+from copylens.imaging.orientation import Orienter
+from copylens.imaging.registration import align, match
+from copylens.imaging.warps import flips, look, places_of, turns, warp
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
+
+SETTINGS = """
+properties:
+  seed: {type: integer, minimum: 0, default: 0}
+  # Images are compared at a resolution whose longest side has at most so many pixels.
+  size_2d: {type: integer, minimum: 16, default: 64}
+  size_3d: {type: integer, minimum: 16, default: 32}
+  # Poses that a query is tried in, besides flips: turned by these angles, about each axis, and shrunk to these shares.
+  degrees_2d: {type: array, items: {type: number}, minItems: 1, default: [0, 6, 12, 18, 24, 30]}
+  degrees_3d: {type: array, items: {type: number}, minItems: 1, default: [0, 10, 20, 30]}
+  shrinking: {type: array, items: {$ref: "#/$defs/positive"}, minItems: 1, default: [1.0, 0.9, 0.8]}
+  # In how many of the best poses a candidate is registered.
+  registered: {$ref: "#/$defs/count", default: 2}
+  # How many training images show what is usual.
+  examples: {type: integer, minimum: 2, default: 200}
+  # How many candidates are compared with each image.
+  neighbours: {$ref: "#/$defs/count", default: 20}
+  # Among more training images than this a coarse search comes first, and so many are then looked at closely.
+  shortlist: {$ref: "#/$defs/count", default: 256}
+  batch_size: {$ref: "#/$defs/count", default: 64}
+"""
+
+# Pixels, in 2D and 3D: smoothing, and the neighbourhood of local normalisation; the last channel is only smoothed.
+SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
+SMOOTHED = (1.0, 0.7)
+N_CHANNELS, FINE, SMOOTH = 3, 0, 2
+FLOOR = 0.1  # of the local deviation, as a share of the image's range
+CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
+POSED = 128  # images in their poses that are compared at a time
+MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
+COARSE_CHANNELS = [FINE, SMOOTH]
+COARSE = 14, 7  # pixels a side, or nearly, in the coarse search in 2D and 3D
+EDGE = 1 / 8  # of each side, left out where a query was laid over a candidate
+HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
+REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
+SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
+WIDE = 2.0  # pixels, what a generator's memory is blurred by
+CONTRAST = 9e-4  # of structural similarity, (0.03 x the image's range) squared
+N_LIKENESSES = 5
+N_FEATURES = N_CHANNELS + len(SHARES) + 2 * N_LIKENESSES
+# What was done to a copy keeps some features and spoils others: so many of the strongest count.
+BEST = 7
+
+
+class Copylens(TrainedModule):
+    """Images are [B, 1, *grid] in [0, 1]. An embedding is each channel of the image, pooled."""
+
+    def __init__(self, settings: dict, grid: list[int]):
+        super().__init__(settings)
+        dims = len(grid)
+        longest = settings["size_2d" if dims == 2 else "size_3d"]
+        # Every side is even, because the registration starts at half the resolution.
+        self.grid = no_larger(grid, longest, multiple=2)
+        degrees = settings["degrees_2d" if dims == 2 else "degrees_3d"]
+        turned = turns(dims, degrees)
+        posed = torch.cat([turned / share @ flip for share in settings["shrinking"] for flip in flips(dims)])
+        self.register_buffer("poses", posed)
+        # Only the first share's poses are shifted too.
+        self.n_shifted = len(turned) * len(flips(dims))
+        self.edge = [round(EDGE * size) for size in self.grid]
+        self.margin = [max(1, round(MARGIN * size / 2)) for size in self.grid]
+        self.pooled = [size // 2 - 2 * margin for size, margin in zip(self.grid, self.margin, strict=True)]
+        steps = [(-margin, 0, margin) for margin in self.margin]
+        self.shifts = [shift for shift in itertools.product(*steps) if any(shift)]
+        # Mean and deviation of unlike images' likeness, by channel and part of the image.
+        self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_CHANNELS, 1 + 2 * dims, 1))
+        # Deviation of how far each feature of an unlike image stands out.
+        self.register_buffer("spread", torch.ones(N_FEATURES))
+
+    @functools.cached_property
+    def places(self) -> torch.Tensor:
+        """Where each pose looks in an image at half the resolution, [pose, *half, dims]."""
+        return places_of(torch.Size(size // 2 for size in self.grid), self.poses)
+
+    def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
+        """[B, channel, *grid] at the detector's own resolution: locally normalised at two scales, and smoothed."""
+        images_BC = resize(images_BC, self.grid)
+        dims = len(self.grid)
+        smoothed = smooth(images_BC, [SMOOTHED[dims - 2]] * dims)
+        normalised = [local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[dims - 2]]
+        return torch.cat([*normalised, smoothed], dim=1)
+
+    def pool(self, normalised: torch.Tensor) -> torch.Tensor:
+        """At half the resolution, [B, channel, *half]."""
+        return (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2](normalised, 2)
+
+    def centre(self, halved: torch.Tensor, shift: tuple[int, ...] | None = None) -> torch.Tensor:
+        """What lies inside of the margin, or so many pixels beside it, [B, channel, *pooled]."""
+        for axis, (size, margin) in enumerate(zip(self.pooled, self.margin, strict=True)):
+            halved = halved.narrow(axis + 2, margin + (shift[axis] if shift else 0), size)
+        return halved
+
+    def similarities(self, normalised: torch.Tensor, pooled_training: torch.Tensor) -> torch.Tensor:
+        """How far each pose's likeness is above that of unlike images, in deviations, [channel, pose, B, T].
+
+        Of an image's parts and shifts the best counts.
+        """
+        training = [parts(images) for images in pooled_training.unbind(dim=1)]
+        halved, batch = self.pool(normalised), len(normalised)
+        first, rest = self.places[: self.n_shifted], self.places[self.n_shifted :]
+        found = []
+        for places, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
+            for some in places.split(max(1, POSED // batch)):
+                images = halved.repeat(len(some), *[1] * (normalised.ndim - 1))
+                posed = look(images, some.repeat_interleave(batch, dim=0))
+                likeness = self.likeness(posed, shifts, training)
+                found.append(likeness.view(N_CHANNELS, len(some), batch, -1))
+        return torch.cat(found, dim=1)
+
+    def likeness(self, posed: torch.Tensor, shifts: list, training: list[list[torch.Tensor]]) -> torch.Tensor:
+        """The same for images in one pose each, at half the resolution, [channel, B, T]."""
+        shifted = [self.centre(posed, shift) for shift in shifts]
+        found = []
+        for channel in range(N_CHANNELS):
+            queries = parts(self.centre(posed)[:, channel])
+            queries[0] = torch.cat([queries[0], *(standardise(each[:, channel].flatten(1)) for each in shifted)])
+            by_part = [
+                (_alike(query @ candidates.T, channel) - mean) / deviation
+                for query, candidates, (mean, deviation) in zip(
+                    queries, training[channel], self.null[channel], strict=True
+                )
+            ]
+            found.append(torch.cat(by_part).unflatten(0, (-1, len(posed))).amax(dim=0))
+        return torch.stack(found)
+
+    def coarse(self, pooled: torch.Tensor) -> torch.Tensor:
+        """What the coarse search compares, of images at half the resolution, [B, channel, *coarse]."""
+        pool = (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2]
+        longest = COARSE[len(self.grid) - 2]
+        return pool(pooled, [max(1, round(size / longest)) for size in self.pooled])
+
+    def likely(self, normalised: torch.Tensor, search: CoarseSearch) -> torch.Tensor:
+        """How far each training image stands out as one query's like, [1, channel, *grid], in any pose, [T]."""
+        halved = self.pool(normalised[:, COARSE_CHANNELS])
+        posed = look(halved.expand(len(self.poses), *halved.shape[1:]), self.places)
+        shifted = [self.coarse(self.centre(posed[: self.n_shifted], shift)) for shift in self.shifts]
+        return search(torch.cat([self.coarse(self.centre(posed)), *shifted]), len(posed))
+
+    def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        """How far each candidate stands out from the middle one, [k, feature].
+
+        One query [1, channel, *grid] and its candidates [k, channel, *grid], all normalised.
+        """
+        similar, moved, windows = self.registered(normalised, candidates)
+        windows = windows.flatten(1).sort(dim=1, descending=True).values
+        best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
+        local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in best]
+        inside = (..., *(slice(edge, size - edge) for edge, size in zip(self.edge, self.grid, strict=True)))
+        as_it_lies = _likenesses(normalised.expand_as(candidates), candidates)
+        laid_over = _likenesses(moved[inside], candidates[inside])
+        features = torch.stack([*similar.amax(dim=1), *local, *as_it_lies, *laid_over], dim=1)
+        return features - features.median(dim=0).values
+
+    def registered(self, normalised: torch.Tensor, candidates: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """One query against each of its candidates: what they show of each other.
+
+        The likeness in each pose [channel, pose, k], the query laid over each candidate [k, channel, *grid], and the
+        correlation of each window of the candidates with its like in the query [k, *windows].
+        """
+        dims, k = len(self.grid), len(candidates)
+        similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]
+        n = min(self.settings["registered"], len(self.poses))
+        # The best poses of two channels are tried at half the resolution, the best of them is refined.
+        starts = similar[[FINE, SMOOTH]].topk(n, dim=1).indices.flatten()  # [2 x pose x k]
+        moving, fixed = normalised[:, -1:], candidates[:, -1:]
+        half, half_fixed = self.pool(moving), self.pool(fixed).repeat(2 * n, *[1] * (dims + 1))
+        still = torch.zeros(len(starts), dims, device=moving.device)
+        found = align(half.expand_as(half_fixed), half_fixed, self.poses[starts], still, EDGE, HALF_STEPS)
+        best = found[2].view(-1, k).argmax(dim=0) * k + torch.arange(k, device=moving.device)
+        matrix, shift, _ = align(moving.expand_as(fixed), fixed, found[0][best], found[1][best], EDGE, STEPS)
+        moved = warp(normalised.expand_as(candidates), matrix, shift)
+        # What was laid over as a whole may be worse than the pose that one part of the image has.
+        posed = warp(normalised[:, :1].expand(k, -1, *self.grid), self.poses[similar[0].argmax(dim=0)])
+        pairs = torch.cat([posed, moved[:, :1]]), candidates[:, :1].repeat(2, *[1] * (dims + 1))
+        windows = match(*pairs, REACH[dims - 2], WINDOWS[dims - 2], WINDOWS[dims - 2][1] // 3).unflatten(0, (2, k))
+        values = windows.flatten(2).sort(dim=2, descending=True).values
+        best = values[:, :, : values.shape[2] // 3].mean(dim=2).argmax(dim=0)
+        return similar, moved, windows[best, torch.arange(k, device=moving.device)]
+
+    def weights(self):
+        return {"null": self.null, "spread": self.spread}
+
+    def load_weights(self, weights):
+        self.null, self.spread = weights["null"], weights["spread"]
+
+
+def build(settings: dict, grid: list[int]) -> Copylens:
+    """A detector for images of shape `grid`; `fit` teaches it what unlike images look like."""
+    return Copylens(settings, grid)
+
+
+@torch.no_grad()
+def fit(module: Copylens, images_BC: torch.Tensor) -> None:
+    """Learn from training images [B, 1, *grid] how alike unlike ones are, and how far one of them stands out."""
+    generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
+    chosen = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
+    normalised = module.normalised(images_BC[chosen])
+    pooled = module.centre(module.pool(normalised))
+    unlike = ~torch.eye(len(pooled), dtype=torch.bool)
+    for channel in range(N_CHANNELS):
+        for number, part in enumerate(parts(pooled[:, channel])):
+            values = _alike(part @ part.T, channel)[unlike]
+            module.null[channel, number] = torch.stack([values.mean(), values.std().clamp(min=1e-3)])
+    features = []
+    for number in range(len(pooled)):
+        query, others = normalised[number : number + 1], unlike[number].nonzero()[:, 0]
+        similar = module.similarities(query, pooled[others]).amax(dim=1).sum(dim=0)[0]
+        candidates = similar.topk(min(CANDIDATES, len(others))).indices
+        features.append(module.features(query, normalised[others[candidates]]))
+    module.spread = torch.cat(features).std(dim=0).clamp(min=1e-3)
+
+
+def lay(training: Iterable[torch.Tensor]) -> Orienter:
+    """What lays queries as training images lie, given in batches [B, 1, *grid], before they are compared."""
+    return Orienter(training)
+
+
+@torch.no_grad()
+def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
+    """Embeddings [B, d], on the CPU."""
+    chunks = images_BC.split(module.settings["batch_size"])
+    pooled = [module.centre(module.pool(module.normalised(chunk.to(module.device)))) for chunk in chunks]
+    return torch.cat([chunk.flatten(1).cpu() for chunk in pooled])
+
+
+@torch.no_grad()
+def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
+    """Similarity [B, T] of images to training images, given by their embeddings [T, d].
+
+    Training images that aren't on an image's shortlist follow those that are, in the coarse search's order.
+    """
+    pooled = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_CHANNELS, *module.pooled))
+    normalised = module.normalised(images_BC.to(module.device))
+    n = module.settings["shortlist"]
+    if len(pooled) <= n:
+        return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
+    search, found = CoarseSearch(module.coarse(pooled[:, COARSE_CHANNELS])), []
+    for query in normalised.split(1):
+
+        def closely(rows, query=query):
+            return module.similarities(query, pooled[rows]).amax(dim=1).sum(dim=0)[0]
+
+        found.append(ranked(module.likely(query, search), n, closely))
+    return torch.stack(found).cpu().numpy()
+
+
+@torch.no_grad()
+def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
+    """How far each candidate [k, 1, *grid] stands out as the source of an image [1, *grid], [k]."""
+    normalised = [module.normalised(images_BC.to(module.device)) for images_BC in (image_C[None], candidates_BC)]
+    apart = module.features(*normalised) / module.spread
+    return apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy()
+
+
+@torch.no_grad()
+def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
+    """Correlation of each place of the candidates [k, 1, *grid] with its like in an image [1, *grid], [k, *grid]."""
+    image, candidates = (module.normalised(each.to(module.device)) for each in (image_C[None], candidates_BC))
+    windows = module.registered(image, candidates)[2][:, None]
+    mode = ("bilinear", "trilinear")[candidates.ndim - 4]
+    return functional.interpolate(windows, candidates_BC.shape[2:], mode=mode)[:, 0].cpu().numpy()
+
+
+def _alike(correlation: torch.Tensor, channel: int) -> torch.Tensor:
+    """A measure of likeness that tells copies of smooth images apart: their correlations are all near 1."""
+    return -0.5 * torch.log(1.001 - correlation) if channel == SMOOTH else correlation
+
+
+def _likenesses(query: torch.Tensor, candidates: torch.Tensor) -> list[torch.Tensor]:
+    """How alike images lie pixel by pixel, both [k, channel, *grid]: `N_LIKENESSES` measures, each [k]."""
+    found = []
+    for channel in (FINE, SMOOTH):
+        pair = (standardise(each[:, channel].flatten(1)) for each in (query, candidates))
+        found.append(_alike(math.prod(pair).sum(dim=1), channel))
+    one, other = query[:, SMOOTH:], candidates[:, SMOOTH:]
+    apart = one - other
+    for each in (apart, smooth(apart, [WIDE] * (apart.ndim - 2))):
+        found.append(-torch.log(each.flatten(1).square().mean(dim=1) + 1e-5))
+    # Structural similarity (Wang et al. 2004) without its term for brightness.
+    width = WINDOWS[one.ndim - 4][0]
+    mean, other_mean = box(one, width), box(other, width)
+    shared = box(one * other, width) - mean * other_mean
+    spread = box(one**2, width) - mean**2 + box(other**2, width) - other_mean**2
+    return [*found, ((2 * shared + CONTRAST) / (spread + CONTRAST)).flatten(1).mean(dim=1)]

@@ -1,0 +1,72 @@
+"""Embeddings by a network that the user supplies as a TorchScript file, such as Inception or RadImageNet features.
+
+Made for image quality: the usual feature networks can be neither shipped nor downloaded everywhere. A TorchScript file
+is a program: use none that you wouldn't run.
+"""
+
+import torch
+from torch.nn import functional
+
+from copylens.config.spec import data_root
+from copylens.training.module import Untrained
+
+SETTINGS = """
+required: [file]
+properties:
+  # A file below $COPYLENS_DATA, written by torch.jit.save: images [B, channels, *size] to features [B, d].
+  file: {type: string}
+  # Side of the images that it takes; null gives them as they are.
+  size: {type: [integer, "null"], minimum: 4, default: null}
+  # How many channels it takes: a grey image is repeated.
+  channels: {$ref: "#/$defs/count", default: 3}
+  # What black (0) and white (1) become.
+  black: {type: number, default: -1.0}
+  white: {type: number, default: 1.0}
+  neighbours: {$ref: "#/$defs/count", default: 50}
+  search: {$ref: "#/$defs/search", default: {}}
+  # How many images are embedded at a time.
+  batch_size: {$ref: "#/$defs/count", default: 64}
+"""
+
+
+class TorchScriptFeatures(Untrained):
+    """Images [B, 1, *grid] in [0, 1] to embeddings [B, d]. The weights stay in the user's file."""
+
+    def __init__(self, settings: dict):
+        super().__init__(settings)
+        self.network = _load(settings["file"])
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        settings = self.settings
+        if settings["size"]:
+            mode = "bilinear" if image.ndim == 4 else "trilinear"
+            size = [settings["size"]] * (image.ndim - 2)
+            image = functional.interpolate(image, size, mode=mode, antialias=mode == "bilinear")
+        image = settings["black"] + (settings["white"] - settings["black"]) * image
+        features = self.network(image.expand(-1, settings["channels"], *image.shape[2:]))
+        if not isinstance(features, torch.Tensor) or features.ndim != 2:
+            raise ValueError(f"{settings['file']}: must give features [image, d], one row per image")
+        return features.float()
+
+
+def build(settings: dict, grid: list[int]) -> TorchScriptFeatures:
+    """The network in the user's file; ValueError if there is none or it isn't TorchScript."""
+    return TorchScriptFeatures(settings)
+
+
+def embed(module: TorchScriptFeatures, images_BC: torch.Tensor) -> torch.Tensor:
+    """Embeddings [B, d], on the CPU."""
+    chunks = images_BC.split(module.settings["batch_size"])
+    return torch.cat([module(chunk.to(module.device)).cpu() for chunk in chunks])
+
+
+def _load(name: str) -> torch.jit.ScriptModule:
+    path = data_root() / name
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such file; detectors of kind torchscript need one (file)")
+    try:
+        return torch.jit.load(path, map_location="cpu").eval()
+    except (RuntimeError, ValueError) as error:
+        wanted = "write one with torch.jit.save(torch.jit.script(network), file)"
+        raise ValueError(f"{path}: isn't a TorchScript file; {wanted}") from error

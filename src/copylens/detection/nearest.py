@@ -1,0 +1,213 @@
+"""Each image's nearest training images by one detector, whatever its kind.
+
+A detector compares in up to two stages. Candidates are the training images whose embeddings correlate most with the
+query's; or, where its kind has ``compare``, whose embeddings it finds most similar to the query's image. Where its kind
+has ``verify``, the candidates are compared again, by their images. Where its kind has ``lay``, each query is first laid
+as training images lie (`copylens.imaging.orientation`).
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from copylens.config.kinds import implementation
+from copylens.data.splits import rows_of
+from copylens.detection.search import EXACT, Progress, Rows, nearest
+from copylens.jobs.files import read_array, read_table, read_yaml, write_arrays
+from copylens.jobs.job import timed
+
+SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded")
+QUERIES = 64  # compared at a time by their images
+
+
+@dataclass(frozen=True)
+class Images:
+    """Some rows of an array of images, and of their embeddings. Both are read when they are asked for."""
+
+    array: np.ndarray  # [row, *grid]
+    embedded: np.ndarray  # [row, d]
+    rows: np.ndarray  # [image], of both
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, chosen) -> "Images":
+        return Images(self.array, self.embedded, self.rows[chosen])
+
+    @property
+    def embeddings(self) -> Rows:
+        """[image, d]"""
+        return Rows(self.embedded, self.rows)
+
+    def pixels(self, chosen):
+        """Images [B, 1, *grid] as a network takes them."""
+        from copylens.training.tensors import as_batch
+
+        return as_batch(self.array[self.rows[chosen]])
+
+
+def all_of(array: np.ndarray, embedded: np.ndarray) -> Images:
+    """Every row of an array."""
+    return Images(array, embedded, np.arange(len(array)))
+
+
+class Comparer:
+    """One detector and the training images that it looks for. The network is loaded only where its kind needs it."""
+
+    def __init__(self, folder: Path, training: Images, search: dict = EXACT, patients: np.ndarray | None = None):
+        self.folder, self.training, self.search, self.patients = folder, training, search, patients
+        self.spec = read_yaml(folder / "spec.yaml")
+        self.settings = self.spec["settings"]
+        self._module = None
+        self._embeddings = training.embeddings[:] if self.spec["compare"] else training.embeddings
+
+    @property
+    def module(self):
+        """The detector's network, ready to be used."""
+        if self._module is None:
+            from copylens.detection.embed import load_detector
+
+            self._module = load_detector(self.folder)
+        return self._module
+
+    @property
+    def kind(self):
+        """The file of the detector's kind."""
+        return implementation("detectors", self.settings["kind"])
+
+    @functools.cached_property
+    def lay(self) -> Callable:
+        """What lays images [B, 1, *grid] as training images lie, where the detector's kind asks for that."""
+        if not self.spec["lay"]:
+            return lambda images_BC: images_BC
+        blocks = range(0, len(self.training), QUERIES)
+        orienter = self.kind.lay(self.training.pixels(slice(start, start + QUERIES)) for start in blocks)
+        return lambda images_BC: orienter(images_BC)[0]
+
+    def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The `k` most similar training images: similarity, float32, and position in T, int64 [query, rank].
+
+        Where the training images' patients are given, and candidates are chosen by images, these are of one patient
+        each.
+        Queries are shared out among torch's threads, in blocks: whatever their number, the bits are the same.
+        """
+        k = min(k, len(self.training))
+        if not len(queries):
+            return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+        by_embeddings = None
+        if not self.spec["compare"]:
+            by_embeddings = nearest(queries.embeddings, self._embeddings, k, self.search)
+            if not self.spec["verify"]:
+                return by_embeddings
+
+        def of_block(start: int) -> tuple[np.ndarray, np.ndarray]:
+            block = slice(start, start + QUERIES)
+            images_BC = lay(queries.pixels(block))
+            if by_embeddings:
+                found = tuple(each[block] for each in by_embeddings)
+            else:
+                compared = self.kind.compare(self.module, images_BC, self._embeddings)
+                found = best_of(compared, k, self.patients)
+            return self._verified(images_BC, found[1]) if self.spec["verify"] else found
+
+        blocks, progress, lay = [], Progress(len(queries) * len(self.training)), self.lay
+        for block in in_threads(of_block, range(0, len(queries), QUERIES), self.module.device):
+            blocks.append(block)
+            progress.add(len(block[0]) * len(self.training))
+        return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
+
+    def _verified(self, images_BC, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates compared again by their images, the most similar first."""
+        verified = [
+            self.kind.verify(self.module, image_C, self.training.pixels(rows))
+            for image_C, rows in zip(images_BC, position, strict=True)
+        ]
+        verified = np.stack(verified).astype(np.float32)
+        order = np.argsort(-verified, axis=1, kind="stable")
+        return np.take_along_axis(verified, order, axis=1), np.take_along_axis(position, order, axis=1)
+
+
+def in_threads(function: Callable, arguments: Iterable, device) -> Iterator:
+    """`function` of each argument: on a CPU as many at a time as torch has threads, each with one of them."""
+    import torch
+
+    if device.type != "cpu":
+        yield from map(function, arguments)
+        return
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # of threads that start from now on, too
+    try:
+        with ThreadPoolExecutor(n_threads) as threads:
+            yield from threads.map(function, arguments)
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def best_of(similarity: np.ndarray, k: int, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` largest entries of each row, largest first: values and columns; of each group of columns only one."""
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    if groups is not None:
+        order = np.stack([row[np.sort(np.unique(groups[row], return_index=True)[1])] for row in order])
+    order = order[:, :k]
+    return np.take_along_axis(similarity, order, axis=1), order
+
+
+def compare_to_training(files: dict[str, Path], detector: Path, k: int, search: dict, nearest_path: Path) -> None:
+    """Write nearest.npz: for each set of `SETS` `<set>_to_train_similarity` and `<set>_to_train_index` [query, k].
+
+    Of the samples' every state there is one: [state, query, k]. Sets after the decoder have no rows where the network
+    has none. Indices are rows of images.npy.
+
+    `search` says how embeddings are searched (`copylens.detection.search.nearest`).
+
+    files: images, samples, decoded (images [.., *grid]); scans, synthetic, reconstructed (their embeddings); splits and
+    training_rows.
+    """
+    sets, rows = image_sets(files)
+    comparer = Comparer(detector, sets["train"], search)
+    arrays = {}
+    with timed("comparison"):
+        for name in SETS:
+            of_set = sets[name] if isinstance(sets[name], list) else [sets[name]]
+            found = [comparer.nearest(images, k) for images in of_set]
+            similarity, position = (np.stack(parts) for parts in zip(*found, strict=True))
+            if name != "synthetic":
+                similarity, position = similarity[0], position[0]
+            arrays[f"{name}_to_train_similarity"] = similarity
+            arrays[f"{name}_to_train_index"] = rows[position]
+    write_arrays(arrays, nearest_path)
+
+
+def image_sets(files: dict[str, Path]) -> tuple[dict[str, Images | list[Images]], np.ndarray]:
+    """Images by set (the synthetic ones a list, one entry per state), and the rows of images.npy that T has."""
+    splits = read_table(files["splits"])
+    real = all_of(read_array(files["images"]), read_array(files["scans"]))
+    rows = read_table(files["training_rows"])["row"].to_numpy()
+    _check_held_out(splits, rows, files["splits"])
+    held_out = {name: rows_of(splits, name) for name in ("calibration", "control")}
+    sets = {"train": real[rows], **{name: real[numbers] for name, numbers in held_out.items()}}
+    samples, synthetic = read_array(files["samples"]), read_array(files["synthetic"])
+    sets["synthetic"] = [all_of(*state) for state in zip(samples, synthetic, strict=True)]
+    decoded = all_of(read_array(files["decoded"]), read_array(files["reconstructed"]))
+    n_calibration = len(held_out["calibration"])
+    sets["calibration_decoded"], sets["control_decoded"] = decoded[:n_calibration], decoded[n_calibration:]
+    return sets, rows
+
+
+def _check_held_out(splits: pd.DataFrame, rows: np.ndarray, path: Path) -> None:
+    """Calibration and control are worth nothing with patients that the generator saw, or with nobody."""
+    trained = set(splits["patient"].iloc[rows])
+    for name in ("calibration", "control"):
+        patients = set(splits["patient"][splits["role"] == name])
+        if not patients:
+            raise ValueError(f"{path}: has no {name} images; a threshold needs patients that weren't trained on")
+        shared = len(trained & patients)
+        if shared:
+            raise ValueError(
+                f"{path}: {shared} of {len(patients)} {name} patients are also trained on; split by patient"
+            )

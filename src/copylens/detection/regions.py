@@ -1,0 +1,36 @@
+"""Which parts of training images a detector finds again in samples."""
+
+from pathlib import Path
+
+import numpy as np
+
+from copylens.detection.embed import family_of_detector, load_detector
+from copylens.jobs.files import read_array, read_arrays, write_arrays
+from copylens.training.tensors import as_batch
+
+SHOWN = 8  # samples of a network
+
+
+def locate_copies(nearest_path: Path, samples_path: Path, images_path: Path, folder: Path, path: Path) -> None:
+    """Write what the samples most similar to training images repeat of them, each of another one: sample, row (of
+    images.npy), rank, similarity, and regions [pair, *grid], the correlation of each place of the training image with
+    its like in the sample.
+
+    folder: the detector's, whose kind has `where`. Samples are those of the network's last state.
+    """
+    arrays = read_arrays(nearest_path)
+    similarity, row = (arrays[f"synthetic_to_train_{what}"][-1, :, 0] for what in ("similarity", "index"))
+    order = np.argsort(-similarity, kind="stable")
+    _, first = np.unique(row[order], return_index=True)
+    places = np.sort(first)[:SHOWN]
+    chosen = order[places]
+    module, kind = load_detector(folder), family_of_detector(folder)
+    pairs = zip(
+        as_batch(read_array(samples_path)[-1][chosen]), as_batch(read_array(images_path)[row[chosen]]), strict=True
+    )
+    found = {"sample": chosen, "row": row[chosen], "rank": places + 1, "similarity": similarity[chosen]}
+    regions = []
+    for sample, image in pairs:
+        laid = kind.lay([image[None]])(sample[None])[0][0] if hasattr(kind, "lay") else sample
+        regions.append(kind.where(module, laid, image[None])[0])
+    write_arrays({**found, "regions": np.stack(regions).astype(np.float32)}, path)

@@ -1,0 +1,76 @@
+"""Train one copy detector and embed images with it. Knows no detector by name."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from copylens.config.dependencies import code_of
+from copylens.config.kinds import implementation
+from copylens.data.splits import rows_of
+from copylens.jobs.checksums import file_checksum
+from copylens.jobs.files import read_array, read_table, write_table, write_yaml
+from copylens.jobs.job import timed
+from copylens.jobs.seeds import derive_seed
+from copylens.jobs.workdir import Unfinished
+from copylens.training.module import TrainedModule
+from copylens.training.tensors import as_batch, save_module
+
+FILES = ("weights.safetensors", "spec.yaml", "losses.csv")
+
+
+def train_detector(settings: dict, files: dict[str, Path], folder: Path, unfinished: Unfinished) -> None:
+    """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, its weights the best on V.
+
+    spec.yaml: settings, grid, and which stages of a comparison the kind has (lay, compare, verify; see
+    `copylens.detection.nearest`). files: images and splits.
+    """
+    splits, images = read_table(files["splits"]), read_array(files["images"])
+    training, validation = (images[rows_of(splits, role)] for role in ("train", "calibration"))
+    sets = [np.ascontiguousarray(each, dtype=np.float32) for each in (training, validation)]
+    identity = {
+        "settings": settings,
+        "data": [hashlib.sha256(each).hexdigest() for each in sets],
+        "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training/loop")],
+    }
+
+    def write(trained: tuple[TrainedModule, pd.DataFrame]) -> None:
+        module, losses = trained
+        save_module(module, folder / "weights.safetensors")
+        family = implementation("detectors", settings["kind"])
+        stages = {stage: hasattr(family, stage) for stage in ("lay", "compare", "verify")}
+        write_yaml({"settings": settings, "grid": list(images.shape[1:]), **stages}, folder / "spec.yaml")
+        write_table(losses, folder / "losses.csv")
+
+    unfinished.run(
+        identity,
+        [folder / name for name in FILES],
+        lambda: fit_detector(settings, training, validation, unfinished, identity),
+        write,
+    )
+
+
+def fit_detector(
+    settings: dict, training: np.ndarray, validation: np.ndarray, unfinished: Unfinished, identity: dict
+) -> tuple[TrainedModule, pd.DataFrame]:
+    """A detector trained on images [scan, *grid], and its losses: columns step, name, value.
+
+    A kind without training is fitted to the training images, if it knows how, or left as it is built.
+    """
+    family = implementation("detectors", settings["kind"])
+    # A kind without training seeds what it draws by itself.
+    torch.manual_seed(derive_seed(settings.get("seed", 0), "initial weights"))
+    module = family.build(settings, list(training.shape[1:]))
+    if "training" in settings:
+        # Here, because Lightning takes seconds to import and only training needs it.
+        from copylens.training import loop
+
+        with timed("training"):
+            train_BC, validation_BC = as_batch(training), as_batch(validation)
+            return module, loop.fit(module, train_BC, settings["seed"], unfinished, identity, validation_BC)
+    if hasattr(family, "fit"):
+        with timed("training"):
+            family.fit(module, as_batch(training))
+    return module, pd.DataFrame(columns=["step", "name", "value"])

@@ -1,0 +1,93 @@
+"""Planted copies: training images under every known transform, and control images under the same, to try detectors on.
+
+What a detector finds of them is its sensitivity, what it calls a copy of the others its false positives.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from copylens.config.kinds import implementation
+from copylens.data.splits import rows_of
+from copylens.evaluation import transforms
+from copylens.generation.load import load_model
+from copylens.generation.sample import reconstruct
+from copylens.jobs.files import new_array, read_array, read_table, write_table
+from copylens.jobs.job import timed
+from copylens.jobs.seeds import derive_seed, generator_of
+from copylens.training.tensors import as_batch
+
+ROUND_TRIPS = "round trip"
+
+
+def plant_copies(
+    settings: dict,
+    images_path: Path,
+    splits_path: Path,
+    network: list[Path],
+    planted_path: Path,
+    sources_path: Path,
+    transforms_path: Path,
+) -> None:
+    """Write the planted images, float32 [transform, source, *grid], and what the first two axes are.
+
+    sources: row (of images.npy), patient, role (train or control); at most `copies` of each role, one per patient as
+    long as they last. transforms: transform, group (rigid, laid, hard or round trip). `network` is nothing, or the
+    folders of an autoencoder and of a diffusion model on its latents, whose round trips are planted too:
+    decode(encode(x)), and so much noise added and taken away.
+    """
+    images, splits = read_array(images_path), read_table(splits_path)
+    sources = _sources(splits, settings["copies"], settings["seed"])
+    images_BC = as_batch(images[sources["row"]])
+    partners_BC = images_BC[_partners(sources, settings["seed"])]
+    chosen = settings["transforms"] or transforms.names(images.ndim - 1)
+    group_of = {name: group for group, names in transforms.GROUPS.items() for name in names}
+    table = [{"transform": name, "group": group_of[name]} for name in chosen]
+    strengths = settings["round_trip"]["strengths"] if network else []
+    table += [{"transform": round_trip_name(strength), "group": ROUND_TRIPS} for strength in strengths]
+    with new_array(planted_path, (len(table), *images_BC[:, 0].shape)) as planted, timed("planting"):
+        for number, name in enumerate(chosen):
+            generator = torch.Generator().manual_seed(derive_seed(settings["seed"], name))
+            planted[number] = transforms.apply(name, images_BC, partners_BC, generator)[:, 0].numpy()
+        for number, strength in enumerate(strengths, start=len(chosen)):
+            planted[number] = _round_trip(*network, images_BC, strength, settings["seed"])[:, 0].numpy()
+    write_table(sources, sources_path)
+    write_table(pd.DataFrame(table, columns=["transform", "group"]), transforms_path)
+
+
+def round_trip_name(strength: float) -> str:
+    """`autoencoder`, or `denoised_30` for 30 % of the noise levels."""
+    return "autoencoder" if strength == 0 else f"denoised_{round(100 * strength):02d}"
+
+
+def _sources(splits: pd.DataFrame, copies: int, seed: int) -> pd.DataFrame:
+    """Rows that are planted: of each role, patients in random order, every patient's first image before any second."""
+    chosen = []
+    for role in ("train", "control"):
+        rows = rows_of(splits, role)
+        table = pd.DataFrame({"row": rows, "patient": splits["patient"].to_numpy()[rows], "role": role})
+        shuffled = table.sample(frac=1, random_state=generator_of("planted sources", seed))
+        order = shuffled.groupby("patient").cumcount()
+        chosen.append(shuffled.loc[order.sort_values(kind="stable").index][:copies])
+    return pd.concat(chosen, ignore_index=True)
+
+
+def _partners(sources: pd.DataFrame, seed: int) -> np.ndarray:
+    """For each source another patient's control image, as its position among the sources."""
+    controls = np.flatnonzero(sources["role"] == "control")
+    patients = sources["patient"].to_numpy()
+    drawn = generator_of("planted controls", seed).choice(controls, len(sources))
+    for number in np.flatnonzero(patients[drawn] == patients):
+        others = controls[patients[controls] != patients[number]]
+        drawn[number] = others[number % len(others)] if len(others) else number
+    return drawn
+
+
+def _round_trip(upstream: Path, folder: Path, images_BC: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
+    """The images through an autoencoder, with some noise added to their latents and taken away."""
+    if strength == 0:
+        return reconstruct(load_model(upstream), images_BC)
+    module = load_model(folder, upstream)
+    return implementation("models", module.settings["kind"]).round_trip(module, images_BC, strength, seed)

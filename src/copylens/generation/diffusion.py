@@ -1,0 +1,87 @@
+"""What is common to networks that denoise latents: the noise schedule, the sampler, the moving average."""
+
+from collections.abc import Iterator
+
+import torch
+
+from copylens.jobs.lean_monai import schedulers
+from copylens.jobs.seeds import derive_seed
+from copylens.training.module import TrainedModule
+
+
+def scheduler_of(family, settings: dict):
+    """One of MONAI's schedulers with a network's noise schedule."""
+    betas = {}
+    if settings["schedule"] != "cosine":
+        betas = {"beta_start": settings["beta_start"], "beta_end": settings["beta_end"]}
+    return family(
+        num_train_timesteps=settings["timesteps"],
+        schedule=settings["schedule"],
+        prediction_type=settings["prediction"],
+        # Latents aren't bounded by 1, so they mustn't be clipped there.
+        clip_sample=False,
+        **betas,
+    )
+
+
+def sample_with(
+    predict, module: TrainedModule, n: int, seed: int, sampling: dict, first: int
+) -> Iterator[torch.Tensor]:
+    """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`.
+
+    `module` has settings (timesteps, schedule, prediction), scale_factor and autoencoder.
+    """
+    scheduler = scheduler_of(
+        {"ddim": schedulers.DDIMScheduler, "ddpm": schedulers.DDPMScheduler}[sampling["sampler"]], module.settings
+    )
+    # DDPM visits every timestep; DDIM as many as it is asked for (Song et al. 2021, arXiv 2010.02502).
+    is_ddpm = sampling["sampler"] == "ddpm"
+    scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
+    for start in range(first, n, sampling["batch_size"]):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
+        shape = (min(sampling["batch_size"], n - start), *module.autoencoder.latent_shape)
+        # The chain lives on the CPU, where its noise is drawn: the same on every device.
+        latent = torch.randn(shape, generator=generator)
+        for timestep in scheduler.timesteps:
+            steps = torch.full((len(latent),), int(timestep), device=module.device)
+            prediction = predict(latent.to(module.device), steps).cpu()
+            if is_ddpm:
+                latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
+            else:
+                latent, _ = scheduler.step(prediction, timestep, latent)
+        yield module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu()
+
+
+def denoise_partly(
+    predict, module: TrainedModule, images_BC: torch.Tensor, strength: float, seed: int, steps: int = 50
+) -> torch.Tensor:
+    """Images whose latents were noised up to a share `strength` of the noise levels and denoised again, by DDIM.
+
+    predict, module: as in `sample_with`. What comes back is the network's idea of the same image (Meng et al. 2022,
+    arXiv 2108.01073).
+    """
+    scheduler = scheduler_of(schedulers.DDIMScheduler, module.settings)
+    scheduler.set_timesteps(min(steps, module.settings["timesteps"]))
+    begin = max(1, round(strength * module.settings["timesteps"])) - 1
+    generator = torch.Generator().manual_seed(derive_seed(seed, "round trip"))
+    images = []
+    for chunk in images_BC.split(module.settings["training"]["batch_size"]):
+        latent = (module.autoencoder.encode(chunk.to(module.device))[0] * module.scale_factor).cpu()
+        noise = torch.randn(latent.shape, generator=generator)
+        latent = scheduler.add_noise(latent, noise, torch.full((len(latent),), begin))
+        for timestep in scheduler.timesteps[scheduler.timesteps <= begin]:
+            levels = torch.full((len(latent),), int(timestep), device=module.device)
+            latent, _ = scheduler.step(predict(latent.to(module.device), levels).cpu(), timestep, latent)
+        images.append(module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu())
+    return torch.cat(images)
+
+
+def averaging(decay: float):
+    """EMA with a warm-up, min(decay, (1 + n) / (10 + n)), so that a short training isn't mostly its own beginning."""
+
+    @torch.no_grad()
+    def update(averaged, current, n_averaged) -> None:
+        weight = 1 - min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        torch._foreach_lerp_(averaged, current, weight)
+
+    return update

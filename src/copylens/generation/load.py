@@ -1,0 +1,37 @@
+"""Load a trained generator. Knows no network by name."""
+
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from copylens.config.kinds import implementation
+from copylens.jobs.checksums import checked
+from copylens.jobs.files import read_yaml
+from copylens.training.module import TrainedModule, device
+
+SNAPSHOTS = "snapshots.safetensors"
+
+
+def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = None) -> TrainedModule:
+    """The trained network in `folder`, on its `upstream` autoencoder's folder if it has one; ready to be used.
+
+    At the end of its training, or as it was after `epoch` epochs. Raises ValueError if that wasn't kept.
+    """
+    spec = read_yaml(folder / "spec.yaml")
+    below = load_model(upstream) if upstream else None
+    module = implementation("models", spec["settings"]["kind"]).build(spec["settings"], spec["grid"], below)
+    weights = load_file(checked(folder / "weights.safetensors")) if epoch is None else _snapshot(folder, epoch)
+    module.load_weights(weights)
+    return module.to(device()).eval()
+
+
+def _snapshot(folder: Path, epoch: int) -> dict[str, torch.Tensor]:
+    prefix = f"{epoch}/"
+    with safe_open(checked(folder / SNAPSHOTS), "pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it isn't a dict)
+        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    if not tensors:
+        raise ValueError(f"{folder / SNAPSHOTS}: epoch {epoch} wasn't kept; name it in the model's loop.snapshots")
+    return tensors

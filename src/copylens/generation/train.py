@@ -1,0 +1,110 @@
+"""Train one generative network. Knows no network by name."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+
+from copylens.config.dependencies import code_of
+from copylens.config.kinds import implementation
+from copylens.data.splits import training_rows
+from copylens.generation.load import SNAPSHOTS, load_model
+from copylens.jobs.checksums import file_checksum
+from copylens.jobs.files import read_array, read_table, write_table, write_yaml
+from copylens.jobs.job import timed
+from copylens.jobs.seeds import derive_seed
+from copylens.jobs.workdir import Unfinished
+from copylens.training.module import TrainedModule, device
+from copylens.training.tensors import as_batch, save_module, save_tensors
+
+FILES = ("weights.safetensors", SNAPSHOTS, "spec.yaml", "losses.csv", "training_rows.tsv")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, its losses (columns step, epoch, name, value), and its tensors after kept epochs."""
+
+    network: TrainedModule
+    losses: pd.DataFrame
+    snapshots: dict[int, dict[str, torch.Tensor]]
+
+    @property
+    def epochs(self) -> list[int]:
+        """How many passes over T each kept state has seen; the last state last."""
+        return [*sorted(self.snapshots), int(self.losses["epoch"].max()) if len(self.losses) else 0]
+
+
+def train_model(
+    settings: dict, seed: int, files: dict[str, Path], folder: Path, unfinished: Unfinished, n_gpus: int = 1
+) -> None:
+    """Train the network that `settings` describe on T and write its five files into `folder`.
+
+    weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
+    spec.yaml (settings, seed, grid, epochs: see `Trained.epochs`); losses.csv (step, epoch, name, value);
+    training_rows.tsv (scan, patient, row in images.npy), exactly what the network saw.
+
+    files: images and splits; where it works on the latents of an autoencoder, autoencoder, that one's folder. Of
+    `n_gpus` those are used that there are.
+    """
+    splits, images, below = read_table(files["splits"]), read_array(files["images"]), files.get("autoencoder")
+    rows = training_rows(splits, settings["n_train"])
+    family = implementation("models", settings["kind"])
+    # A control may keep other images than T, which it is compared with all the same.
+    shown = images[family.rows(splits) if hasattr(family, "rows") else rows]
+    identity = {
+        "settings": settings,
+        "seed": seed,
+        "data": hashlib.sha256(np.ascontiguousarray(shown, dtype=np.float32)).hexdigest(),
+        "upstream": file_checksum(below / "weights.safetensors") if below else None,
+        "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training/loop")],
+    }
+
+    def compute() -> Trained:
+        autoencoder = load_model(below) if below else None
+        return train_network(settings, seed, shown, autoencoder, unfinished, identity, n_gpus)
+
+    def write(trained: Trained) -> None:
+        save_module(trained.network, folder / "weights.safetensors")
+        kept = {
+            f"{epoch}/{name}": each for epoch in trained.epochs[:-1] for name, each in trained.snapshots[epoch].items()
+        }
+        save_tensors(kept, folder / SNAPSHOTS)
+        spec = {"settings": settings, "seed": seed, "grid": list(images.shape[1:]), "epochs": trained.epochs}
+        write_yaml(spec, folder / "spec.yaml")
+        write_table(trained.losses, folder / "losses.csv")
+        table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
+        write_table(table, folder / "training_rows.tsv")
+
+    unfinished.run(identity, [folder / name for name in FILES], compute, write)
+
+
+def train_network(
+    settings: dict,
+    seed: int,
+    images: np.ndarray,
+    autoencoder: TrainedModule | None,
+    unfinished: Unfinished,
+    identity: dict,
+    n_gpus: int = 1,
+) -> Trained:
+    """A network of `settings`, trained on images [scan, *grid], or shown them if its kind isn't trained."""
+    images_BC = as_batch(images)
+    torch.manual_seed(derive_seed(seed, "initial weights"))
+    network = implementation("models", settings["kind"]).build(settings, list(images.shape[1:]), autoencoder)
+    if "training" not in settings:
+        network.to(device()).prepare(images_BC)
+        return Trained(network, pd.DataFrame(columns=["step", "epoch", "name", "value"]), {})
+    # Here, because Lightning takes seconds to import and only training needs it.
+    from copylens.training import loop
+
+    with timed("training"):
+        losses = loop.fit(network, images_BC, seed, unfinished, identity, n_devices=loop.count_devices(n_gpus))
+    batch_size = min(settings["training"]["batch_size"], len(images))
+    losses.insert(1, "epoch", losses["step"] * batch_size // len(images))
+    kept = {int(path.stem): load_file(path) for path in (unfinished.work / "snapshots").glob("*.safetensors")}
+    kept.pop(int(losses["epoch"].max()), None)  # the last state itself
+    return Trained(network, losses, kept)

@@ -1,0 +1,101 @@
+"""Gaussian and box filters of batches of 2D and 3D images, and their resampling; borders are repeated.
+
+A filter is a matrix for each axis: on images of some hundred pixels a side, products of matrices are faster than
+convolutions and running sums, and leave a step's pixels out at no cost.
+"""
+
+import functools
+
+import torch
+from torch.nn import functional
+
+from copylens.jobs.lean_monai import layers
+
+
+def smooth(images_BC: torch.Tensor, widths: list[float]) -> torch.Tensor:
+    """Blurred by a Gaussian with a standard deviation, in pixels, for each axis of [B, C, *grid]."""
+    for axis, width in enumerate(widths, start=2):
+        images_BC = _filter(images_BC, axis, _gaussian(images_BC.shape[axis], width))
+    return images_BC
+
+
+def local_normalise(images_BC: torch.Tensor, inner: float, outer: float, floor: float) -> torch.Tensor:
+    """What differs from the neighbourhood, in units of its deviation: blind to slow changes of brightness and contrast.
+
+    (smoothed by `inner` pixels - local mean) / local standard deviation, both over `outer` pixels; `floor` is added to
+    the deviation, so that noise in empty regions stays small.
+    """
+    dims = images_BC.ndim - 2
+    mean = smooth(images_BC, [outer] * dims)
+    variance = smooth((images_BC - mean) ** 2, [outer] * dims)
+    return (smooth(images_BC, [inner] * dims) - mean) / torch.sqrt(variance + floor**2)
+
+
+def box(images_BC: torch.Tensor, width: int, step: int = 1) -> torch.Tensor:
+    """Mean over windows of `width` (odd) pixels along every axis, cut at the border, at every `step`-th pixel."""
+    # The last axis first, because what a step leaves out is adjacent there.
+    for axis in reversed(range(2, images_BC.ndim)):
+        images_BC = _filter(images_BC, axis, _window(images_BC.shape[axis], width, step))
+    return images_BC
+
+
+def shifted_boxes(padded_BC: torch.Tensor, reach: int, width: int, step: int = 1) -> dict[tuple, torch.Tensor]:
+    """`box` of every part of an image that was padded by `reach`, by the part's displacement from the middle.
+
+    What displacements share along the later axes is computed once.
+    """
+    found = {(): padded_BC}
+    for axis in reversed(range(2, padded_BC.ndim)):
+        matrix = _window(padded_BC.shape[axis] - 2 * reach, width, step)
+        by_step = {along: functional.pad(matrix, [reach + along, reach - along]) for along in range(-reach, reach + 1)}
+        found = {
+            (along, *later): _filter(filtered, axis, by_step[along])
+            for along in by_step
+            for later, filtered in found.items()
+        }
+    return found
+
+
+def _filter(images_BC: torch.Tensor, axis: int, matrix: torch.Tensor) -> torch.Tensor:
+    """Each line along one axis times a matrix [new size, size]."""
+    matrix = matrix.to(images_BC.device)
+    if axis == images_BC.ndim - 1:
+        return images_BC @ matrix.T
+    filtered = matrix @ images_BC.flatten(axis + 1)
+    return filtered.unflatten(axis + 1, images_BC.shape[axis + 1 :])
+
+
+@functools.cache
+def _gaussian(size: int, width: float) -> torch.Tensor:
+    """Row i: the weights of pixel i's neighbourhood; a weight that falls outside is the border's. [size, size]."""
+    kernel = layers.gaussian_1d(torch.tensor(width), truncated=3.0, normalize=True)
+    reach = len(kernel) // 2
+    pixel = torch.arange(size)
+    neighbour = (pixel[:, None] + torch.arange(-reach, reach + 1)).clamp(0, size - 1)
+    return torch.zeros(size, size).scatter_add(1, neighbour, kernel.expand(size, -1))
+
+
+@functools.cache
+def _window(size: int, width: int, step: int) -> torch.Tensor:
+    """Row i: 1 / n for the n pixels of the i-th window. [windows, size]."""
+    centre, pixel = torch.arange(step // 2, size, step), torch.arange(size)
+    inside = ((pixel - centre[:, None]).abs() <= width // 2).float()
+    return inside / inside.sum(dim=1, keepdim=True)
+
+
+def no_larger(grid: list[int], longest: int, multiple: int = 1) -> list[int]:
+    """`grid` scaled down until its longest side is at most `longest`, each side a multiple of `multiple`."""
+    scale = min(1, longest / max(grid))
+    return [max(multiple, multiple * round(size * scale / multiple)) for size in grid]
+
+
+def resize(images_BC: torch.Tensor, grid: list[int]) -> torch.Tensor:
+    """[B, C, *grid], linearly, with what is finer than the new pixels smoothed away."""
+    sizes = images_BC.shape[2:]
+    if list(sizes) == list(grid):
+        return images_BC
+    if len(grid) == 2:
+        return functional.interpolate(images_BC, grid, mode="bilinear", antialias=True)
+    # Half the ratio of the pixels' sizes, as antialiasing does.
+    widths = [max(0.1, 0.5 * (size / new - 1)) for size, new in zip(sizes, grid, strict=True)]
+    return functional.interpolate(smooth(images_BC, widths), grid, mode="trilinear")

@@ -1,0 +1,214 @@
+"""How an image lies: mirrored, turned by quarters, with swapped axes, inverted grey values or slices in another order.
+
+Files lose their orientation easily: an affine that isn't written, MONOCHROME1 read as MONOCHROME2, slices sorted by
+name. An image that lies otherwise than the training images looks unlike all of them, also if it is one of them. The
+whole group is tried, not a list: every permutation of the axes with every combination of mirrors, each with grey values
+as they are and inverted, and of volumes whose neighbouring slices are unlike also with the slices sorted.
+"""
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from copylens.imaging.correlation import standardise
+from copylens.imaging.filters import no_larger, resize
+from copylens.imaging.warps import look, places_of
+
+LONGEST = 16, 10  # pixels of the longest side that orientations are compared at, in 2D and 3D
+BETTER = 0.15  # by how much another orientation must fit better than none, in units of Fisher's z
+DISORDERED = 0.5  # share of slices that have their most similar slice beside them, below which they are put in order
+PROFILES = 2000  # training volumes, or a few more, that show where a slice belongs
+TRIED = 20  # of them, that a volume's slices are fitted into
+BLOCK = 2**13  # training images that are compared at a time
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """What was done to the axes of an image, to its grey values and to the order of its slices."""
+
+    axes: tuple[int, ...]  # axis i of the result is axis axes[i] of the image
+    mirrored: tuple[bool, ...]  # by axis of the result
+    inverted: bool = False
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether nothing was done to the axes."""
+        return self.axes == tuple(range(len(self.axes))) and not any(self.mirrored)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing was done."""
+        return self.is_upright and not self.inverted
+
+    @property
+    def is_quarter_turn(self) -> bool:
+        """Whether it was turned by a quarter about one axis and nothing else was done."""
+        swapped = [axis for axis in range(len(self.axes)) if self.axes[axis] != axis]
+        one = sum(self.mirrored) == 1 and any(self.mirrored[axis] for axis in swapped)
+        return len(swapped) == 2 and one and not self.inverted
+
+    @property
+    def matrix(self) -> torch.Tensor:
+        """The map of coordinates, last axis first, from the result to the image (see `copylens.imaging.warps.warp`)."""
+        dims = len(self.axes)
+        matrix = torch.zeros(dims, dims)
+        for place, (axis, mirrored) in enumerate(zip(self.axes, self.mirrored, strict=True)):
+            matrix[dims - 1 - axis, dims - 1 - place] = -1.0 if mirrored else 1.0
+        return matrix
+
+    @property
+    def words(self) -> str:
+        """What was done, as a sentence has it; nothing for nothing."""
+        dims = len(self.axes)
+        moved = [axis for axis in range(dims) if self.axes[axis] != axis]
+        turned = round(float(torch.linalg.det(self.matrix))) == 1
+        mirrored = [axis + 1 for axis in range(dims) if self.mirrored[axis]]
+        found = []
+        if moved and turned and dims == 2:
+            found.append("turned by a quarter")
+        elif moved:
+            swapped = " and ".join(str(axis + 1) for axis in moved)
+            found.append("transposed" if dims == 2 else f"with axes {swapped} swapped")
+            mirrored = [] if dims == 2 else mirrored
+        elif mirrored and dims == 2 and len(mirrored) == 2:
+            found.append("turned by a half")
+        if mirrored and not (dims == 2 and (moved or len(mirrored) == 2)):
+            along = " and ".join(map(str, mirrored))
+            found.append(f"mirrored along {'axis' if len(mirrored) == 1 else 'axes'} {along}")
+        if self.inverted:
+            found.append("with inverted grey values")
+        return ", ".join(found)
+
+
+def orientations(dims: int) -> list[Orientation]:
+    """The whole group: the identity first, and in the second half the same with inverted grey values."""
+    return [
+        Orientation(axes, mirrored, inverted)
+        for inverted in (False, True)
+        for axes in itertools.permutations(range(dims))
+        for mirrored in itertools.product((False, True), repeat=dims)
+    ]
+
+
+@dataclass(frozen=True)
+class Lie:
+    """How images lie: which of `orientations` makes each most like a training image, and whether its slices were."""
+
+    orientation: np.ndarray  # int64 [image], a row of `orientations`
+    zoom: np.ndarray  # float32 [image], that goes with it where the sides of the grid differ
+    sorted_along: np.ndarray  # int64 [image], the axis along which slices were sorted, -1 for none
+
+
+class Orienter:
+    """Lays images as training images lie: each in the orientation that is most like one of them.
+
+    training: batches of them, [B, 1, *grid]. Images are compared by the correlation of few pixels. An orientation other
+    than their own is taken only where it fits better by `BETTER`, so that noise turns nothing.
+    """
+
+    def __init__(self, training: Iterable[torch.Tensor]):
+        rows, slices = [], []
+        for images_BC in training:
+            self.grid = list(images_BC.shape[2:])
+            self.dims = len(self.grid)
+            self.low = no_larger(self.grid, LONGEST[self.dims - 2])
+            rows.append(standardise(resize(images_BC, self.low).flatten(1)))
+            if self.dims == 3 and len(slices) * len(images_BC) < PROFILES:
+                slices.append([standardised_slices(images_BC, axis, self.low).cpu() for axis in range(3)])
+        self.training = torch.cat(rows)
+        self.slices = [torch.cat(of_axis) for of_axis in zip(*slices, strict=True)]  # by axis, [T, slice, pixel]
+        self.group = orientations(self.dims)
+        upright = [number for number, each in enumerate(self.group) if not each.inverted]
+        self.views = [(number, zoom) for number in upright for zoom in self._zooms(self.group[number].axes)]
+
+    def __call__(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, Lie]:
+        """Images [B, 1, *grid] as they lie best, and how that is."""
+        images_BC = images_BC.clone()
+        as_they_are = self._likeness(images_BC)
+        best, view = as_they_are.amax(dim=0), as_they_are.argmax(dim=0)
+        sorted_along = np.full(len(images_BC), -1)
+        for row, along, image in self._in_order(images_BC):
+            likeness = self._likeness(image[None])[:, 0]
+            if likeness.max() > max(best[row], as_they_are[0, row] + BETTER):
+                best[row], view[row] = likeness.max(), likeness.argmax()
+                images_BC[row], sorted_along[row] = image, along
+        # What was sorted lies as it was found then; others only if that is better than how they lie.
+        kept = (best < as_they_are[0] + BETTER) & torch.from_numpy(sorted_along < 0)
+        view = torch.where(kept, 0, view)
+        orientation, zoom = np.zeros(len(images_BC), np.int64), np.ones(len(images_BC), np.float32)
+        for row, number in enumerate(view.tolist()):
+            # Inverted grey values are the negative of the same view, and the second half of the group.
+            inverted, number = divmod(number, len(self.views))
+            upright, zoom[row] = self.views[number]
+            orientation[row] = upright + inverted * len(self.group) // 2
+        for row in np.flatnonzero(orientation):
+            images_BC[row] = self.apply(images_BC[row : row + 1], orientation[row], zoom[row])[0]
+        return images_BC, Lie(orientation, zoom, sorted_along)
+
+    def _in_order(self, images_BC: torch.Tensor) -> Iterator[tuple[int, int, torch.Tensor]]:
+        """(row, axis, image [1, *grid]) of volumes whose slices aren't in order, each slice put where it fits best.
+
+        In one of the training volumes: the one whose slices, in any order, are most like the volume's.
+        """
+        for axis, training in enumerate(self.slices):
+            slices = standardised_slices(images_BC, axis, self.low)
+            share = ordered_share(1 - slices @ slices.mT)
+            for row in torch.nonzero(share < DISORDERED)[:, 0].tolist():
+                likeness = training @ slices[row].T.cpu()  # [T, its slice, the volume's slice]
+                likely = likeness.amax(dim=2).sum(dim=1).topk(min(TRIED, len(likeness))).indices
+                orders = [linear_sum_assignment(likeness[one].numpy(), maximize=True)[1] for one in likely]
+                places = np.arange(len(orders[0]))
+                total = [float(likeness[one][places, order].sum()) for one, order in zip(likely, orders, strict=True)]
+                order = torch.from_numpy(orders[int(np.argmax(total))]).to(images_BC.device)
+                yield row, axis, images_BC[row].index_select(axis + 1, order)
+
+    def apply(self, images_BC: torch.Tensor, orientation: int, zoom: float) -> torch.Tensor:
+        """Images in another orientation; what lies outside of them repeats the border."""
+        chosen = self.group[orientation]
+        places = places_of(torch.Size(self.grid), float(zoom) * chosen.matrix[None]).to(images_BC.device)
+        images_BC = look(images_BC, places.expand(len(images_BC), *places.shape[1:]))
+        return 1 - images_BC if chosen.inverted else images_BC
+
+    @functools.cached_property
+    def _places(self) -> list[torch.Tensor]:
+        size = torch.Size(self.low)
+        return [places_of(size, zoom * self.group[number].matrix[None]) for number, zoom in self.views]
+
+    def _likeness(self, images_BC: torch.Tensor) -> torch.Tensor:
+        """Fisher's z of the correlation with the most similar training image, [view, B]: as it is, then inverted."""
+        low = resize(images_BC, self.low)
+        found = []
+        for places in self._places:
+            views = look(low, places.to(low.device).expand(len(low), *places.shape[1:]))
+            rows = standardise(views.flatten(1))
+            likeness = [rows @ block.T for block in self.training.to(low.device).split(BLOCK)]
+            found.append(torch.stack([torch.stack([each.amax(1), (-each).amax(1)]) for each in likeness]).amax(0))
+        return torch.atanh(torch.stack(found).clamp(-0.9999, 0.9999)).transpose(0, 1).flatten(0, 1).cpu()
+
+    def _zooms(self, axes: tuple[int, ...]) -> list[float]:
+        """How large a body may be after its axes were swapped and it was fitted into the grid again."""
+        ratios = [size / self.grid[axis] for size, axis in zip(self.grid, axes, strict=True)]
+        return sorted({1.0, min(ratios), max(ratios)}, key=lambda zoom: abs(zoom - 1))
+
+
+def standardised_slices(images_BC: torch.Tensor, axis: int, low: list[int]) -> torch.Tensor:
+    """Each slice of volumes along an axis of the grid, few pixels with mean 0 and norm 1, [B, slice, pixel]."""
+    sides = [images_BC.shape[axis + 2] if each == axis else size for each, size in enumerate(low)]
+    slices = resize(images_BC, sides)[:, 0].movedim(axis + 1, 1).flatten(2)
+    return standardise(slices.flatten(0, 1)).view(slices.shape)
+
+
+def ordered_share(apart: torch.Tensor) -> torch.Tensor:
+    """Share of slices whose most similar other slice lies beside them, [B], given their distances [B, n, n]."""
+    n = apart.shape[1]
+    if n < 4:
+        return torch.ones(len(apart))
+    others = apart + torch.diag(torch.full((n,), torch.inf, device=apart.device))
+    beside = torch.cat([torch.diagonal(others, 1, 1, 2), torch.full((len(apart), 1), torch.inf).to(apart.device)], 1)
+    nearest_beside = torch.minimum(beside, beside.roll(1, dims=1))
+    return (nearest_beside <= others.amin(dim=2) + 1e-5).float().mean(dim=1).cpu()

@@ -1,0 +1,156 @@
+"""A folder in `work/`: what one unfinished job has done, held by one process at a time, and only ever one job's."""
+
+import errno
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from copylens.jobs.checksums import settle, whole
+from copylens.jobs.files import read_yaml, reserve, write_yaml
+from copylens.jobs.job import OutOfTime, rank
+
+POLL = 1  # seconds between two looks at whether another process has ended
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Where a job keeps what it has done so far, and by when it must stop (see `copylens.jobs.job.deadline`)."""
+
+    work: Path
+    deadline: float | None = None
+
+    def run(
+        self, identity: dict, outputs: list[Path], compute: Callable[[], Any], write: Callable[[Any], None]
+    ) -> None:
+        """Compute, write the `outputs`, and remove what was unfinished; all but one process of a training compute only.
+
+        identity: settings, data, weights, code and versions of the job. A process that finds another one at the same
+        job waits for its end, and does nothing where the outputs are there then.
+        """
+        if rank():  # the processes that the first one starts share its lock
+            compute()
+            return
+        with exclusive(self.work, identity, self.deadline) as waited:
+            if waited and all(Path(path).exists() for path in outputs):
+                return
+            write(compute())
+            discard(self.work)
+
+
+@contextmanager
+def exclusive(work: Path, identity: dict, deadline: float | None = None) -> Iterator[bool]:
+    """Hold `work` alone, waiting for whoever holds it now, until the `deadline` (`OutOfTime`).
+
+    A workflow that was killed leaves its cluster jobs running, and the next one submits them again. Yields whether
+    this one waited for the same job (its `identity`): then the results may be there already.
+    """
+    path = work.with_name(f"{work.name}.lock")  # stays: whoever removed it would let two in
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        same = waiting = False
+        while not _lock(file):
+            if not waiting:
+                print(f"another process works in {work}; waiting for its end", flush=True)
+            waiting = True
+            file.seek(0)
+            same = same or file.read() == str(identity)
+            if deadline is not None and time.time() > deadline:
+                raise OutOfTime(f"{work}: another process works there; submitted again, this one goes on after it")
+            time.sleep(POLL)
+        file.truncate(0)
+        file.write(str(identity))
+        file.flush()
+        yield same
+        file.truncate(0)
+
+
+def _lock(file) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        print(f"{file.name}: this file system has no locks; make sure that no other workflow works here", flush=True)
+    return True
+
+
+def claim(work: Path, identity: dict) -> None:
+    """Make `work` the folder of the job with this identity (settings, data, upstream weights, code, versions).
+
+    What another job left there is set aside, in `<work>.aside`; what was set aside for this job before comes back.
+    """
+    aside, third = _aside(work), work.with_name(f"{work.name}.third")
+    differing = _differing(work, identity)
+    if work.exists() and differing:
+        shutil.rmtree(third, ignore_errors=True)  # of a process that was killed here
+        work.rename(third)
+        if aside.exists() and not _differing(aside, identity):
+            aside.rename(work)
+            print(f"{work}: what was set aside for this job is taken up again", flush=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        third.rename(aside)
+        print(f"{work}: was left by a job of other {', '.join(differing)}; set aside as {aside}", flush=True)
+    write_yaml(identity, work / "identity.yaml")
+
+
+def _differing(work: Path, identity: dict) -> list[str]:
+    record = work / "identity.yaml"
+    found = (read_yaml(record) if record.exists() else None) or {}
+    return sorted(key for key in identity if found.get(key) != identity[key])
+
+
+def discard(work: Path) -> None:
+    """Remove what a finished job leaves, and what was set aside for it."""
+    for folder in (work, _aside(work)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Chunks:
+    """A float32 array [*shape, ...] that is filled row by row of its leading axes `shape`, in order, and goes on where
+    another process stopped. done: how many rows are there already.
+    """
+
+    def __init__(self, work: Path, shape: tuple[int, ...]):
+        self.path, self.progress, self.shape = work / "rows.npy", work / "progress.yaml", shape
+        self.done, self.rows = 0, None
+        if self.path.exists() and self.progress.exists():
+            self.done = (read_yaml(self.progress) or {"rows": 0})["rows"]
+            self._open(np.load(self.path, mmap_mode="r+", allow_pickle=False))
+            print(f"{self.path}: going on from row {self.done} of {len(self.rows)}", flush=True)
+
+    def add(self, rows: np.ndarray) -> None:
+        """The next rows; when this returns they are in the file."""
+        if self.rows is None:
+            self._open(reserve(self.path, (*self.shape, *rows.shape[1:])))
+        self.rows[self.done : self.done + len(rows)] = rows
+        self.array.flush()
+        self.done += len(rows)
+        write_yaml({"rows": self.done}, self.progress)
+
+    def move_to(self, path: Path) -> None:
+        """Make the filled array the file `path`."""
+        self.array = self.rows = None
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.stat().st_dev == path.parent.stat().st_dev:
+            settle(self.path, path)
+        else:
+            with whole(path) as temporary:
+                shutil.copyfile(self.path, temporary)
+
+    def _open(self, array: np.memmap) -> None:
+        self.array = array
+        self.rows = array.reshape(-1, *array.shape[len(self.shape) :])
+
+
+def _aside(work: Path) -> Path:
+    return work.with_name(f"{work.name}.aside")

@@ -1,0 +1,111 @@
+"""Which copies a detector finds: every planted transform by every detector, one heat map per data set."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from copylens.reporting import tables
+from copylens.reporting.page import (
+    EXPECTED_CONTROL,
+    INK,
+    PAGE_WIDTH,
+    QUIET,
+    blank_page,
+    fit,
+    house_style,
+    place,
+    require,
+    text_width,
+    write,
+)
+
+# (metric, title, second line, values from white to full colour, colour)
+PANELS = (
+    ("auroc", "AUROC", "copies against controls", (0.5, 1.0), "#33658A"),
+    ("found", "Found", "% of copies, matched rule", (0.0, 1.0), "#33658A"),
+    ("false_positives", "False positives", "% of controls, same transform", (EXPECTED_CONTROL / 100, 0.25), "#C8553D"),
+)
+COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_controls", *(metric for metric, *_ in PANELS))
+
+# All in inches.
+MARGIN, GAP, CELL, HEADER, FOOTER, GROUP_GAP, MAX_BODY = 0.2, 0.22, 0.145, 0.5, 0.3, 0.08, 10.2
+NAMES = 1.0  # height of the upright names of detectors
+
+
+def pages(files, settings) -> list[Figure]:
+    """The pages, from the benchmarks of a study's data sets."""
+    return draw(tables.benchmarks(settings["datasets"], settings["detectors"], files["benchmarks"]))
+
+
+@house_style()
+def draw(benchmark: pd.DataFrame) -> list[Figure]:
+    """One page per data set: a row per transform, the mean of each group below it, a column per detector.
+
+    benchmark: dataset, detector, transform, group (rigid, hard or round trip), n_copies, n_controls, and auroc, found
+        and false_positives as shares (0 to 1). Rows and columns come in the table's order.
+
+    Raises ValueError where columns are missing or there are no rows.
+    """
+    require(benchmark, COLUMNS, "benchmark")
+    return [_page(dataset, of_dataset) for dataset, of_dataset in benchmark.groupby("dataset", sort=False)]
+
+
+def _page(dataset: str, benchmark: pd.DataFrame) -> Figure:
+    detectors = list(dict.fromkeys(benchmark["detector"]))
+    rows = _rows(benchmark)
+    tops, top = [], 0.0
+    for number, (_, _, is_mean) in enumerate(rows):
+        tops.append(top)
+        top += CELL + (GROUP_GAP if is_mean and number + 1 < len(rows) else 0)
+    cell = min(1.0, MAX_BODY / (top + HEADER + NAMES + FOOTER))
+    labels = max(text_width(name, 6.5, "bold") for name, *_ in rows) + 0.1
+    width = (PAGE_WIDTH - 2 * MARGIN - labels - (len(PANELS) - 1) * GAP) / len(PANELS)
+    body = cell * top
+    figure = blank_page(PAGE_WIDTH, HEADER + NAMES + body + FOOTER)
+    heading = f"{dataset.replace('_', ' ')} · planted copies"
+    write(figure, MARGIN, 0.2, fit(heading, PAGE_WIDTH - 2 * MARGIN, 7.5, "bold"), size=7.5, weight="bold")
+    for (name, _, is_mean), at in zip(rows, tops, strict=True):
+        weight = "bold" if is_mean else "normal"
+        write(figure, MARGIN, HEADER + NAMES + cell * (at + CELL * 0.72), name, size=6.5, weight=weight)
+    for number, (metric, title, subtitle, limits, colour) in enumerate(PANELS):
+        left = MARGIN + labels + number * (width + GAP)
+        write(figure, left, HEADER - 0.08, title, size=7, weight="bold")
+        write(figure, left, HEADER + 0.03, fit(subtitle, width, 6), size=6, color=QUIET)
+        axes = place(figure, left, HEADER + NAMES, width, body)
+        axes.set(xlim=(0, len(detectors)), ylim=(top, 0), xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        shades = LinearSegmentedColormap.from_list(metric, ["#FFFFFF", colour])
+        for column, detector in enumerate(detectors):
+            name = fit(detector.replace("_", " "), NAMES - 0.1, 6)
+            axes.text(column + 0.5, -0.05, name, rotation=90, ha="center", va="bottom", size=6, color=INK)
+            of_detector = benchmark[benchmark["detector"] == detector].set_index("transform")[metric]
+            for (_, members, is_mean), at in zip(rows, tops, strict=True):
+                values = of_detector.reindex(members).to_numpy()
+                _cell(axes, column, at, float(np.mean(values)), metric, limits, shades, is_mean)
+    note = f"{int(benchmark['n_copies'].max())} copies and {int(benchmark['n_controls'].max())} control images of each"
+    write(figure, MARGIN, HEADER + NAMES + body + 0.18, f"{note} transform.", size=6, color=QUIET)
+    return figure
+
+
+def _rows(benchmark: pd.DataFrame) -> list[tuple[str, list[str], bool]]:
+    """(name, transforms, whether it is a mean), group after group."""
+    rows = []
+    for group, of_group in benchmark.groupby("group", sort=False):
+        members = list(dict.fromkeys(of_group["transform"]))
+        rows += [(name.replace("_", " "), [name], False) for name in members]
+        rows.append((f"mean, {group}", members, True))
+    return rows
+
+
+def _cell(axes, column: int, top: float, value: float, metric: str, limits, shades, is_mean: bool) -> None:
+    if np.isnan(value):
+        return
+    share = float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0, 1))
+    axes.fill_between([column + 0.03, column + 0.97], top, top + CELL, color=shades(share), lw=0)
+    # Rounded down, so that only what is 1 is shown as 1.
+    text = f"{np.floor(100 * value + 1e-9) / 100:.2f}".lstrip("0") if metric == "auroc" else f"{100 * value:.0f}"
+    text = "1" if text == "1.00" else text
+    ink = "white" if share > 0.55 else INK
+    style = {"size": 5.5, "color": ink, "weight": "bold" if is_mean else "normal"}
+    axes.text(column + 0.5, top + CELL / 2, text, ha="center", va="center_baseline", **style)

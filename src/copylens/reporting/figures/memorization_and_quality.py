@@ -1,0 +1,276 @@
+"""Copies against Frechet distance: what a generator pays for memorizing less, and what a quality metric can't see."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from copylens.config.columns import STATE
+from copylens.jobs.files import read_table
+from copylens.reporting.page import (
+    EXPECTED_CONTROL,
+    EXPECTED_LINE,
+    INK,
+    PAGE_WIDTH,
+    QUIET,
+    ROLES,
+    UNTRAINED,
+    blank_page,
+    fit,
+    house_style,
+    last_epochs,
+    log_ticks,
+    network_name,
+    paragraph,
+    place,
+    require,
+    text_width,
+    tick_number,
+    wrap,
+    write,
+)
+from copylens.reporting.summaries import pareto_front
+
+SCORE_COLUMNS = (*STATE, "detector", "rule", "copies")
+SIZES = ["n_reference", "n_samples"]
+QUALITY_COLUMNS = (*STATE, "features", "metric", "value", "real", *SIZES)
+METRIC = "frechet_distance"
+REAL_LINE = {"color": ROLES["control"], "linestyle": (0, (5, 2)), "linewidth": 1}
+FRONT_LINE = {"color": INK, "linewidth": 0.8, "alpha": 0.55}
+
+# All in inches.
+MARGIN, TICKS, GAP, RIGHT, TOP = 0.2, 0.38, 0.2, 0.12, 0.66
+TITLE, PANEL, BELOW, NOTE_LINE = 0.12, 2.7, 0.62, 0.15
+LABEL_SIZE, LABEL_LINE, LABEL_WIDTH, LABEL_GAP, MARKER = 6, 0.105, 1.15, 0.065, 0.05
+
+
+def pages(files, settings) -> list[Figure]:
+    """One page, from a study's scores and its measures of quality."""
+    return [draw(read_table(files["scores"]), read_table(files["quality"]))]
+
+
+@house_style()
+def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
+    """One panel per data set (and detector, if several); one point per model and variant.
+
+    scores: a study's score table; dataset, model, kind, variant, seed, epoch, detector, rule (only 'matched' is shown),
+        copies (share, 0 to 1).
+    quality: a study's quality table; the same run columns, features (one in all), metric (only 'frechet_distance' is
+        shown), value, real (of held-out real images in the samples' place), n_reference and n_samples. A distance
+        depends on both sizes, so the line of real images is that of the largest training set and most samples.
+
+    Points are means over seeds, bars the seeds' range, epochs the last. The step line joins trained generators that no
+    other trained generator beats in both; what wasn't trained is hollow. Distances of 0 or less stand at the left edge.
+
+    Raises ValueError where columns or rows are missing, there are several features, or the tables share no run.
+    """
+    require(scores, SCORE_COLUMNS, "scores")
+    require(quality, QUALITY_COLUMNS, "quality")
+    scores = last_epochs(scores[scores["rule"] == "matched"])
+    quality = last_epochs(quality[quality["metric"] == METRIC])
+    require(scores, SCORE_COLUMNS, "scores of the matched rule")
+    require(quality, QUALITY_COLUMNS, f"quality of metric {METRIC}")
+    if quality["features"].nunique() > 1:
+        raise ValueError(f"quality: features must be the same in all rows, not {sorted(set(quality['features']))}")
+    names = zip(scores["model"], scores["variant"], strict=True)
+    scores = scores.assign(network=[network_name(*each) for each in names])
+    points = scores.merge(quality[[*STATE, "value", "real", *SIZES]], on=list(STATE)).dropna(subset=["copies", "value"])
+    require(points, (), "runs in both scores and quality")
+    points["value"] = points["value"].clip(lower=points["value"][points["value"] > 0].min() / 2)
+
+    several = points["detector"].nunique() > 1
+    groups = list(points.groupby(["dataset", "detector"], sort=False))
+    n_columns = min(len(groups), 2)
+    width = (PAGE_WIDTH - 2 * MARGIN - n_columns * (TICKS + RIGHT) - (n_columns - 1) * GAP) / n_columns
+    notes = [line for text in _notes(points, scores) for line in paragraph(text, PAGE_WIDTH - 2 * MARGIN, 7)]
+    block = TITLE + PANEL + BELOW
+    n_rows = -(-len(groups) // n_columns)
+    figure = blank_page(PAGE_WIDTH, TOP + n_rows * block + NOTE_LINE * len(notes) + 0.12)
+    trained = sorted(set(points["kind"]) - set(UNTRAINED))
+    colours = rcParams["axes.prop_cycle"].by_key()["color"]
+    colour_of = {kind: colours[number % len(colours)] for number, kind in enumerate(trained)}
+    end = min(100, 10 * np.ceil(10 * points["copies"].max() + 0.5))
+
+    for number, ((dataset, detector), group) in enumerate(groups):
+        row, column = divmod(number, n_columns)
+        left = MARGIN + column * (width + TICKS + RIGHT + GAP) + TICKS
+        name = dataset.replace("_", " ")
+        title = fit(f"{name} · {detector}" if several else name, width, 7.5, "bold")
+        write(figure, left, TOP + row * block, title, size=7.5, weight="bold")
+        axes = place(figure, left, TOP + row * block + TITLE, width, PANEL)
+        _frame(axes, group, end, width)
+        _panel(axes, group, colour_of)
+    for line, text in enumerate(notes):
+        write(figure, MARGIN, TOP + n_rows * block + NOTE_LINE * line - 0.04, text)
+    _legend(figure, colour_of, set(points["kind"]) & set(UNTRAINED))
+    return figure
+
+
+def _means(group: pd.DataFrame) -> pd.DataFrame:
+    return group.groupby(["network", "kind"], sort=False)[["value", "copies"]].mean().reset_index()
+
+
+def _notes(points: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """What the tables say about quality, in words: whose the best Frechet distance is, and who has none."""
+    copycats, notes = [], []
+    for dataset, group in points[points["detector"] == points["detector"].iloc[0]].groupby("dataset", sort=False):
+        best = _means(group).sort_values("value").iloc[0]
+        name, copies = dataset.replace("_", " "), f"{100 * best['copies']:.0f} %"
+        if best["kind"] == "copycat":
+            copycats.append(name)
+        else:
+            notes.append(f"On {name}, {best['network']} has the best Fréchet distance of all, with {copies} copies.")
+    if copycats:
+        where = " and ".join([", ".join(copycats[:-1]), copycats[-1]] if len(copycats) > 1 else copycats)
+        first = f"On {where}, the copycat, which only replays training images, has the best Fréchet distance of all: "
+        notes = [f"{first}quality metrics cannot see copying.", *notes]
+    shown, scored = (
+        {
+            f"{dataset.replace('_', ' ')} {network}"
+            for dataset, network in zip(table.dataset, table.network, strict=True)
+        }
+        for table in (points, scores)
+    )
+    if scored - shown:
+        notes.append(f"Without a Fréchet distance: {', '.join(sorted(scored - shown))}.")
+    return notes
+
+
+def _frame(axes: Axes, group: pd.DataFrame, end: float, width: float) -> None:
+    """A logarithmic axis that holds every point, and copies from 0 to `end` per cent."""
+    values = np.log10(pd.concat([group["value"], group["real"][group["real"] > 0]]))
+    room = max(0.08 * (values.max() - values.min()), 0.08)
+    low, high = 10 ** (values.min() - room), 10 ** (values.max() + room)
+    axes.set(xscale="log", xlim=(low, high), ylim=(-0.04 * end, 1.04 * end))
+    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(tick_number))
+    axes.set_yticks(np.arange(0, end + 1, 25 if end > 60 else 10 if end > 20 else 5))
+    axes.spines["left"].set_bounds(0, end)
+    axes.grid()
+    axes.set_ylabel("copies, per cent of synthetic images")
+    axes.set_xlabel(fit("Fréchet distance (log; lower is better)", width, 7))
+
+
+def _panel(axes: Axes, group: pd.DataFrame, colour_of: dict[str, str]) -> None:
+    means, seeds = _means(group), group.groupby("network", sort=False)
+    real = group.loc[(group[SIZES] == group[SIZES].max(axis=0)).all(axis=1), "real"].mean()
+    (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    segments = [[(low, EXPECTED_CONTROL), (high, EXPECTED_CONTROL)]]
+    axes.axhline(EXPECTED_CONTROL, zorder=1, **EXPECTED_LINE)
+    if real > 0:
+        axes.axvline(real, zorder=1, **REAL_LINE)
+        segments.append([(real, bottom), (real, top)])
+    front = pareto_front(means[~means["kind"].isin(UNTRAINED)])
+    if len(front):
+        # From the upper edge down and to the right, to the right edge.
+        x = np.repeat([*front["value"], high], 2)[:-1]
+        y = np.repeat([top, *(100 * front["copies"])], 2)[1:]
+        axes.plot(x, y, zorder=2, **FRONT_LINE)
+        segments += [[start, end] for start, end in itertools.pairwise(zip(x, y, strict=True))]
+    bars = []
+    for point in means.itertuples():
+        of_point = seeds.get_group(point.network)
+        values, copies = ([of_point[name].min(), of_point[name].max()] for name in ("value", "copies"))
+        bars.append([(values[0], 100 * point.copies), (values[1], 100 * point.copies)])
+        bars.append([(point.value, 100 * copies[0]), (point.value, 100 * copies[1])])
+        colour = colour_of.get(point.kind, QUIET)
+        for bar in bars[-2:]:
+            axes.plot(*zip(*bar, strict=True), color=colour, linewidth=0.8, zorder=3)
+        face = "white" if point.kind in UNTRAINED else colour
+        style = {"color": colour, "markerfacecolor": face, "markersize": 4.6, "zorder": 4, "clip_on": False}
+        axes.plot(point.value, 100 * point.copies, "o", **style)
+
+    def inches(x_y: list[tuple]) -> np.ndarray:
+        """Data coordinates in inches from the panel's lower left corner."""
+        return (axes.transData.transform(x_y) - axes.bbox.p0) / axes.figure.dpi
+
+    places = inches([(point.value, 100 * point.copies) for point in means.itertuples()])
+    hard = [_box(inches(bar), 0.01) for bar in bars] + [_box(at, MARKER) for at in places[:, None]]
+    soft = [_box(inches(segment), 0.012) for segment in segments]
+    labels = [wrap(name, LABEL_WIDTH, LABEL_SIZE) for name in means["network"]]
+    size = axes.bbox.size / axes.figure.dpi
+    for lines, at, box in zip(labels, places, _label_boxes(labels, places, hard, soft, size), strict=True):
+        _label(axes, lines, at / size, box / np.tile(size, 2), size[1])
+
+
+def _box(points: np.ndarray, margin: float) -> np.ndarray:
+    """[left, bottom, right, top] around `points` [n, 2]."""
+    return np.array([*(points.min(axis=0) - margin), *(points.max(axis=0) + margin)])
+
+
+def _label_boxes(
+    labels: list[list[str]], places: np.ndarray, hard: list[np.ndarray], soft: list[np.ndarray], size: np.ndarray
+) -> list[np.ndarray]:
+    """Boxes [left, bottom, right, top] of the labels, near their points `places` [n, 2] and apart from each other.
+
+    All in inches. Labels stay within `size` and off the boxes `hard`, if there is room also off the boxes `soft`;
+    they stand as near as they can and rather on the right. The most crowded points choose first.
+    """
+    hard, soft, chosen = list(hard), list(soft), {}
+    crowd = [(np.hypot(*(places - at).T) < 0.6).sum() for at in places]
+    for number in sorted(range(len(places)), key=lambda each: -crowd[each]):
+        lines, at = labels[number], places[number]
+        extent = np.array([max(text_width(line, LABEL_SIZE) for line in lines) + 0.04, LABEL_LINE * len(lines)])
+        candidates = []
+        for distance in (LABEL_GAP, *np.arange(0.1, 1.4, 0.06)):
+            for turn in np.arange(16) / 8 * np.pi:
+                way = np.array([np.cos(turn), np.sin(turn)])
+                # The label's side or corner that faces the point lies at `distance` from it.
+                middle = at + distance * way + extent / 2 * np.clip(1.6 * way, -1, 1)
+                box = np.r_[middle - extent / 2, middle + extent / 2]
+                outside = (box[:2] < 0).any() or (box[2:] > size).any()
+                cost = 100 * outside + 10 * _overlaps(box, hard) + 0.4 * _overlaps(box, soft)
+                candidates.append((cost + distance - 0.03 * way[0], len(candidates), box))
+        chosen[number] = box = min(candidates)[2]
+        hard.append(box)
+        # Later labels also keep off the hair line that leads to this one.
+        soft += [_box(each[None], 0.01) for each in np.linspace(at, np.clip(at, box[:2], box[2:]), 6)]
+    return [chosen[number] for number in range(len(places))]
+
+
+def _overlaps(box: np.ndarray, others: list[np.ndarray]) -> int:
+    if not others:
+        return 0
+    boxes = np.stack(others)
+    return int(((box[:2] < boxes[:, 2:]) & (boxes[:, :2] < box[2:])).all(axis=1).sum())
+
+
+def _label(axes: Axes, lines: list[str], at: np.ndarray, box: np.ndarray, height: float) -> None:
+    """The label in its box, and a hair line to its point where they are apart; shares of the axes, `height` inches."""
+    nearest = np.clip(at, box[:2], box[2:])
+    if np.hypot(*((nearest - at) * axes.bbox.size / axes.figure.dpi)) > 0.12:
+        axes.plot(*np.array([at, nearest]).T, color="#BBBBBB", linewidth=0.5, transform=axes.transAxes, zorder=2.5)
+    align = "left" if box[0] > at[0] else "right" if box[2] < at[0] else "center"
+    x = {"left": box[0], "right": box[2], "center": (box[0] + box[2]) / 2}[align]
+    for line, text in enumerate(lines):
+        y = box[3] - LABEL_LINE * (line + 0.76) / height
+        axes.text(x, y, text, size=LABEL_SIZE, ha=align, transform=axes.transAxes, zorder=5)
+
+
+def _legend(figure: Figure, colour_of: dict[str, str], untrained: set[str]) -> None:
+    def marker(colour: str, face: str) -> Line2D:
+        return Line2D([], [], color=colour, marker="o", markersize=4.6, markerfacecolor=face, linewidth=0)
+
+    entries = [(kind.replace("_", " "), marker(colour, colour)) for kind, colour in colour_of.items()]
+    entries += [("not trained", marker(QUIET, "white"))] if untrained else []
+    lines = [
+        ("best trained trade-off", Line2D([], [], **FRONT_LINE)),
+        ("real images in the samples' place", Line2D([], [], **REAL_LINE)),
+        (f"{EXPECTED_CONTROL} %: expected where nothing is copied", Line2D([], [], **EXPECTED_LINE)),
+    ]
+    height = figure.get_size_inches()[1]
+    for top, row in ((0.1, entries), (0.27, lines)):
+        figure.legend(
+            [handle for _, handle in row],
+            [name for name, _ in row],
+            loc="upper left",
+            bbox_to_anchor=((MARGIN + TICKS) / PAGE_WIDTH, 1 - top / height),
+            ncols=len(row),
+            labelcolor=INK,
+        )

@@ -1,0 +1,311 @@
+"""The Lightning trainer: batches, seeds, resume, losses. Knows no network by name, and only training imports it.
+
+A run is cut into chunks of `checkpoint_every` steps, which are Lightning's epochs. State is saved between chunks, and
+every random draw inside one depends on (seed, chunk) alone, so that an interrupted training ends with the same bits.
+"""
+
+import logging
+import math
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, Sampler, TensorDataset
+
+from copylens.jobs.files import whole
+from copylens.jobs.job import rank
+from copylens.jobs.seeds import derive_seed
+from copylens.jobs.workdir import Unfinished, claim
+from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
+from copylens.training.module import TrainedModule, device
+
+
+class Trainee(lightning.LightningModule):
+    """A network as Lightning sees it: several optimizers, each stepped by the network itself."""
+
+    def __init__(self, network: TrainedModule, run: str, chunk_steps: int):
+        super().__init__()
+        self.network = network
+        self.run = run
+        self.chunk_steps = chunk_steps
+        self.automatic_optimization = False
+
+    def configure_optimizers(self):
+        return self.network.configure_optimizers()
+
+    def training_step(self, batch, batch_index):
+        losses = self.network.training_step(batch, self.step(batch_index), self.descend)
+        means = {name: loss.detach() for name, loss in losses.items()}
+        self.log_dict(means, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
+        if not all(torch.isfinite(loss) for loss in losses.values()):
+            raise ValueError(
+                f"{self.run}: the loss is no longer finite at step {self.step(batch_index) + 1}; "
+                "lower its training.learning_rate"
+            )
+
+    def validation_step(self, batch, batch_index):
+        loss = self.network.validation_step(batch, batch_index)
+        self.log("validation_loss", loss, on_step=False, on_epoch=True)
+
+    def step(self, batch_index: int) -> int:
+        """How many steps have gone before this one."""
+        return self.current_epoch * self.chunk_steps + batch_index
+
+    def descend(self, loss: torch.Tensor, which: int = 0) -> None:
+        """One clipped step of optimizer number `which` down `loss`."""
+        optimizers = self.optimizers()
+        schedules = self.lr_schedulers()
+        optimizer = optimizers[which] if isinstance(optimizers, list) else optimizers
+        schedule = schedules[which] if isinstance(schedules, list) else schedules
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        self.clip_gradients(optimizer, self.network.settings["training"]["gradient_clip"], "norm")
+        optimizer.step()
+        schedule.step()
+
+
+class Batches(Sampler):
+    """Row numbers of one chunk's batches: whole passes over the data, each in an order made of (seed, pass).
+
+    Of several processes, each has every `world`-th row of a batch, beginning with its `rank`.
+    """
+
+    def __init__(
+        self, n_rows: int, batch_size: int, chunk_steps: int, total_steps: int, seed: int, rank: int = 0, world: int = 1
+    ):
+        self.share = slice(rank, None, world)
+        self.n_rows = n_rows
+        self.batch_size = min(batch_size, n_rows)
+        self.per_pass = n_rows // self.batch_size
+        self.chunk_steps = chunk_steps
+        self.total_steps = total_steps
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, chunk: int) -> None:
+        """Lightning calls this at the start of each chunk."""
+        first = chunk * self.chunk_steps
+        self.steps = range(first, min(first + self.chunk_steps, self.total_steps))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        current, order = None, None
+        for step in self.steps:
+            number, position = divmod(step, self.per_pass)
+            if number != current:
+                generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
+                current, order = number, torch.randperm(self.n_rows, generator=generator)
+            yield order[position * self.batch_size : (position + 1) * self.batch_size][self.share].tolist()
+
+
+def fit(
+    module: TrainedModule,
+    images_BC: torch.Tensor,
+    seed: int,
+    unfinished: Unfinished,
+    identity: dict,
+    validation_BC: torch.Tensor | None = None,
+    n_devices: int = 1,
+) -> pd.DataFrame:
+    """Train `module` in place and return its losses: columns step, name, value (means over a chunk).
+
+    What is unfinished is taken up again if its `identity` (settings, data, code) is the same. With
+    validation images, which go through the module's `validation_step`, the weights of its lowest loss are kept.
+    It stays: `Unfinished.run` removes it when the results are on disk. Raises `copylens.jobs.job.OutOfTime` where the
+    deadline comes before the end; the same call goes on.
+
+    On several devices this process starts the others, which run its script once more and share each batch (DDP); what
+    they return is the same, and only the first of them (`rank` 0) may write files.
+    """
+    _quieten()
+    settings, work = module.settings["training"], unfinished.work
+    _share_device(settings, n_devices, len(images_BC))
+    versions = {"torch": str(torch.__version__), "lightning": str(lightning.__version__)}
+    if rank() == 0:
+        claim(work, identity | {"versions": versions})
+    resume_from = newest(work)
+    n_chunks = math.ceil(settings["steps"] / settings["checkpoint_every"])
+    chunk_steps = math.ceil(settings["steps"] / n_chunks)
+    tensors = module.to(device()).prepare(images_BC)
+    _compile(module)
+    sizes = len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"]
+    batches = Batches(*sizes, seed, rank(), n_devices)
+    history, best = History(chunk_steps, settings["steps"]), Best()
+    callbacks = [Reseed(seed), history]
+    if settings["snapshots"]:
+        callbacks.append(Snapshots(work / "snapshots", _snapshot_steps(settings, len(tensors[0])), chunk_steps))
+    if validation_BC is not None:
+        callbacks.append(best)
+    callbacks.append(Saver(work, unfinished.deadline))  # after `best`, whose state it keeps
+    trainer = _trainer(n_chunks, callbacks, settings["precision"], n_devices)
+    # Loaders draw a seed for workers at moments of their own: from a generator of their own, not from torch's.
+    train_loader = DataLoader(TensorDataset(*tensors), sampler=batches, batch_size=None, generator=torch.Generator())
+    validation_loader = None
+    if validation_BC is not None:
+        size = min(settings["batch_size"], len(validation_BC))
+        validation_loader = DataLoader(
+            TensorDataset(validation_BC), batch_size=size, drop_last=True, generator=torch.Generator()
+        )
+    if resume_from:
+        print(f"going on from {resume_from}", flush=True)
+    trainee = Trainee(module, str(work), chunk_steps)
+    try:
+        trainer.fit(trainee, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
+    except BaseException:
+        if trainer.strategy.launcher is not None:  # the other processes would wait for this one
+            trainer.strategy.launcher.kill(signal.SIGKILL)
+        raise
+    if best.tensors:
+        module.load_state_dict(best.tensors)
+    return pd.DataFrame(history.rows, columns=["step", "name", "value"])
+
+
+def _quieten() -> None:
+    """No advertisements and no warnings that mean nothing here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Lightning's own use of a deprecated function; most trainings have no validation images; Snakemake starts them.
+    unwanted = r"`isinstance\(treespec|You defined a `validation_step`|The `srun` command is available"
+    warnings.filterwarnings("ignore", unwanted, module="lightning")
+
+
+def _compile(module: TrainedModule) -> None:
+    """Compile the module's networks, where the settings ask for it."""
+    if not module.settings["training"]["compile"]:
+        return
+    if not module.compilable:
+        raise ValueError(
+            f"training.compile: networks of kind {module.settings['kind']} can't be compiled; leave it out"
+        )
+    for name in module.compilable:
+        getattr(module, name).compile()
+
+
+def _trainer(n_chunks: int, callbacks: list[Callback], precision: str, n_devices: int) -> lightning.Trainer:
+    """Lightning's trainer of `n_chunks` epochs, that writes nothing by itself."""
+    on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty() and rank() == 0
+    return lightning.Trainer(
+        max_epochs=n_chunks,
+        callbacks=[*callbacks, TerminalBar()] if on_terminal else callbacks,
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        devices=n_devices,
+        # A step of an adversarial training leaves one of its networks out.
+        strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
+        use_distributed_sampler=False,
+        precision=_precision(precision),
+        deterministic=True if not torch.cuda.is_available() else "warn",
+        # Without this, Lightning would resubmit a Slurm job by itself, beside the workflow.
+        plugins=[LightningEnvironment(), PlainFiles()],
+        logger=False,
+        enable_progress_bar=on_terminal,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+class Reseed(Callback):
+    """Seeds torch's own generator at each chunk's start, so that an interrupted training repeats."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer, module) -> None:
+        purpose = f"train {trainer.global_rank}" if trainer.global_rank else "train"
+        torch.manual_seed(derive_seed(self.seed, purpose, trainer.current_epoch))
+
+
+class TerminalBar(TQDMProgressBar):
+    """A progress bar on the terminal itself, because a job's own output goes to its log."""
+
+    def init_train_tqdm(self) -> Tqdm:
+        return Tqdm(desc=self.train_description, file=sys.__stderr__, dynamic_ncols=True, bar_format=self.BAR_FORMAT)
+
+    def init_validation_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)
+
+
+class Snapshots(Callback):
+    """Keeps the weights at certain steps, one file per epoch, beside the checkpoint."""
+
+    def __init__(self, folder: Path, epoch_of_step: dict[int, int], chunk_steps: int):
+        self.folder = folder
+        self.epoch_of_step = epoch_of_step
+        self.chunk_steps = chunk_steps
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
+        epoch = self.epoch_of_step.get(trainer.current_epoch * self.chunk_steps + batch_index + 1)
+        if epoch is not None and trainer.is_global_zero:
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in module.network.weights().items()}
+            with whole(self.folder / f"{epoch}.safetensors") as temporary:
+                save_file(tensors, temporary)
+
+
+class History(Callback):
+    """Keeps the chunks' mean losses with the checkpoint, and prints one line per chunk."""
+
+    def __init__(self, chunk_steps: int, total_steps: int):
+        self.chunk_steps = chunk_steps
+        self.total_steps = total_steps
+        self.rows: list[list] = []
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        step = min((trainer.current_epoch + 1) * self.chunk_steps, self.total_steps)
+        losses = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        self.rows += [[step, name, value] for name, value in losses.items()]
+        text = "  ".join(f"{name} {value:.5g}" for name, value in losses.items())
+        if trainer.is_global_zero:
+            print(f"step {step}/{self.total_steps}  {text}", flush=True)
+
+    def state_dict(self) -> dict:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.rows = [list(row) for row in state["rows"]]
+
+
+def _snapshot_steps(settings: dict, n_images: int) -> dict[int, int]:
+    """{step: epoch} for the epochs whose weights are kept; ValueError if the training ends before one of them."""
+    batch = min(settings["batch_size"], n_images)
+    epoch_of_step = {math.ceil(epoch * n_images / batch): epoch for epoch in settings["snapshots"]}
+    if max(epoch_of_step) > settings["steps"]:
+        last = settings["steps"] * batch // n_images
+        raise ValueError(
+            f"training.snapshots: epoch {max(settings['snapshots'])} is beyond the last one, {last} "
+            f"({settings['steps']} steps of {batch} of {n_images} images)"
+        )
+    return epoch_of_step
+
+
+def count_devices(n_gpus: int) -> int:
+    """How many processes train together: one a GPU, as many as there are of those asked for, or one on the CPU."""
+    return max(1, min(n_gpus, torch.cuda.device_count()))
+
+
+def _share_device(settings: dict, n_devices: int, n_images: int) -> None:
+    """Take this process's device, and its share of the job's threads."""
+    torch.set_float32_matmul_precision("high" if settings["tf32"] else "highest")
+    batch = min(settings["batch_size"], n_images)
+    if batch % n_devices:
+        raise ValueError(f"training.batch_size: {batch} images a step can't be shared by {n_devices} devices evenly")
+    if n_devices > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // n_devices))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(rank())
+
+
+def _precision(wanted: str) -> str:
+    """`auto` is bfloat16 where a GPU has it, float32 elsewhere."""
+    if wanted != "auto":
+        return wanted
+    has_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if has_bfloat16 else "32-true"

@@ -1,0 +1,106 @@
+"""What every network of copylens has in common, without a trainer: drawing and embedding need none."""
+
+import itertools
+import math
+
+import torch
+
+from copylens.imaging.augment import flip_and_rotate
+
+
+class TrainedModule(torch.nn.Module):
+    """What the trainer asks of a network. Subclasses write `configure_optimizers` and `training_step`.
+
+    One that is validated also writes ``validation_step(batch, batch_index)``, which returns a loss.
+    """
+
+    compilable: tuple[str, ...] = ()  # names of the networks that training.compile compiles
+
+    def __init__(self, settings: dict):
+        super().__init__()
+        self.settings = settings
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's first tensor lives; the CPU if it has none."""
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+    def configure_optimizers(self) -> tuple[list, list]:
+        """The optimizers and their learning-rate schedules, one each."""
+        raise NotImplementedError
+
+    def training_step(self, batch: tuple[torch.Tensor, ...], step: int, descend) -> dict[str, torch.Tensor]:
+        """One step on `batch`, the `step`-th from 0; the losses that its log shows.
+
+        `descend(loss, which=0)` takes one clipped step of optimizer number `which` down `loss`.
+        """
+        raise NotImplementedError
+
+    def prepare(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the network trains on, computed once from the training images; one entry per argument of a batch."""
+        return (images_BC,)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The tensors that using the trained network takes."""
+        raise NotImplementedError
+
+    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Take back what `weights` gave."""
+        raise NotImplementedError
+
+    def augmented(self, images_BC: torch.Tensor) -> torch.Tensor:
+        """The images flipped and turned at random, where the settings ask for it."""
+        chances = self.settings["augment"]
+        if not chances:
+            return images_BC
+        return flip_and_rotate(images_BC, chances["flip"], chances["rotation"], chances["degrees"])
+
+    def adamw(self, parameters, betas: tuple[float, float] = (0.9, 0.999)) -> tuple[list, list]:
+        """AdamW with a linear warm-up and, if set, a cosine decay to 0, as ([optimizer], [schedule])."""
+        training = self.settings["training"]
+        optimizer = torch.optim.AdamW(
+            parameters, lr=training["learning_rate"], betas=betas, weight_decay=training["weight_decay"]
+        )
+        warmup = max(1, training["warmup_steps"])
+
+        def rate(step: int) -> float:
+            decay = 1.0
+            if training["decay"] == "cosine":
+                decay = 0.5 * (1 + math.cos(math.pi * min(1.0, step / training["steps"])))
+            return min(1.0, (step + 1) / warmup) * decay
+
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, rate)]
+
+
+class Untrained(TrainedModule):
+    """Nothing is trained and nothing is kept: the settings say it all."""
+
+    def weights(self):
+        return {}
+
+    def load_weights(self, weights):
+        pass
+
+
+class KeptImages(TrainedModule):
+    """Keeps the images that it is shown, [scan, 1, *grid]; nothing is trained."""
+
+    def __init__(self, settings: dict):
+        super().__init__(settings)
+        self.register_buffer("images", torch.empty(0))
+
+    def prepare(self, images_BC):
+        self.images = images_BC
+        return (images_BC,)
+
+    def weights(self):
+        return {"images": self.images}
+
+    def load_weights(self, weights):
+        self.images = weights["images"]
+
+
+def device() -> str:
+    """Where networks run: a GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

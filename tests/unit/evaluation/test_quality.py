@@ -1,0 +1,52 @@
+"""Quality metrics say what they should of samples whose quality is known, and none of them minds copies."""
+
+import numpy as np
+import pytest
+
+from copylens.evaluation import quality
+
+
+@pytest.fixture
+def sets() -> dict[str, np.ndarray]:
+    """Features of T, of held-out images, and of four generators: perfect, blurred, narrow and one that copies T."""
+    generator = np.random.default_rng(0)
+    drawn = {name: generator.normal(size=(150, 6)) for name in ("training", "held_out", "perfect")}
+    return drawn | {
+        "shifted": generator.normal(size=(150, 6)) + 1.5,
+        "narrow": 0.1 * generator.normal(size=(150, 6)),
+        "copycat": drawn["training"] + 0.01 * generator.normal(size=(150, 6)),
+    }
+
+
+@pytest.mark.parametrize("distance", [quality.frechet_distance, quality.kernel_distance])
+def test_distances_rank_generators_and_like_the_copycat_best(sets, distance):
+    of = {name: distance(sets[name], sets["training"]) for name in sets}
+    assert of["copycat"] < of["perfect"] < min(of["shifted"], of["narrow"])
+
+
+def test_precision_and_recall_tell_poor_images_from_few_kinds_of_images(sets):
+    narrow = quality.prdc_scores(sets["narrow"], sets["training"])
+    shifted = quality.prdc_scores(sets["shifted"], sets["training"])
+    perfect = quality.prdc_scores(sets["perfect"], sets["training"])
+    assert narrow["precision"] > 0.95 and narrow["recall"] < 0.2
+    assert shifted["precision"] < perfect["precision"] and perfect["coverage"] > 0.8
+
+
+def test_copies_are_not_authentic(sets):
+    assert quality.authentic_share(sets["copycat"], sets["training"]) == 0
+    assert quality.authentic_share(sets["perfect"], sets["training"]) > 0.4
+
+
+def test_data_copying_is_far_below_zero_for_copies_alone(sets):
+    arguments = sets["training"], sets["held_out"], 0
+    assert quality.data_copying(sets["copycat"], *arguments) < -3
+    assert abs(quality.data_copying(sets["perfect"], *arguments)) < 2
+    assert np.isnan(quality.data_copying(sets["copycat"][:5], *arguments))
+
+
+@pytest.mark.parametrize("grid", [(16, 16), (8, 8, 8), (64, 64)])
+def test_images_that_are_all_the_same_have_no_diversity(grid):
+    generator = np.random.default_rng(1)
+    one = generator.random(grid, dtype=np.float32)
+    assert quality.self_similarity(np.stack([one] * 8), 0) == pytest.approx(1, abs=1e-4)
+    assert quality.self_similarity(generator.random((8, *grid), dtype=np.float32), 0) < 0.5
