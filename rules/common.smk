@@ -53,7 +53,7 @@ def code(script, *kinds_of):
 
 def reader_of(dataset):
     entry = config["datasets"][dataset]
-    return [("readers", entry["reader"])] + [("phantoms", entry[key]) for key in ("anatomy",) if key in entry]
+    return [("readers", entry["reader"]), *([("phantoms", entry["anatomy"])] if "anatomy" in entry else [])]
 
 
 def reader(wildcards):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from copylens.audit.evidence import HELD_OUT, RARE, Evidence, found_shares, rates
-from copylens.audit.exposure import Rule, exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
+from copylens.audit.exposure import exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
 from copylens.evaluation.prevalence import highest_false_positive_rate
 
 
@@ -41,7 +41,7 @@ def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measur
     planted = found_shares(evidence, evidence.copies("planted"), level)
     planted_each = {name: found_shares(evidence, each.calls("planted"), level) for name, each in evidence.found.items()}
     rule = rates(evidence, _by_rule(evidence), level, shares=planted)
-    exposing: Rule = exposure_rule(evidence, rule, level)
+    exposing = exposure_rule(evidence, rule, level)
     size = math.floor(round(evidence.n_independent("calibration"), 6))
     return Measured(
         counts=_counts(evidence),

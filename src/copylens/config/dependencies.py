@@ -22,6 +22,7 @@ def code_of(folder: str, kind: str, *modules: str) -> list[Path]:
     return code_behind(path_of(folder, kind), *(PACKAGE / f"{name}.py" for name in modules))
 
 
+@functools.cache
 def code_behind(*paths: Path) -> list[Path]:
     """The library files that these files depend on, these included if they are of the library, sorted.
 

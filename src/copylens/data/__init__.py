@@ -2,6 +2,7 @@
 
 scan          one image of one patient, and the image once it is read
 limits        how large and how slow a stranger's file may be
+arrays        numbers in .npy and .npz files
 folders       files by pattern, patients in their names, tables beside them
 readers       one file per format
 phantoms      drawn patients, for trying everything without a download

@@ -1,4 +1,4 @@
-"""Train one copy detector and embed images with it. Knows no detector by name."""
+"""Train one copy detector. Knows no detector by name."""
 
 import hashlib
 from pathlib import Path

@@ -62,7 +62,7 @@ def copy_pairs(
 def copied_regions(
     run: dict, scores: pd.DataFrame, regions: Path, samples: Path, images: Path
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
-    """(pairs, synthetic, training, regions): see `figures.copied_regions.draw`."""
+    """(pairs, synthetic, training, regions): see `copylens.reporting.figures.copied_regions.draw`."""
     arrays = read_arrays(regions)
     tau = _of_run(scores, run).query("rule == 'matched'")["tau"].item()
     pairs = pd.DataFrame({name: arrays[name] for name in ("rank", "similarity")})
@@ -74,7 +74,7 @@ def copied_regions(
 def nearest_correlations(
     runs: list[dict], scores: pd.DataFrame, nearest: list[Path]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(correlations, thresholds) of several comparisons: see `figures.nearest_correlations.draw` for the columns."""
+    """(correlations, thresholds) of several comparisons: as `figures.nearest_correlations` draws them."""
     groups = {
         "synthetic": "synthetic",
         "calibration": "calibration",

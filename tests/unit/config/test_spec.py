@@ -225,6 +225,7 @@ def test_a_kinds_file_says_what_its_results_depend_on():
         "generation/diffusion.py",
         "training/module.py",
         "imaging/augment.py",
+        "training/callbacks.py",
         "training/loop.py",
         "training/checkpoints.py",
         "imaging/warps.py",

@@ -7,7 +7,7 @@ those that are correlated so. Each candidate is then compared with the query in 
 generator's memory keeps the place of what it repeats; laid over it, turned, zoomed and shifted by fractions of a pixel;
 and window by window, bent until they fit, because a half, an occluded or a mixed image still has windows that fit far
 better than another patient's do. What counts is how far a candidate stands out from the query's other candidates, so
-that noise, blur or a crop, which all of them share, makes no copy. Nothing is learnt but what is usual among
+that noise, blur or a crop, which all of them share, makes no image a copy. Nothing is learnt but what is usual among
 training images of different patients.
 """
 
