@@ -16,6 +16,7 @@ import torch
 
 from copylens.data import images, listing
 from copylens.jobs import lean_monai
+from copylens.jobs.files import read_table
 from copylens.jobs.job import one_line
 
 LOADED = lean_monai  # in the first process, for all that are forked off
@@ -39,7 +40,7 @@ def read_all(raw: Path, settings: dict) -> None:
     """What the rules list_scans and gather_images do with the folder `raw`, on a small grid of its images' axes."""
     out = raw.parent / "out"
     listing.list_scans(settings, out / "scans.tsv")
-    axes = len(listing.read_table(out / "scans.tsv")["shape"][0].split("x"))
+    axes = len(read_table(out / "scans.tsv")["shape"][0].split("x"))
     imaging = {"grid": [8] * axes, "fit": "pad", "scaling": {"kind": "minmax"}}
     images.gather_images(settings, imaging, out / "scans.tsv", out / "images.npy")
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 LIBRARY = ROOT / "src" / "copylens"
-# Each may import from those after it; those side by side import nothing from each other, unless said here.
+# Each may import from those after it; those side by side import nothing from each other.
 ROOMS = [
     {"cli"},
     {"audit"},
