@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, Found, Near
+from copylens.audit.evidence import Evidence, Findings, Near
 from copylens.audit.verdict import judge
 from copylens.config import schema
 
@@ -96,7 +96,7 @@ def evidence(
     nobody = ({name: np.empty(0) for name in DETECTORS}, {name: np.empty(0, int) for name in DETECTORS})
     sets |= {"calibration_decoded": nobody, "control_decoded": nobody}
     found = {
-        name: Found(*({of: pair[what][name] for of, pair in sets.items()} for what in (0, 1))) for name in DETECTORS
+        name: Findings(*({of: pair[what][name] for of, pair in sets.items()} for what in (0, 1))) for name in DETECTORS
     }
     roles = ["train"] * N_TRAIN + ["calibration"] * N_HELD_OUT + ["control"] * N_HELD_OUT
     splits = pd.DataFrame({"patient": [f"patient_{row:05d}" for row in range(len(roles))], "role": roles})

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, Found, Near
+from copylens.audit.evidence import Evidence, Findings, Near
 from copylens.audit.verdict import to_json
 
 POLICY = {
@@ -58,7 +58,7 @@ def evidence(
             patient[set_name] = np.where(hit, truth, patient[set_name])
         for empty in ("calibration_decoded", "control_decoded"):
             similarity[empty], patient[empty] = np.empty(0), np.empty(0, int)
-        detectors[name] = Found(similarity, patient)
+        detectors[name] = Findings(similarity, patient)
     roles = ["train"] * N_TRAIN + ["calibration"] * n_calibration + ["control"] * n_control
     splits = pd.DataFrame({"patient": [f"patient_{row:05d}" for row in range(len(roles))], "role": roles})
     splits["scan"] = [f"scan_{row:06d}" for row in range(len(roles))]

@@ -9,9 +9,9 @@ from audit_cases import N_TRAIN, POLICY, evidence, losses_of
 from copylens.audit.evidence import Evidence
 from copylens.audit.membership import membership
 from copylens.audit.publish import samples_of
-from copylens.audit.quarantine import withheld_samples
 from copylens.audit.report import bands_of, held_out_alike, scores_of
 from copylens.audit.verdict import judge
+from copylens.audit.withhold import withheld_samples
 from copylens.reporting.audit_report import Restricted
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]

@@ -14,7 +14,8 @@ comparability  the verdict's lines about the images themselves, before any copy 
 criteria       the policy's demands of what was counted, and how each is met
 outcomes       the three verdicts
 conclude       PASS, FAIL or NOT ABLE TO SAY, from how the criteria are met
-quarantine     which samples to withhold, and what is to be said of the rest
+withhold       which samples are withheld at a threshold, and what is left
+quarantine     whether the samples that are left may be released
 verdict        all of that as one map
 release        the folder of the samples that are left
 publish        the verdict and tables of samples, for everybody and restricted

@@ -107,14 +107,14 @@ def control_rate(measured: Measured, policy: dict) -> Line:
 def sensitivity(measured: Measured, policy: dict) -> Line:
     """Under every transform enough planted copies must be found."""
     shares = measured.planted
-    worst = min(shares, key=lambda row: (row["low"], row["found"]))
+    worst = min(shares, key=lambda row: (row["low"], row["share"]))
     weak = [row["transform"] for row in shares if row["low"] < policy["sensitivity"]]
     needed = "More planted copies (planted.copies), of more training patients."
     if not weak:
         explanation = (
-            f"Of copies planted in these data {percent(worst['found'])} or more are found under every transform."
+            f"Of copies planted in these data {percent(worst['share'])} or more are found under every transform."
         )
-    elif worst["found"] >= policy["sensitivity"]:
+    elif worst["share"] >= policy["sensitivity"]:
         explanation = f"{worst['n']} planted copies are too few to be sure that enough are found under {listed(weak)}."
     else:
         explanation = f"Too few planted copies are found under {listed(weak)}."
@@ -123,7 +123,7 @@ def sensitivity(measured: Measured, policy: dict) -> Line:
         "sensitivity",
         "Would copies be found?",
         policy["sensitivity"],
-        worst["found"],
+        worst["share"],
         worst["low"],
         worst["high"],
         "share",
@@ -181,7 +181,7 @@ def _share(name: str, question: str, what: str, policy: dict, interval: tuple, n
 
 def exceeding(measured: Measured, policy: dict) -> tuple[list[str], list[str]]:
     """Detectors that surely find more copies than allowed at the usual threshold, and those that may at a rare one."""
-    surely = [name for name, row in measured.each.items() if against(policy["copies"], true_copies(row)) == "fail"]
+    surely = [name for name, row in measured.detectors.items() if against(policy["copies"], true_copies(row)) == "fail"]
     perhaps = [name for name, row in measured.alone.items() if against(policy["copies"], true_copies(row)) != "pass"]
     return surely, perhaps
 
@@ -191,7 +191,7 @@ def agreement(measured: Measured, policy: dict) -> Line:
     surely, perhaps = exceeding(measured, policy)
     too_many, fails = list(dict.fromkeys([*surely, *perhaps])), copies(measured, policy).outcome == "fail"
     if not too_many:
-        explanation = f"None of {len(measured.each)} detectors alone finds more copies than the policy allows."
+        explanation = f"None of {len(measured.detectors)} detectors alone finds more copies than the policy allows."
     else:
         explanation = f"More copies than the policy allows, by each of these alone: {listed(too_many)}."
         highest = [measured.alone[name]["true_copies_high"] for name in perhaps]

@@ -33,7 +33,7 @@ RARE = 0.01  # share of new patients' images that pass the threshold of a detect
 
 
 @dataclass(frozen=True)
-class Found:
+class Findings:
     """What one detector says: each image's similarity to its nearest training image, and that one's patient."""
 
     similarity: dict[str, np.ndarray]  # by set, float32 [image]
@@ -76,7 +76,7 @@ class Near:
 class Evidence:
     """All that an audit's detectors say. Of two that agree, the first in this order gives the patient and the image."""
 
-    found: dict[str, Found]
+    detectors: dict[str, Findings]  # in the order of the configuration
     splits: pd.DataFrame  # scan, patient, role, about_...
     identical_to: np.ndarray  # int [S], number of the patient whose training image it is pixel by pixel, -1 for none
     sources: pd.DataFrame  # of the planted images: patient, role (train: a copy; control: of nobody, transformed alike)
@@ -107,13 +107,14 @@ class Evidence:
 
     def named_by(self, name: str, rate: float | None = None) -> np.ndarray:
         """Which detector names the patient that the rule calls an image a copy of: its position, -1 for no copy."""
-        found = list(self.found.values())
-        return agreeing([each.calls_rarely(name, rate) for each in found], [each.patient[name] for each in found])
+        findings = list(self.detectors.values())
+        calls = [detector.calls_rarely(name, rate) for detector in findings]
+        return agreeing(calls, [detector.patient[name] for detector in findings])
 
     def near_held_out(self, name: str) -> np.ndarray:
         """Which images of synthetic or train two detectors call copies of one patient of V or H, bool [image]."""
         near = list(self.held_out.values())
-        return agreeing([each.calls(name) for each in near], [each.patient[name] for each in near]) >= 0
+        return agreeing([one.calls(name) for one in near], [one.patient[name] for one in near]) >= 0
 
     def like_training(self) -> np.ndarray:
         """The number of the patient of T whom two detectors find an image of V and H like beyond chance, -1 for none.
@@ -121,10 +122,10 @@ class Evidence:
         int [image], V's images first.
         """
         called, patient = [], []
-        for found in self.found.values():
-            both = np.concatenate([found.similarity[name] for name in HELD_OUT])
+        for detector in self.detectors.values():
+            both = np.concatenate([detector.similarity[name] for name in HELD_OUT])
             called.append(both > largest_by_chance(both))
-            patient.append(np.concatenate([found.patient[name] for name in HELD_OUT]))
+            patient.append(np.concatenate([detector.patient[name] for name in HELD_OUT]))
         first = agreeing(called, patient)
         return np.where(first >= 0, np.stack(patient)[np.maximum(first, 0), np.arange(len(first))], -1)
 
@@ -133,7 +134,7 @@ class Evidence:
 
         Of a sample that is a training image, that one's.
         """
-        named = np.stack([found.patient[name] for found in self.found.values()])
+        named = np.stack([detector.patient[name] for detector in self.detectors.values()])
         nearest = np.take_along_axis(named, np.maximum(self.named_by(name, rate), 0)[None], axis=0)[0]
         return np.where(self.identical, self.identical_to, nearest) if name == "synthetic" else nearest
 
@@ -183,10 +184,10 @@ def evidence_of(
     patients, number_of = np.unique(patient_of[rows_of(splits, "train")], return_inverse=True)
     held_out = np.concatenate([rows_of(splits, role) for role in HELD_OUT])
     others, other_of = np.unique(patient_of[held_out], return_inverse=True)
-    found, near = {}, {}
+    findings, near = {}, {}
     for detector, arrays in nearest.items():
         similarity = {name: arrays[f"{name}_similarity"] for name in SETS}
-        found[detector] = Found(similarity, {name: number_of[arrays[f"{name}_index"]] for name in SETS})
+        findings[detector] = Findings(similarity, {name: number_of[arrays[f"{name}_index"]] for name in SETS})
         near[detector] = Near(
             {name: arrays[f"{name}_to_held_out_similarity"] for name in ("synthetic", "train")},
             {name: other_of[arrays[f"{name}_to_held_out_index"]] for name in ("synthetic", "train")},
@@ -197,7 +198,7 @@ def evidence_of(
         raise ValueError(f"samples.tsv: identical_to has '{min(map(str, unknown))}', whom splits.tsv doesn't have")
     number = dict(zip(patients, range(len(patients)), strict=True))
     return Evidence(
-        found,
+        findings,
         splits,
         np.array([number.get(patient, -1) for patient in identical_to]),
         sources,
@@ -231,20 +232,19 @@ def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def found_shares(evidence: Evidence, called: np.ndarray, level: float, copies: bool = True) -> list[dict]:
-    """Of planted copies, by transform: n, found, low, high. `called`: bool [transform x source].
+def called_shares(evidence: Evidence, called: np.ndarray, level: float, copies: bool = True) -> list[dict]:
+    """Of planted copies, by transform: n, share that is called a copy, low, high. `called`: bool [transform x source].
 
     Where `copies` is false, of control patients' images that were transformed alike.
     """
-    chosen = evidence.is_copy if copies else ~evidence.is_copy
-    n = effective_number(evidence.sources["patient"][chosen])
+    counted = evidence.is_copy if copies else ~evidence.is_copy
+    n = effective_number(evidence.sources["patient"][counted])
+    by_transform = called.reshape(len(evidence.transforms), -1)[:, counted]
     rows = []
-    for transform, of_transform in zip(
-        evidence.transforms, called.reshape(len(evidence.transforms), -1)[:, chosen], strict=True
-    ):
-        found = float(of_transform.mean()) if chosen.any() else 0.0
-        low, high = exact_interval(found, n, level)
-        rows.append({"transform": transform, "n": len(of_transform), "found": found, "low": low, "high": high})
+    for transform, calls in zip(evidence.transforms, by_transform, strict=True):
+        share = float(calls.mean()) if counted.any() else 0.0
+        low, high = exact_interval(share, n, level)
+        rows.append({"transform": transform, "n": len(calls), "share": share, "low": low, "high": high})
     return rows
 
 
@@ -269,8 +269,8 @@ def rates(
     ]
     n_synthetic, n_planted, n_control = evidence.n_samples, evidence.n_planted, evidence.n_independent(*roles)
     share, control = float(called["synthetic"].mean()), max(float(each.mean()) for each in controls)
-    shares = found_shares(evidence, called["planted"], level) if shares is None else shares
-    sensitivity, least = float(np.mean([row["found"] for row in shares])), min(row["found"] for row in shares)
+    shares = called_shares(evidence, called["planted"], level) if shares is None else shares
+    sensitivity, least = float(np.mean([row["share"] for row in shares])), min(row["share"] for row in shares)
     true, worst = (
         true_share(share, n_synthetic, each, n_planted, control, n_control, level) for each in (sensitivity, least)
     )

@@ -1,34 +1,59 @@
 """All that is counted in an audit, once. What follows from it is decided in criteria, conclude and quarantine."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
-from copylens.audit.evidence import HELD_OUT, RARE, Evidence, found_shares, rates
+from copylens.audit.evidence import HELD_OUT, RARE, Evidence, Findings, called_shares, exact_interval, rates
 from copylens.audit.exposure import exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
+from copylens.audit.kind import auc_interval, words_of
 from copylens.evaluation.prevalence import highest_false_positive_rate
+
+Interval = tuple[float, float, float]  # value, low, high
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How samples lie and what a few of their pixels show, beside images of V and H."""
+
+    otherwise: Interval  # share of samples that fit far better in another orientation or order of slices
+    otherwise_real: float  # the same share of V and H
+    auc: Interval | None  # of a classifier of samples against V and H; None for too few images
+    nearer: dict[str, Interval]  # by detector, the chance that a sample is nearer to T than an image of V and H is
+    fits: list[tuple[str, int]]  # in which orientations those samples fit, and how many; commonest first
+    zoom: float  # under which the samples' mean image is most like the training images'
+    shift: np.ndarray  # the same, as a share of each axis, float [axis]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Rates are those of `copylens.audit.evidence.rates`, shares those of `found_shares`, one row per transform."""
+    """Rates are those of `copylens.audit.evidence.rates`, shares those of `called_shares`, one row per transform."""
 
     counts: dict[str, int]  # images and patients by role
     n_training: int  # patients of T
     n_calibration: int  # patients of V
     calibration_size: int  # effective sample size of V, in patients
     highest_false_positive_rate: float  # that a threshold of so many may have
+    n_identical: int  # samples that are images of T
+    n_identical_held_out: int  # samples that are images of V or H
+    kind: Kind
+    n_held_out: int  # images of V and H
+    n_like_training: int  # of these, images that show a training patient, as two detectors have it
+    near_held_out: Interval  # share of samples that are called copies of V or H
+    near_held_out_training: Interval  # the same share of T's images
     tau: dict[str, float]  # by detector
     rule: dict[str, float]  # rates of two detectors that agree
-    each: dict[str, dict[str, float]]  # rates of each detector
+    detectors: dict[str, dict[str, float]]  # rates of each detector
     alone: dict[str, dict[str, float]]  # rates of each at a threshold that `RARE` of new patients pass
     planted: list[dict]  # shares of planted copies that the rule finds
-    planted_each: dict[str, list[dict]]  # and each detector
+    planted_by_detector: dict[str, list[dict]]
     controls: list[dict]  # shares of control images, transformed alike, that the rule calls copies
     called: dict[str, np.ndarray]  # samples that each detector calls copies, bool [S]
     n_agreed: int  # samples that the rule calls copies
-    exposed: tuple[float, float, float]  # share of T's patients, low, high
+    exposed: Interval  # share of T's patients
     exposed_if_none_named: float  # its upper end if no sample named anybody
     exposure: dict
     groups: list[dict]
@@ -38,28 +63,39 @@ class Measured:
 def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measured:
     """Everything that criteria, quarantine and verdict read."""
     level, n_training = policy["level"], len(evidence.patients)
-    planted = found_shares(evidence, evidence.copies("planted"), level)
-    planted_each = {name: found_shares(evidence, each.calls("planted"), level) for name, each in evidence.found.items()}
-    rule = rates(evidence, _by_rule(evidence), level, shares=planted)
+    calls = {
+        name: {of: detector.calls(of) for of in detector.similarity} for name, detector in evidence.detectors.items()
+    }
+    planted = called_shares(evidence, evidence.copies("planted"), level)
+    planted_by_detector = {name: called_shares(evidence, called["planted"], level) for name, called in calls.items()}
+    rule = rates(evidence, _called_by_rule(evidence), level, shares=planted)
     exposing = exposure_rule(evidence, rule, level)
     size = math.floor(round(evidence.n_independent("calibration"), 6))
+    alike = evidence.like_training()
+    near, near_training = _near_held_out(evidence, level)
     return Measured(
         counts=_counts(evidence),
         n_training=n_training,
         n_calibration=evidence.n_patients("calibration"),
         calibration_size=size,
         highest_false_positive_rate=highest_false_positive_rate(size, level),
-        tau={name: each.tau() for name, each in evidence.found.items()},
+        n_identical=int(evidence.identical.sum()),
+        n_identical_held_out=int(evidence.is_held_out.sum()),
+        kind=_kind(evidence, level),
+        n_held_out=len(alike),
+        n_like_training=int((alike >= 0).sum()),
+        near_held_out=near,
+        near_held_out_training=near_training,
+        tau={name: detector.tau() for name, detector in evidence.detectors.items()},
         rule=rule,
-        each={
-            name: rates(evidence, _by_detector(evidence, name), level, shares=planted_each[name])
-            for name in evidence.found
+        detectors={
+            name: rates(evidence, called, level, shares=planted_by_detector[name]) for name, called in calls.items()
         },
         alone=_alone(evidence, policy),
         planted=planted,
-        planted_each=planted_each,
-        controls=found_shares(evidence, evidence.copies("planted"), level, copies=False),
-        called={name: each.calls("synthetic") for name, each in evidence.found.items()},
+        planted_by_detector=planted_by_detector,
+        controls=called_shares(evidence, evidence.copies("planted"), level, copies=False),
+        called={name: called["synthetic"] for name, called in calls.items()},
         n_agreed=int(evidence.copies("synthetic").sum()),
         exposed=exposed_patients(evidence, exposing, level),
         exposed_if_none_named=exposed_share(0, evidence.n_samples, n_training, exposing.rates, level)[2],
@@ -69,21 +105,16 @@ def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measur
     )
 
 
-def true_copies(row: dict[str, float]) -> tuple[float, float, float]:
-    """(share, low, high) of what `copylens.audit.evidence.rates` found."""
+def true_copies(row: dict[str, float]) -> Interval:
+    """(share, low, high) of `copylens.audit.evidence.rates`."""
     return row["true_copies"], row["true_copies_low"], row["true_copies_high"]
 
 
-def _by_rule(evidence: Evidence) -> dict[str, np.ndarray]:
-    first = next(iter(evidence.found.values()))
+def _called_by_rule(evidence: Evidence) -> dict[str, np.ndarray]:
+    first = next(iter(evidence.detectors.values()))
     called = {name: evidence.copies(name) for name in first.similarity}
     # What is a training image needs no detector.
     return called | {"synthetic": called["synthetic"] | evidence.identical}
-
-
-def _by_detector(evidence: Evidence, detector: str) -> dict[str, np.ndarray]:
-    found = evidence.found[detector]
-    return {name: found.calls(name) for name in found.similarity}
 
 
 def _alone(evidence: Evidence, policy: dict) -> dict[str, dict[str, float]]:
@@ -93,13 +124,56 @@ def _alone(evidence: Evidence, policy: dict) -> dict[str, dict[str, float]]:
     A detector that finds so many under none of them isn't in it.
     """
     rows = {}
-    for name, found in evidence.found.items():
-        called = {each: found.calls_rarely(each, RARE) for each in found.similarity}
-        shares = found_shares(evidence, called["planted"], policy["level"])
-        shares = [row for row in shares if row["found"] >= policy["sensitivity"]]
+    for name, detector in evidence.detectors.items():
+        called = {of: detector.calls_rarely(of, RARE) for of in detector.similarity}
+        shares = called_shares(evidence, called["planted"], policy["level"])
+        shares = [row for row in shares if row["share"] >= policy["sensitivity"]]
         if shares:
             rows[name] = rates(evidence, called, policy["level"], HELD_OUT, shares)
     return rows
+
+
+def _near_held_out(evidence: Evidence, level: float) -> tuple[Interval, Interval]:
+    """Share of samples, and of T's images, that two detectors call copies of one patient of V or H."""
+    intervals = []
+    for name, n in (("synthetic", evidence.n_samples), ("train", evidence.n_independent("train"))):
+        called = evidence.near_held_out(name)
+        share = float(called.mean())
+        intervals.append((share, *exact_interval(share, min(n, len(called)), level)))
+    return intervals[0], intervals[1]
+
+
+def _kind(evidence: Evidence, level: float) -> Kind:
+    arrays, z = evidence.kind, norm.ppf(0.5 + level / 2)
+    n, n_real = evidence.n_samples, evidence.n_independent(*HELD_OUT)
+    otherwise = _lie_otherwise(arrays, "synthetic")
+    share = float(otherwise.mean())
+    auc = None
+    if len(arrays["synthetic_score"]):
+        real_scores = np.concatenate([arrays[f"{name}_score"] for name in HELD_OUT])
+        auc = auc_interval(arrays["synthetic_score"], real_scores, n, n_real, z)
+    dims = arrays["shift"].size
+    pairs = zip(arrays["synthetic_orientation"][otherwise], arrays["synthetic_sorted"][otherwise], strict=True)
+    words = Counter(words_of(int(orientation), int(axis), dims) for orientation, axis in pairs)
+    return Kind(
+        otherwise=(share, *exact_interval(share, n, level)),
+        otherwise_real=float(np.concatenate([_lie_otherwise(arrays, name) for name in HELD_OUT]).mean()),
+        auc=auc,
+        nearer={name: _nearer(detector, n, n_real, z) for name, detector in evidence.detectors.items()},
+        fits=words.most_common(),
+        zoom=float(arrays["zoom"]),
+        shift=arrays["shift"],
+    )
+
+
+def _lie_otherwise(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Which images of a set would fit far better in another orientation or order of slices, bool [image]."""
+    return (arrays[f"{name}_orientation"] != 0) | (arrays[f"{name}_sorted"] >= 0)
+
+
+def _nearer(detector: Findings, n: float, n_real: float, z: float) -> Interval:
+    real = np.concatenate([detector.similarity[name] for name in HELD_OUT])
+    return auc_interval(detector.similarity["synthetic"], real, n, n_real, z)
 
 
 def _counts(evidence: Evidence) -> dict[str, int]:

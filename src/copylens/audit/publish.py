@@ -10,9 +10,9 @@ import pandas as pd
 
 from copylens.audit.evidence import Evidence, read_evidence
 from copylens.audit.membership import membership
-from copylens.audit.quarantine import withheld_samples
 from copylens.audit.release import harmless, sample_names
 from copylens.audit.verdict import judge, to_json
+from copylens.audit.withhold import withheld_samples
 from copylens.data import source_files
 from copylens.jobs.checksums import checked, file_checksum, whole
 from copylens.jobs.files import read_arrays, write_table
@@ -88,11 +88,11 @@ def judge_audit(
 def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
     """What each sample is called, and by whom, with the training patient that it is most like."""
     columns = {"sample": np.arange(1, len(withheld) + 1)}
-    for detector, found in evidence.found.items():
+    for detector, found in evidence.detectors.items():
         columns[f"similarity_{detector}"] = found.similarity["synthetic"]
         columns[f"called_{detector}"] = found.calls("synthetic")
         columns[f"patient_{detector}"] = evidence.patients[found.patient["synthetic"]]
     copies = evidence.copies("synthetic") | evidence.identical
     columns |= {"copy": copies, "withheld": withheld, "identical": evidence.identical, "held_out": evidence.is_held_out}
-    columns["named_by"] = np.array(list(evidence.found))[evidence.named_by("synthetic").clip(0)]
+    columns["named_by"] = np.array(list(evidence.detectors))[evidence.named_by("synthetic").clip(0)]
     return pd.DataFrame(columns | {"group": evidence.group})

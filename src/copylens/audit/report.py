@@ -43,14 +43,14 @@ def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
     return {
         detector: {name: found.similarity[name] for name in sets}
         | {"planted": found.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
-        for detector, found in evidence.found.items()
+        for detector, found in evidence.detectors.items()
     }
 
 
 def bands_of(evidence: Evidence) -> dict[str, dict[str, list[float | None]]]:
     """What the public edition says of them: by detector, each group's shares by band."""
     scores = scores_of(evidence)
-    return {name: shares_by_band(scores[name], found.tau()) for name, found in evidence.found.items()}
+    return {name: shares_by_band(scores[name], found.tau()) for name, found in evidence.detectors.items()}
 
 
 def held_out_alike(evidence: Evidence) -> list[tuple[str, str, str]]:

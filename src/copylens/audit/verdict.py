@@ -10,7 +10,8 @@ from copylens.audit.conclude import conclude, shaky
 from copylens.audit.evidence import RARE, Evidence
 from copylens.audit.measure import Measured, measure, true_copies
 from copylens.audit.outcomes import PASS
-from copylens.audit.quarantine import quarantine
+from copylens.audit.quarantine import STRICTER, quarantine, withholding
+from copylens.audit.withhold import measure_rest
 from copylens.evaluation.thresholds import PERCENTILE
 
 SCHEMA = "copylens-verdict-1"
@@ -35,12 +36,12 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     """
     measured = measure(evidence, policy, member)
     lines = [
-        comparability.identical_files(evidence),
-        comparability.kind(evidence, policy["level"]),
+        comparability.identical_files(measured),
+        comparability.kind(measured),
         criteria.calibration_size(measured, policy),
-        comparability.apart(evidence),
+        comparability.apart(measured),
         criteria.control_rate(measured, policy),
-        comparability.held_out(evidence, policy["level"], policy),
+        comparability.held_out(measured, policy),
         criteria.sensitivity(measured, policy),
         criteria.copies(measured, policy),
         criteria.patients(measured, policy),
@@ -55,16 +56,22 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "needed": needed,
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
         "counts": measured.counts,
-        "rule": {"detectors": list(measured.each), "percentile": PERCENTILE, "rare": RARE, "text": RULE},
+        "rule": {"detectors": list(measured.detectors), "percentile": PERCENTILE, "rare": RARE, "text": RULE},
         "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
         "detectors": _detectors(measured, policy),
         "sensitivity": _sensitivity(measured),
         "exposure": measured.exposure,
         "groups": measured.groups,
         "membership": measured.membership,
-        "quarantine": None if verdict == PASS else quarantine(evidence, measured, policy, shaky(lines)),
+        "quarantine": None if verdict == PASS else _quarantine(evidence, measured, policy, shaky(lines)),
         "limits": list(LIMITS),
     }
+
+
+def _quarantine(evidence: Evidence, measured: Measured, policy: dict, shaky: list[str]) -> dict:
+    detectors = withholding(measured, policy)
+    rests = [measure_rest(evidence, percentile, detectors, policy["level"]) for percentile in STRICTER]
+    return quarantine(measured, rests, policy, shaky)
 
 
 def to_json(verdict: dict) -> str:
@@ -91,7 +98,7 @@ def _detectors(measured: Measured, policy: dict) -> list[dict]:
     """A row for each detector and one for the rule."""
     rows = [
         {"detector": name, "tau": _rounded(measured.tau[name]), **row, "alone": measured.alone.get(name)}
-        for name, row in measured.each.items()
+        for name, row in measured.detectors.items()
     ]
     rows.append({"detector": "agreement of two", "tau": None, **measured.rule, "alone": None})
     return [row | {"outcome": criteria.against(policy["copies"], true_copies(row))} for row in rows]
@@ -101,7 +108,7 @@ def _sensitivity(measured: Measured) -> list[dict]:
     """A row for each transform of planted copies."""
     rows = []
     for number, row in enumerate(measured.planted):
-        alone = {name: shares[number]["found"] for name, shares in measured.planted_each.items()}
+        alone = {name: shares[number]["share"] for name, shares in measured.planted_by_detector.items()}
         kept = {key: row[key] for key in ("transform", "n", "low", "high")}
-        rows.append(kept | {"rule": row["found"], "alone": alone})
+        rows.append(kept | {"rule": row["share"], "alone": alone})
     return rows

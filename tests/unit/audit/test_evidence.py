@@ -73,21 +73,21 @@ def test_of_two_thresholds_and_two_control_rates_the_larger_one_counts(decoded):
     """A decoder may make real images more alike to training images, or less."""
     found = evidence(of_share(0.0))
     changed = {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         similarity = dict(each.similarity)
         for role in ("calibration", "control"):
             similarity[f"{role}_decoded"] = each.similarity[role] + decoded
         patient = each.patient | {f"{role}_decoded": each.patient[role] for role in ("calibration", "control")}
         changed[name] = dataclasses.replace(each, similarity=similarity, patient=patient)
-    usual = found.found["first"].tau()
+    usual = found.detectors["first"].tau()
     assert changed["first"].tau() == pytest.approx(usual + max(decoded, 0))
-    assert changed["first"].rare_tau(0.01) == pytest.approx(found.found["first"].rare_tau(0.01) + max(decoded, 0))
+    assert changed["first"].rare_tau(0.01) == pytest.approx(found.detectors["first"].rare_tau(0.01) + max(decoded, 0))
     called = {name: np.zeros(len(of), bool) for name, of in changed["first"].similarity.items()}
     called["planted"][:] = np.tile(found.is_copy, 2)
     for one, other in (("control", "control_decoded"), ("control_decoded", "control")):
         called[one][:], called[other][:] = False, False
         called[one][:9] = True
-        assert rates(dataclasses.replace(found, found=changed), called, 0.95)["control_rate"] == 0.03
+        assert rates(dataclasses.replace(found, detectors=changed), called, 0.95)["control_rate"] == 0.03
 
 
 def test_the_tail_of_new_patients_is_met_by_so_many():
@@ -106,7 +106,7 @@ def test_the_tail_of_new_patients_is_met_by_so_many():
 
 def test_fewer_samples_called_than_new_patients_images_leave_some_doubt():
     found = evidence(of_share(0.0))
-    called = {name: np.zeros(len(of), bool) for name, of in found.found["first"].similarity.items()}
+    called = {name: np.zeros(len(of), bool) for name, of in found.detectors["first"].similarity.items()}
     called["planted"][:] = np.tile(found.is_copy, 2)
     called["control"][:15] = True
     row = rates(found, called, 0.95)

@@ -62,9 +62,9 @@ def test_too_few_training_patients_are_told_how_many_are_needed():
     splits = found.splits[(found.splits["role"] != "train") | (np.arange(len(found.splits)) < 10)]
     of_ten = {
         name: dataclasses.replace(each, patient={of: number % 10 for of, number in each.patient.items()})
-        for name, each in found.found.items()
+        for name, each in found.detectors.items()
     }
-    verdict = judge(dataclasses.replace(found, splits=splits, found=of_ten), POLICY, None)
+    verdict = judge(dataclasses.replace(found, splits=splits, detectors=of_ten), POLICY, None)
     assert patients_line(verdict)["outcome"] == "unable"
     needed = [int(need.split()[2]) for need in verdict["needed"] if need.startswith("At least ")]
     assert needed and 20 <= needed[0] <= 100

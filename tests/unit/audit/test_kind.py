@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from audit_cases import evidence, of_share
+from audit_cases import POLICY, evidence, of_share
 
 from copylens.audit.comparability import kind as line_of_kind
 from copylens.audit.criteria import Line
 from copylens.audit.kind import auc_interval, measure_kind, told_apart
+from copylens.audit.measure import measure
 from copylens.data.images import scale
 from copylens.data.readers import phantom
 from copylens.imaging.warps import warp
@@ -48,7 +49,7 @@ def line_of(images: dict, samples: np.ndarray, folder: Path, extra: dict | None 
     found = evidence(of_share(0.0, n=len(samples)))
     found.kind.clear()
     found.kind.update(kind)
-    return line_of_kind(found, 0.95), kind
+    return line_of_kind(measure(found, POLICY, None)), kind
 
 
 def zoomed(images: np.ndarray, share: float) -> np.ndarray:

@@ -12,8 +12,8 @@ from copylens.audit.evidence import Evidence
 from copylens.audit.gate import SCHEMA
 from copylens.audit.membership import membership
 from copylens.audit.publish import samples_of
-from copylens.audit.quarantine import withheld_samples
 from copylens.audit.verdict import judge
+from copylens.audit.withhold import withheld_samples
 
 
 def line(verdict: dict, name: str) -> dict:
@@ -80,25 +80,25 @@ def replaced(found: Evidence, detectors: list[str], **changes: np.ndarray) -> Ev
         name: dataclasses.replace(
             each, **{key: getattr(each, key) | {"synthetic": value} for key, value in changes.items()}
         )
-        for name, each in found.found.items()
+        for name, each in found.detectors.items()
         if name in detectors
     }
-    return dataclasses.replace(found, found=found.found | changed)
+    return dataclasses.replace(found, detectors=found.detectors | changed)
 
 
 def of_one_kind_only(found: Evidence, number: int, missed: int) -> Evidence:
     """The same findings, but so many of the 50 planted copies of one transform are missed by every detector."""
     changed = {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         similarity = each.similarity["planted"].copy()
         similarity[100 * number : 100 * number + missed] -= 2 * COPY
         changed[name] = dataclasses.replace(each, similarity=each.similarity | {"planted": similarity})
-    return dataclasses.replace(found, found=changed)
+    return dataclasses.replace(found, detectors=changed)
 
 
 def blind(found: Evidence, *detectors: str) -> Evidence:
     """The same findings, but some detectors see no copy among the samples."""
-    unrelated = evidence(of_share(0.0)).found["first"]
+    unrelated = evidence(of_share(0.0)).detectors["first"]
     seen = {"similarity": unrelated.similarity["synthetic"], "patient": unrelated.patient["synthetic"]}
     return replaced(found, list(detectors), **seen)
 
@@ -139,7 +139,7 @@ def test_samples_that_two_detectors_take_for_different_patients_do_not_fail():
     generator = np.random.default_rng(5)
     for name in ("second", "third"):
         # Samples that are smoother than real images are like many of them, now this one, now that one.
-        smooth = found.found[name].similarity["synthetic"] + COPY
+        smooth = found.detectors[name].similarity["synthetic"] + COPY
         found = replaced(found, [name], similarity=smooth, patient=generator.integers(N_TRAIN, size=300))
     verdict = judge(found, POLICY, None)
     assert (verdict["verdict"], line(verdict, "agreement")["outcome"]) == ("NOT ABLE TO SAY", "unable")
@@ -148,7 +148,7 @@ def test_samples_that_two_detectors_take_for_different_patients_do_not_fail():
 def test_control_images_that_look_like_copies_when_changed_cannot_say():
     found = evidence(of_share(0.3))
     changed = {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         similarity, patient = each.similarity["planted"].copy(), each.patient["planted"].copy()
         similarity[150:] += COPY  # control images, moved
         patient[150:] = 7
@@ -157,7 +157,7 @@ def test_control_images_that_look_like_copies_when_changed_cannot_say():
             "patient": each.patient | {"planted": patient},
         }
         changed[name] = dataclasses.replace(each, **planted)
-    verdict = judge(dataclasses.replace(found, found=changed), POLICY, None)
+    verdict = judge(dataclasses.replace(found, detectors=changed), POLICY, None)
     assert verdict["verdict"] == "NOT ABLE TO SAY"
     assert "Under shift" in line(verdict, "control_rate")["explanation"]
 
@@ -166,12 +166,12 @@ def test_the_rest_of_copies_that_are_found_least_is_doubted():
     """The residual's upper end is that of copies of the worst kind, not of the mean one."""
     found = evidence(of_share(0.3))
     changed = {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         similarity = each.similarity["planted"].copy()
         similarity[100:107] -= 2 * COPY  # seven of fifty that were moved are missed
         changed[name] = dataclasses.replace(each, similarity=each.similarity | {"planted": similarity})
-    rest = judge(dataclasses.replace(found, found=changed), POLICY | {"sensitivity": 0.7}, None)["quarantine"]
-    shift = judge(dataclasses.replace(found, found=changed), POLICY, None)["sensitivity"][1]
+    rest = judge(dataclasses.replace(found, detectors=changed), POLICY | {"sensitivity": 0.7}, None)["quarantine"]
+    shift = judge(dataclasses.replace(found, detectors=changed), POLICY, None)["sensitivity"][1]
     assert shift["rule"] == pytest.approx(0.86)
     assert rest["residual_high"] >= 0.3 * (1 - shift["low"]) * 300 / rest["released"]
 
@@ -204,7 +204,7 @@ def test_the_rest_is_doubted_as_much_as_the_detector_that_sees_most_says():
 def test_so_many_samples_are_judged_at_thresholds_that_chance_seldom_passes():
     """1.5 % of new patients are like the same patient in all detectors, but not as a copy is."""
     found, changed = evidence(of_share(0.0, n=3000), n_control=120), {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         similarity, patient = dict(each.similarity), dict(each.patient)
         for role in ("synthetic", "calibration", "control"):
             n = len(similarity[role])
@@ -212,7 +212,7 @@ def test_so_many_samples_are_judged_at_thresholds_that_chance_seldom_passes():
             similarity[role] = np.where(alike, 2.05, np.minimum(similarity[role], 2.0))
             patient[role] = np.where(alike, np.arange(n) // 67 * 37 % N_TRAIN, patient[role])
         changed[name] = dataclasses.replace(each, similarity=similarity, patient=patient)
-    verdict = judge(dataclasses.replace(found, found=changed), POLICY, None)
+    verdict = judge(dataclasses.replace(found, detectors=changed), POLICY, None)
     assert verdict["exposure"]["rate"] is not None
     assert line(verdict, "patients")["outcome"] == "pass"
     assert verdict["detectors"][-1]["called"] == pytest.approx(0.015, abs=0.002)
@@ -224,20 +224,22 @@ def test_so_many_samples_and_patients_are_needed_at_least(share, n, n_train, lac
     """docs/auditing.md says so, of samples none of which is called a copy, by the share found of planted copies."""
     n, n_train = n - (lacking == "samples"), n_train - (lacking == "patients")
     found, changed = evidence(of_share(0.0, n=n), n_control=120, n_planted=100, found=share), {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         similarity = each.similarity | {"synthetic": np.full(n, -9.0)}
         patient = {role: number % n_train for role, number in each.patient.items()}
         changed[name] = dataclasses.replace(each, similarity=similarity, patient=patient)
     splits = found.splits[(found.splits["role"] != "train") | (np.arange(len(found.splits)) < n_train)]
-    verdict = judge(dataclasses.replace(found, found=changed, splits=splits), POLICY, None)
+    verdict = judge(dataclasses.replace(found, detectors=changed, splits=splits), POLICY, None)
     assert (verdict["verdict"] == "PASS") == (lacking is None)
 
 
 def test_a_detector_that_finds_no_planted_copies_has_no_say_alone():
     found = evidence(of_share(0.0))
-    third = found.found["third"]
+    third = found.detectors["third"]
     nothing = third.similarity | {"planted": third.similarity["planted"] - 2 * COPY}
-    found = dataclasses.replace(found, found=found.found | {"third": dataclasses.replace(third, similarity=nothing)})
+    found = dataclasses.replace(
+        found, detectors=found.detectors | {"third": dataclasses.replace(third, similarity=nothing)}
+    )
     assert [row["alone"] is None for row in judge(found, POLICY, None)["detectors"]] == [False, False, True, True]
 
 
@@ -267,12 +269,12 @@ def test_the_same_samples_given_five_times_say_no_more_than_once():
             similarity=each.similarity | {"synthetic": np.tile(each.similarity["synthetic"], 5)},
             patient=each.patient | {"synthetic": np.tile(each.patient["synthetic"], 5)},
         )
-        for name, each in found.found.items()
+        for name, each in found.detectors.items()
     }
     kind = {key: np.tile(of, 5) if key.startswith("synthetic") else of for key, of in found.kind.items()}
     repeated = dataclasses.replace(
         found,
-        found=again,
+        detectors=again,
         kind=kind,
         group=np.tile(found.group, 5),
         identical_to=np.tile(found.identical_to, 5),
@@ -320,14 +322,14 @@ def test_samples_near_held_out_patients_are_noticed(share, outcome):
 def test_training_patients_among_the_held_out_ones_are_noticed(share):
     found = evidence(of_share(0.0))
     changed = {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         similarity, patient = dict(each.similarity), dict(each.patient)
         for role in ("calibration", "control"):
             n = round(share * len(similarity[role]))
             similarity[role] = similarity[role] + np.where(np.arange(len(similarity[role])) < n, 2 * COPY, 0)
             patient[role] = np.where(np.arange(len(patient[role])) < n, np.arange(len(patient[role])), patient[role])
         changed[name] = dataclasses.replace(each, similarity=similarity, patient=patient)
-    verdict = judge(dataclasses.replace(found, found=changed), POLICY, None)
+    verdict = judge(dataclasses.replace(found, detectors=changed), POLICY, None)
     assert (verdict["verdict"], line(verdict, "apart")["outcome"]) == ("NOT ABLE TO SAY", "unable")
     assert "under another name" in verdict["reasons"][0]
     assert line(judge(found, POLICY, None), "apart")["value"] == 0
@@ -375,14 +377,14 @@ def test_planted_copies_must_be_found_surely_and_not_only_in_their_share():
 def test_control_patients_that_are_surely_called_copies_are_a_reason():
     found = evidence(of_share(0.0), n_control=300)
     changed = {}
-    for name, each in found.found.items():
+    for name, each in found.detectors.items():
         control, patient = each.similarity["control"].copy(), each.patient["control"].copy()
         control[:36] += 3  # 12 %, none of them beyond what chance allows
         patient[:36] = 5
         changed[name] = dataclasses.replace(
             each, similarity=each.similarity | {"control": control}, patient=each.patient | {"control": patient}
         )
-    verdict = judge(dataclasses.replace(found, found=changed), POLICY, None)
+    verdict = judge(dataclasses.replace(found, detectors=changed), POLICY, None)
     assert line(verdict, "control_rate")["outcome"] == "unable"
     assert "surely more than" in line(verdict, "control_rate")["explanation"]
     # Only likely more, but not surely, is no reason.
@@ -393,9 +395,9 @@ def test_control_patients_that_are_surely_called_copies_are_a_reason():
             | {"control": np.where(np.arange(300) < 18, changed[name].similarity["control"], -9)},
             patient=each.patient | {"control": np.where(np.arange(300) < 18, 5, each.patient["control"])},
         )
-        for name, each in found.found.items()
+        for name, each in found.detectors.items()
     }
-    assert line(judge(dataclasses.replace(found, found=few), POLICY, None), "control_rate")["outcome"] == "pass"
+    assert line(judge(dataclasses.replace(found, detectors=few), POLICY, None), "control_rate")["outcome"] == "pass"
 
 
 @pytest.mark.parametrize("policy", [{"patients": 0.0}, {"copies": 0.0}, {"sensitivity": 1.0}, {"false_positives": 1.0}])

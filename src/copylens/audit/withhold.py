@@ -1,0 +1,46 @@
+"""Which samples are withheld at a threshold, and what planted copies say of those that are left."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from copylens.audit.evidence import Evidence, called_shares, exact_interval
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is left where everything above a percentile of V is withheld."""
+
+    percentile: float
+    detectors: list[str]  # each of which withholds by itself
+    n_withheld: int
+    n_released: int
+    planted: list[dict]  # shares of planted copies that are withheld too (`copylens.audit.evidence.called_shares`)
+    sensitivity: float  # mean of these shares
+    sensitivity_high: float
+
+
+def withheld_samples(evidence: Evidence, percentile: float, detectors: list[str]) -> np.ndarray:
+    """Samples that the rule, or one of `detectors` at a percentile of V, calls copies, or that are real. Bool [S]."""
+    return _withheld(evidence, "synthetic", percentile, detectors) | evidence.identical | evidence.is_held_out
+
+
+def measure_rest(evidence: Evidence, percentile: float, detectors: list[str], level: float) -> Rest:
+    """Count what is withheld at a percentile of V, of samples and of planted copies."""
+    withheld = withheld_samples(evidence, percentile, detectors)
+    shares = called_shares(evidence, _withheld(evidence, "planted", percentile, detectors), level)
+    sensitivity = float(np.mean([row["share"] for row in shares]))
+    return Rest(
+        percentile=percentile,
+        detectors=detectors,
+        n_withheld=int(withheld.sum()),
+        n_released=int((~withheld).sum()),
+        planted=shares,
+        sensitivity=sensitivity,
+        sensitivity_high=exact_interval(sensitivity, evidence.n_planted, level)[1],
+    )
+
+
+def _withheld(evidence: Evidence, name: str, percentile: float, detectors: list[str]) -> np.ndarray:
+    alone = [evidence.detectors[detector].calls(name, percentile) for detector in detectors]
+    return evidence.copies(name) | np.any(alone, axis=0)
