@@ -33,7 +33,7 @@ def by_group(table: pd.DataFrame) -> pd.DataFrame:
                     "copies": group,
                     "AUROC": f"{means['auroc']:.4f}",
                     "worst": f"{by_transform['auroc'][worst]:.3f} ({worst})",
-                    "found, %": f"{100 * means['found']:.1f}",
+                    "found, %": f"{100 * means['sensitivity']:.1f}",
                     "most false positives, %": f"{100 * by_transform['false_positives'][worst]:.1f} ({worst})",
                     "right source first, %": f"{100 * means['top1']:.1f}",
                     "among 20, %": f"{100 * means['recall_at_20']:.1f}",
@@ -84,5 +84,5 @@ if __name__ == "__main__":
     for part in (by_group(everything), clean(everything)):
         print(markdown(part), end="\n\n")
     print("AUROC\n\n" + markdown(by_transform(everything, "auroc", 3)), end="\n\n")
-    print("found at the matched threshold\n\n" + markdown(by_transform(everything, "found", 2)), end="\n\n")
+    print("found at the matched threshold\n\n" + markdown(by_transform(everything, "sensitivity", 2)), end="\n\n")
     print(claims(everything))

@@ -65,7 +65,8 @@ def planted(datasets, detectors):
         for name in names
     ]
     table = pd.DataFrame(rows)
-    return table.assign(auroc=np.linspace(0.4, 1, len(rows)), found=np.linspace(0, 1, len(rows)), false_positives=0.06)
+    auroc, sensitivity = np.linspace(0.4, 1, len(rows)), np.linspace(0, 1, len(rows))
+    return table.assign(auroc=auroc, sensitivity=sensitivity, false_positives=0.06)
 
 
 def correlations(panels, apart=0.05, centre=0.6):

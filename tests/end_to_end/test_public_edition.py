@@ -104,9 +104,9 @@ def audit(folder: Path, reported: bool) -> None:
     files |= {"verdict": folder / "public" / "verdict.json", "public_samples": folder / "public" / "samples.csv"}
     files["restricted_samples"] = folder / "restricted" / "samples.tsv"
     files["records"] = {}
-    written = [files[name] for name in ("verdict", "public_samples", "restricted_samples")]
-    written.append(folder / "restricted" / "files.json")
-    judge_audit("release", files, POLICY, {"policy": POLICY}, None, *written)
+    outputs = {"verdict": files["verdict"], "public": files["public_samples"]}
+    outputs |= {"restricted": files["restricted_samples"], "files": folder / "restricted" / "files.json"}
+    judge_audit("release", files, POLICY, {"policy": POLICY}, None, outputs)
     if reported:
         report_audit(files, folder / "public", folder / "restricted")
 

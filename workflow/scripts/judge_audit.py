@@ -20,5 +20,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.params.policy,
         snakemake.params.config,
         snakemake.params.sources["listing"].get("synthetic"),
-        *(snakemake.output[name] for name in ("verdict", "public", "restricted", "files")),
+        {name: Path(path) for name, path in snakemake.output.items()},
     )

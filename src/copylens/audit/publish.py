@@ -35,19 +35,17 @@ def restrict(folder: Path) -> None:
 
 
 def judge_audit(
-    name: str,
+    audit: str,
     files: dict,
     policy: dict,
     config: dict,
     listing: dict | None,
-    verdict_path: Path,
-    public_path: Path,
-    restricted_path: Path,
-    files_path: Path,
+    outputs: dict[str, Path],
 ) -> None:
-    """Write verdict.json and what each sample is called, as a table for everybody and one that is restricted; and, to
-    `files_path`, the record of the files that the verdict is about (`copylens.data.source_files`), whose digests stand
-    in it.
+    """Write an audit's verdict, its tables of samples, and the record of the files that the verdict is about.
+
+    outputs: verdict (JSON), public and restricted (tables), files (`copylens.data.source_files`; its digests stand in
+    the verdict).
 
     The public table: sample and withheld, nothing else, because whoever has a patient's image and the samples can
     compute similarities too, and would learn from them whether the patient was trained on. The restricted one: sample,
@@ -63,7 +61,7 @@ def judge_audit(
     member = (
         membership(read_arrays(files["membership"]), policy["level"], policy["seed"]) if "membership" in files else None
     )
-    verdict = {"audit": name, **judge(evidence, policy, member)}
+    verdict = {"audit": audit, **judge(evidence, policy, member)}
     quarantine = verdict["quarantine"]
     withheld = evidence.copies("synthetic") | evidence.identical | evidence.is_held_out
     if quarantine:
@@ -73,25 +71,25 @@ def judge_audit(
         "python": platform.python_version(),
         "libraries": {library: version(library) for library in LIBRARIES},
         "checksums": {part: file_checksum(checked(files[part])) for part in ("images", "synthetic")}
-        | source_files.freeze(files["records"], files_path),
+        | source_files.freeze(files["records"], outputs["files"]),
         "seeds": {"audit": policy["seed"]},
         "config": config,
     }
     table = samples_of(evidence, withheld)
-    files_of = [harmless(each) for each in sample_names(listing, files.get("synthetic_scans"), len(table))]
-    write_table(table.assign(file=files_of), restricted_path)
-    write_table(table[["sample", "withheld"]], public_path)
-    with whole(verdict_path) as temporary:
+    names = [harmless(name) for name in sample_names(listing, files.get("synthetic_scans"), len(table))]
+    write_table(table.assign(file=names), outputs["restricted"])
+    write_table(table[["sample", "withheld"]], outputs["public"])
+    with whole(outputs["verdict"]) as temporary:
         temporary.write_text(to_json(verdict))
 
 
 def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
     """What each sample is called, and by whom, with the training patient that it is most like."""
     columns = {"sample": np.arange(1, len(withheld) + 1)}
-    for detector, found in evidence.detectors.items():
-        columns[f"similarity_{detector}"] = found.similarity["synthetic"]
-        columns[f"called_{detector}"] = found.calls("synthetic")
-        columns[f"patient_{detector}"] = evidence.patients[found.patient["synthetic"]]
+    for name, detector in evidence.detectors.items():
+        columns[f"similarity_{name}"] = detector.similarity["synthetic"]
+        columns[f"called_{name}"] = detector.calls("synthetic")
+        columns[f"patient_{name}"] = evidence.patients[detector.patient["synthetic"]]
     copies = evidence.copies("synthetic") | evidence.identical
     columns |= {"copy": copies, "withheld": withheld, "identical": evidence.identical, "held_out": evidence.is_held_out}
     columns["named_by"] = np.array(list(evidence.detectors))[evidence.named_by("synthetic").clip(0)]

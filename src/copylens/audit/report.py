@@ -12,7 +12,7 @@ from copylens.jobs.checksums import checked
 from copylens.jobs.files import read_array, read_arrays, read_table
 from copylens.reporting.audit_report import MAX_PAIRS, Restricted, write_report
 from copylens.reporting.audit_report.bands import shares_by_band
-from copylens.reporting.audit_report.content import pair_numbers
+from copylens.reporting.audit_report.paragraphs import pair_numbers
 
 
 def report_audit(files: dict, public: Path, restricted: Path) -> None:

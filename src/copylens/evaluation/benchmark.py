@@ -27,7 +27,7 @@ METRICS = (
     "tpr_at_5fpr",
     "tpr_at_1fpr",
     "f1",
-    "found",
+    "sensitivity",
     "false_positives",
     "top1",
     "recall_at_20",
@@ -39,8 +39,8 @@ def benchmark_detector(
 ) -> None:
     """Write the table: detector, transform, group, n_copies, n_controls, each of `METRICS` with _low and _high, tau.
 
-    found and false_positives: the share of copies and of control images above tau, the matched rule's threshold, which
-    is set on calibration images as they are. f1 is the best one of any threshold. top1: the nearest training image is
+    sensitivity and false_positives: the share of copies and of control images above tau, the matched rule's threshold,
+    which is set on calibration images as they are. f1 is the best one of any threshold. top1: the nearest training image is
     the copy's source, or another of the same patient; recall_at_20: that is among the candidates. Intervals are 95 %
     percentile intervals from resampling patients.
 
@@ -96,7 +96,7 @@ def benchmark_detector(
 def _measure(score, is_copy, same_patient, tau, weights) -> dict[str, float]:
     """Every metric with its interval; row 0 of weights[draw, query] is the data as they are."""
     hits = {"top1": same_patient[:, 0], "recall_at_20": same_patient.any(axis=1)}
-    draws = {metric: [] for metric in METRICS}
+    draws: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for weight in weights:
         kept = weight > 0
         truth, value, times = is_copy[kept], score[kept], weight[kept]
@@ -107,11 +107,11 @@ def _measure(score, is_copy, same_patient, tau, weights) -> dict[str, float]:
             draws[metric].append(true[false <= allowed].max())
         n_copies, n_controls = times[truth].sum(), times[~truth].sum()
         draws["f1"].append((2 * true * n_copies / (true * n_copies + false * n_controls + n_copies)).max())
-        draws["found"].append(np.average(value[truth] > tau, weights=times[truth]))
+        draws["sensitivity"].append(np.average(value[truth] > tau, weights=times[truth]))
         draws["false_positives"].append(np.average(value[~truth] > tau, weights=times[~truth]))
         for metric, hit in hits.items():
             draws[metric].append(np.average(hit[kept][truth], weights=times[truth]))
-    row = {}
+    row: dict[str, float] = {}
     for metric, values in draws.items():
         low, high = np.percentile(values[1:], [2.5, 97.5])
         row |= {metric: values[0], f"{metric}_low": min(low, values[0]), f"{metric}_high": max(high, values[0])}

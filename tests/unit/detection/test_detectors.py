@@ -201,10 +201,10 @@ def test_the_benchmark_tells_detectors_apart(data, detector, planted, kind):
     paths = data / "benchmark.csv", data / "planted.npz"
     benchmark_detector({**files, **planted, "scans": built.scans}, built.folder, kind, *paths)
     table = read_table(data / "benchmark.csv").set_index("transform")
-    assert table.loc["identity", ["auroc", "found", "top1", "recall_at_20"]].tolist() == [1, 1, 1, 1]
+    assert table.loc["identity", ["auroc", "sensitivity", "top1", "recall_at_20"]].tolist() == [1, 1, 1, 1]
     for metric in METRICS:
         assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
-    finds_flips = table.loc["flip", "found"] > 0.9
+    finds_flips = table.loc["flip", "sensitivity"] > 0.9
     assert finds_flips == (kind == "copylens")
 
 

@@ -16,7 +16,17 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from copylens.evaluation import transforms
-from copylens.reporting.audit_report import Restricted, bands, charts, content, pdf, write_report
+from copylens.reporting.audit_report import (
+    Restricted,
+    bands,
+    charts,
+    glossary,
+    numbers,
+    paragraphs,
+    pdf,
+    tables,
+    write_report,
+)
 
 WORDS = ("PASS", "FAIL", "NOT ABLE TO SAY")
 VOID = {"meta", "img", "input", "br", "link"}
@@ -115,9 +125,9 @@ def test_the_verdict_its_reasons_and_what_is_needed_come_first(word, write, page
 def test_numbers_are_those_of_the_verdict(write, pages):
     arguments = examples.arguments(n=12, n_copies=11)
     html, _ = write(arguments)
-    verdict, tables = arguments["verdict"], Page(html).tables
-    for line, (outcome, question, value, limit, explanation) in zip(verdict["lines"], tables[0][1:], strict=True):
-        told = content.OUTCOMES[line["outcome"]], line["question"], line["explanation"]
+    verdict, shown = arguments["verdict"], Page(html).tables
+    for line, (outcome, question, value, limit, explanation) in zip(verdict["lines"], shown[0][1:], strict=True):
+        told = tables.OUTCOMES[line["outcome"]], line["question"], line["explanation"]
         assert (outcome, question, explanation) == told
         scale = 100 if line["unit"] == "share" else 1
         wanted = [line[key] for key in ("value", "low", "high") if line[key] is not None]
@@ -125,14 +135,14 @@ def test_numbers_are_those_of_the_verdict(write, pages):
         assert found[: len(wanted)] == pytest.approx([scale * number for number in wanted], abs=0.06)
         assert (limit == "none") == (line["limit"] == 0)
         assert value in " ".join(pages[0])
-    for row, cells in zip(verdict["detectors"], tables[2][1:], strict=True):
+    for row, cells in zip(verdict["detectors"], shown[2][1:], strict=True):
         assert cells[0] == row["detector"].replace("_", " ")
         assert cells[1] == ("–" if row["tau"] is None else f"{row['tau']:.4g}")
-        assert cells[2].startswith(f"{content.share(row['called'])} (")
+        assert cells[2].startswith(f"{numbers.share(row['called'])} (")
         alone = row["alone"]
-        assert cells[6] == (content.interval_of(alone, "true_copies") if alone else "–")
+        assert cells[6] == (numbers.interval_of(alone, "true_copies") if alone else "–")
     assert sum(row["alone"] is not None for row in verdict["detectors"]) == 3
-    for row, cells in zip(verdict["sensitivity"], tables[3][1:], strict=True):
+    for row, cells in zip(verdict["sensitivity"], shown[3][1:], strict=True):
         shares = [row["rule"], *(row["alone"][name] for name in examples.DETECTORS)]
         found = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells[3:]]
         assert found == pytest.approx([100 * share for share in shares], abs=0.06)
@@ -141,7 +151,7 @@ def test_numbers_are_those_of_the_verdict(write, pages):
 def test_weights_that_fail_alone_do_not_condemn_the_images(write, pages):
     arguments = examples.arguments("PASS")
     verdict = arguments["verdict"]
-    assert content.sentence_of(verdict) == content.VERDICTS["PASS"][1]
+    assert paragraphs.sentence_of(verdict) == paragraphs.VERDICTS["PASS"][1]
     failed = next(line for line in examples.arguments("FAIL")["verdict"]["lines"] if line["name"] == "membership")
     html, _ = write({**arguments, "verdict": verdict | {"verdict": "FAIL", "lines": [*verdict["lines"], failed]}})
     assert "The weights break the policy" in Page(html).text and "The weights break the policy" in " ".join(pages[0])
@@ -157,15 +167,15 @@ def test_it_says_whether_weights_and_what_is_flagged_by_chance(write):
 
 
 def test_every_transform_is_told_in_words():
-    assert set(content.glossary.TRANSFORMS) == set(transforms.TRANSFORMS)
+    assert set(glossary.TRANSFORMS) == set(transforms.TRANSFORMS)
 
 
 def test_rounding_never_makes_none_or_all_of_some():
     shares = (0, 0.0004, 0.0006, 0.05, 1 / 3, 0.9996, 1, None, np.nan)
     words = ("0 %", "<0.1 %", "0.1 %", "5 %", "33.3 %", ">99.9 %", "100 %", "not known", "not known")
-    assert tuple(content.share(value).replace("\N{NO-BREAK SPACE}", " ") for value in shares) == words
-    assert content.measured(0.93, 0.88, 0.97).split() == ["93", "%", "(88", "to", "97", "%)"]
-    assert content.number(10000) == "10,000" and content.number(-1.23456) == "−1.235"
+    assert tuple(numbers.share(value).replace("\N{NO-BREAK SPACE}", " ") for value in shares) == words
+    assert numbers.measured(0.93, 0.88, 0.97).split() == ["93", "%", "(88", "to", "97", "%)"]
+    assert numbers.number(10000) == "10,000" and numbers.number(-1.23456) == "−1.235"
 
 
 def test_a_public_report_refuses_all_that_is_said_of_single_samples(write):
@@ -192,7 +202,7 @@ def test_a_public_report_counts_samples_in_few_bands(write, pages):
     html, _ = write(arguments)
     text = Page(html).text
     n = int(arguments["samples"]["withheld"].sum())
-    for said in (f"{n} of 300 samples are withheld.", content.PUBLIC_SAMPLES):
+    for said in (f"{n} of 300 samples are withheld.", paragraphs.PUBLIC_SAMPLES):
         assert said in text and said in " ".join(" ".join(texts) for texts in pages)
     drawn = [shares for groups in arguments["scores"].values() for shares in groups.values()]
     assert {len(shares) for shares in drawn} == {len(bands.BOUNDS) + 1}
@@ -224,8 +234,8 @@ def test_a_public_report_holds_no_image_and_asks_for_nothing(write):
 def test_a_restricted_report_says_so_everywhere_and_shows_pairs(write, pages):
     html, _ = write(examples.arguments(edition="restricted", n=70, n_copies=66))
     page = Page(html)
-    assert page.text.count(content.RESTRICTED) == page.count("section")
-    assert all(content.RESTRICTED in texts for texts in pages)
+    assert page.text.count(paragraphs.RESTRICTED) == page.count("section")
+    assert all(paragraphs.RESTRICTED in texts for texts in pages)
     assert page.count("img") == 3 * 60 and "60 are shown; there are 6 more." in page.text
     assert "there are 6 more" in " ".join(text for texts in pages for text in texts)
     assert all(address.startswith("data:image/png;base64,") for address in page.values("src"))
@@ -244,7 +254,7 @@ def test_pairs_are_the_images_they_were(write):
 def test_samples_of_another_kind_are_shown_as_they_lie_and_as_they_fit(shape, write, pages):
     arguments = examples.of_another_kind(shape)
     page = Page(write(arguments)[0])
-    assert [alt for alt in page.values("alt") if "Sample" not in alt] == list(content.LYING)
+    assert [alt for alt in page.values("alt") if "Sample" not in alt] == list(paragraphs.LYING)
     in_print = " ".join(" ".join(texts) for texts in pages)
     for words in ("How the samples lie", "Held-out patients like training patients", "patient_00231", "patient_00011"):
         assert words in page.text and words in in_print
@@ -268,7 +278,7 @@ def test_rarer_thresholds_and_repeated_samples_are_told(write):
 
 def test_what_the_policy_asks_is_told_of_every_line(write):
     verdict = examples.arguments("FAIL")["verdict"]
-    cells = dict(zip((line["name"] for line in verdict["lines"]), content.lines_table(verdict).rows, strict=True))
+    cells = dict(zip((line["name"] for line in verdict["lines"]), tables.lines_table(verdict).rows, strict=True))
     plain = {name: (row[2].replace("\u00a0", " "), row[3].replace("\u00a0", " ")) for name, row in cells.items()}
     assert plain["identical_files"] == ("0 of 300 samples", "none")
     assert plain["kind"] == ("0 % (0 to 1.2 %) lie otherwise", "at most 50 %")
@@ -300,8 +310,8 @@ def test_hostile_names_stay_text(write, pages):
     assert page.count("script") == 2 and not page.values("onerror") and page.text.count(attack) == 2 + 12 + 1
     columns, rows = samples_of(html).values()
     at = [column["name"] for column in columns].index("File")
-    assert [row[at] for row in rows] == 2 * [content.plain(name) for name in examples.HOSTILE]
-    assert content.plain(examples.HOSTILE[3]) == r"line\nbreak\t\u202etxt.png"
+    assert [row[at] for row in rows] == 2 * [numbers.plain(name) for name in examples.HOSTILE]
+    assert numbers.plain(examples.HOSTILE[3]) == r"line\nbreak\t\u202etxt.png"
     assert not any("\n" in text for texts in pages for text in texts)
 
 

@@ -1,28 +1,27 @@
 """copylens' own detector: candidates by locally normalised images in many poses, then proof window by window.
 
-Local normalisation makes images comparable whatever their brightness, contrast, bias field or display curve. A query in
-every pose (flipped, turned, zoomed, shifted) is correlated with all training images, as a whole and by halves, locally
-normalised at two scales and merely smoothed: that finds candidates. Among many training images a coarse search chooses
-those that are correlated so. Each candidate is then compared with the query in three ways: as both lie, because a
-generator's memory keeps the place of what it repeats; laid over it, turned, zoomed and shifted by fractions of a pixel;
-and window by window, bent until they fit, because a half, an occluded or a mixed image still has windows that fit far
-better than another patient's do. What counts is how far a candidate stands out from the query's other candidates, so
-that noise, blur or a crop, which all of them share, makes no image a copy. Nothing is learnt but what is usual among
-training images of different patients.
+Local normalisation removes brightness, contrast, bias field and display curve. A query in every pose (flipped, turned,
+zoomed, shifted) is correlated with all training images, as a whole and by halves, locally normalised at two scales and
+merely smoothed: that finds candidates. Among many training images a coarse search makes a shortlist first. Each
+candidate is then compared with the query in three ways: as both lie, because a generator's memory keeps the place of
+what it repeats; registered to it, by fractions of a pixel; and window by window, bent until they fit, because a half,
+an occluded or a mixed image still has windows that fit far better than another patient's do. The score is how far a
+candidate stands out from the query's other candidates: noise, blur or a crop, which all of them share, makes no copy.
+Only statistics of training images of different patients are learnt.
 """
 
 import functools
 import itertools
-import math
 from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from copylens.detection.likeness import N_LIKENESSES, likenesses, stretch
 from copylens.detection.shortlist import CoarseSearch, parts, ranked
 from copylens.imaging.correlation import standardise
-from copylens.imaging.filters import box, local_normalise, no_larger, resize, smooth
+from copylens.imaging.filters import local_normalise, no_larger, resize, smooth
 from copylens.imaging.orientation import Orienter
 from copylens.imaging.registration import align, match
 from copylens.imaging.warps import flips, look, places_of, turns, warp
@@ -64,9 +63,6 @@ EDGE = 1 / 8  # of each side, left out where a query was laid over a candidate
 HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
 REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
-WIDE = 2.0  # pixels, what a generator's memory is blurred by
-CONTRAST = 9e-4  # of structural similarity, (0.03 x the image's range) squared
-N_LIKENESSES = 5
 N_FEATURES = N_CHANNELS + len(SHARES) + 2 * N_LIKENESSES
 # What was done to a copy keeps some features and spoils others: so many of the strongest count.
 BEST = 7
@@ -176,8 +172,9 @@ class Copylens(TrainedModule):
         best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
         local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in best]
         inside = (..., *(slice(edge, size - edge) for edge, size in zip(self.edge, self.grid, strict=True)))
-        as_it_lies = _likenesses(normalised.expand_as(candidates), candidates)
-        laid_over = _likenesses(moved[inside], candidates[inside])
+        channels, width = (FINE, SMOOTH), WINDOWS[len(self.grid) - 2][0]
+        as_it_lies = likenesses(normalised.expand_as(candidates), candidates, channels, width)
+        laid_over = likenesses(moved[inside], candidates[inside], channels, width)
         features = torch.stack([*similar.amax(dim=1), *local, *as_it_lies, *laid_over], dim=1)
         return features - features.median(dim=0).values
 
@@ -292,23 +289,5 @@ def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) 
 
 
 def _alike(correlation: torch.Tensor, channel: int) -> torch.Tensor:
-    """A measure of likeness that tells copies of smooth images apart: their correlations are all near 1."""
-    return -0.5 * torch.log(1.001 - correlation) if channel == SMOOTH else correlation
-
-
-def _likenesses(query: torch.Tensor, candidates: torch.Tensor) -> list[torch.Tensor]:
-    """How alike images lie pixel by pixel, both [k, channel, *grid]: `N_LIKENESSES` measures, each [k]."""
-    found = []
-    for channel in (FINE, SMOOTH):
-        pair = (standardise(each[:, channel].flatten(1)) for each in (query, candidates))
-        found.append(_alike(math.prod(pair).sum(dim=1), channel))
-    one, other = query[:, SMOOTH:], candidates[:, SMOOTH:]
-    apart = one - other
-    for each in (apart, smooth(apart, [WIDE] * (apart.ndim - 2))):
-        found.append(-torch.log(each.flatten(1).square().mean(dim=1) + 1e-5))
-    # Structural similarity (Wang et al. 2004) without its term for brightness.
-    width = WINDOWS[one.ndim - 4][0]
-    mean, other_mean = box(one, width), box(other, width)
-    shared = box(one * other, width) - mean * other_mean
-    spread = box(one**2, width) - mean**2 + box(other**2, width) - other_mean**2
-    return [*found, ((2 * shared + CONTRAST) / (spread + CONTRAST)).flatten(1).mean(dim=1)]
+    """Correlations of a channel on the scale on which they are compared."""
+    return stretch(correlation) if channel == SMOOTH else correlation

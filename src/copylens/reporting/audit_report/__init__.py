@@ -19,7 +19,7 @@ import yaml
 from matplotlib.image import imsave
 
 from copylens.jobs.files import whole
-from copylens.reporting.audit_report import bands, charts, content, pdf
+from copylens.reporting.audit_report import bands, charts, glossary, numbers, paragraphs, pdf, tables
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
 from copylens.reporting.page import house_style
 
@@ -63,10 +63,10 @@ def write_report(
     Raises ValueError for an unknown edition, a public one that is given more than that, and missing columns.
     """
     _check(samples, scores, restricted, edition, verdict["rule"]["detectors"])
-    verdict = content.plain(verdict)
+    verdict = numbers.plain(verdict)
     n_pairs = 0
     if restricted:
-        shown = content.pair_numbers(samples, restricted.pairs, verdict["rule"]["detectors"][0])
+        shown = paragraphs.pair_numbers(samples, restricted.pairs, verdict["rule"]["detectors"][0])
         restricted = replace(restricted, pairs={number: restricted.pairs[number] for number in shown[:MAX_PAIRS]})
         n_pairs = len(shown)
     page = _page(verdict, samples, scores, restricted, n_pairs)
@@ -112,10 +112,13 @@ def _page(verdict: dict, samples: pd.DataFrame, scores: dict, restricted: Restri
     return environment.get_template("report.html").render(
         verdict=verdict,
         restricted=restricted is not None,
-        content=content,
+        paragraphs=paragraphs,
+        glossary=glossary,
+        numbers=numbers,
+        tables=tables,
         style=(HERE / "report.css").read_text(),
         figures=_figures(verdict, scores, restricted is None),
-        samples_words=content.samples_words(verdict, samples),
+        samples_words=paragraphs.samples_words(verdict, samples),
         config=yaml.safe_dump(verdict["provenance"]["config"], sort_keys=True, allow_unicode=True),
         **(_of_patients(verdict, samples, restricted, n_pairs) if restricted else {}),
     )
@@ -124,23 +127,23 @@ def _page(verdict: dict, samples: pd.DataFrame, scores: dict, restricted: Restri
 def _of_patients(verdict: dict, samples: pd.DataFrame, restricted: Restricted, n_pairs: int) -> dict:
     """What the page of the restricted edition has more: the table of samples with its script, and images."""
     script = (HERE / "report.js").read_text()
-    columns, rows = content.sample_columns(samples, verdict["rule"]["detectors"])
+    columns, rows = tables.sample_columns(samples, verdict["rule"]["detectors"])
     limit = charts.difference_limit(restricted.pairs)
     return {
         "script": script,
         "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "columns": columns,
         "data": json.dumps({"columns": columns, "rows": rows}, allow_nan=False).replace("<", "\\u003c"),
-        "n_flagged": int(content.flagged(samples).sum()),
+        "n_flagged": int(paragraphs.flagged(samples).sum()),
         "pairs": [_pair(number, samples, images, limit) for number, images in restricted.pairs.items()],
-        "limit": content.number(limit),
+        "limit": numbers.number(limit),
         "n_pairs": n_pairs,
         "lying": [
             (name, _png(charts.flat(image), **GREY))
-            for name, image in zip(content.LYING, restricted.lying or (), strict=False)
+            for name, image in zip(paragraphs.LYING, restricted.lying or (), strict=False)
         ],
         "lying_volume": restricted.lying is not None and restricted.lying[0].ndim == 3,
-        "alike": content.alike_table(restricted.alike) if restricted.alike else None,
+        "alike": tables.alike_table(restricted.alike) if restricted.alike else None,
     }
 
 
@@ -155,7 +158,7 @@ def _figures(verdict: dict, scores: dict, public: bool) -> dict:
         else:
             draw = partial(charts.histogram, detector=name, groups=groups, tau=tau)
             text = charts.histogram_words(groups, tau)
-        title = f"Similarities under {content.name_of(name)}"
+        title = f"Similarities under {numbers.name_of(name)}"
         similarities.append(charts.as_svg(f"similarities-{number}", charts.HISTOGRAM, draw, title, text))
     sensitivity = charts.as_svg(
         "sensitivity",
@@ -169,7 +172,7 @@ def _figures(verdict: dict, scores: dict, public: bool) -> dict:
         charts.EXPOSURE,
         partial(charts.exposure, verdict=verdict),
         "Patients exposed by the number of samples released",
-        " ".join(content.exposure_words(verdict)),
+        " ".join(paragraphs.exposure_words(verdict)),
     )
     return {"similarities": similarities, "sensitivity": sensitivity, "exposure": exposure}
 
@@ -181,8 +184,8 @@ def _pair(number: int, samples: pd.DataFrame, images: tuple[np.ndarray, np.ndarr
     difference = synthetic - training
     return {
         "sample": number,
-        "file": content.plain(str(row["file"])),
-        "words": content.pair_words(row),
+        "file": numbers.plain(str(row["file"])),
+        "words": paragraphs.pair_words(row),
         "volume": images[0].ndim == 3,
         "images": [
             ("synthetic", _png(synthetic, **GREY)),

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from copylens.reporting.audit_report import bands
-from copylens.reporting.audit_report.content import known, name_of, number, share
+from copylens.reporting.audit_report.numbers import known, name_of, number, share
 from copylens.reporting.page import (
     FAINT,
     INK,

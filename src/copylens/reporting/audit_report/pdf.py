@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 
-from copylens.reporting.audit_report import charts, content
+from copylens.reporting.audit_report import charts, numbers, paragraphs, tables
 from copylens.reporting.audit_report.sheets import BODY, BOTTOM, HEIGHT, MARGIN, TONES, WIDTH, Sheets
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
 from copylens.reporting.page import FAINT, QUIET, fit, house_style, paper, save, show, stroke, text_width, write
@@ -28,30 +28,30 @@ def write_pdf(verdict: dict, samples: pd.DataFrame, scores: dict, restricted, n_
     _first_page(sheets, verdict)
     sheets.heading("What was compared")
     sheets.text(verdict["rule"]["text"])
-    sheets.table(content.counts_table(verdict))
+    sheets.table(tables.counts_table(verdict))
     if restricted:
         _kind(sheets, restricted)
     _figures(sheets, verdict, scores, edition)
-    sheets.table(content.sensitivity_table(verdict))
+    sheets.table(tables.sensitivity_table(verdict))
     sheets.heading("Who is exposed")
-    sheets.table(content.groups_table(verdict))
+    sheets.table(tables.groups_table(verdict))
     for title, lines in (
-        ("Quarantine", content.quarantine_words(verdict)),
-        ("Membership", content.membership_words(verdict)),
+        ("Quarantine", paragraphs.quarantine_words(verdict)),
+        ("Membership", paragraphs.membership_words(verdict)),
     ):
         sheets.heading(title)
         sheets.text(*lines)
     sheets.heading("Samples")
-    sheets.text(*content.samples_words(verdict, samples))
+    sheets.text(*paragraphs.samples_words(verdict, samples))
     if restricted:
         _samples(sheets, verdict, samples)
         _pairs(sheets, samples, restricted.pairs, n_pairs)
     else:
-        sheets.text(content.PUBLIC_SAMPLES)
+        sheets.text(paragraphs.PUBLIC_SAMPLES)
     sheets.heading("What this audit cannot say")
     sheets.text(*(f"•  {limit}" for limit in verdict["limits"]))
     sheets.heading("Provenance")
-    sheets.table(content.provenance_table(verdict))
+    sheets.table(tables.provenance_table(verdict))
     _frames(sheets.pages, verdict["audit"], edition)
     save(sheets.pages, path, f"{verdict['verdict']}: audit {verdict['audit']}, {edition} edition")
 
@@ -70,7 +70,7 @@ def _first_page(sheets: Sheets, verdict: dict) -> None:
         sheets.heading("What would be needed")
         sheets.text(*(f"•  {need}" for need in verdict["needed"]))
     sheets.heading("The policy, line by line")
-    sheets.table(content.lines_table(verdict), 6.5)
+    sheets.table(tables.lines_table(verdict), 6.5)
     sheets.need(2 * SIGN + 0.25)
     if len(sheets.pages) == 1:
         sheets.top = max(sheets.top, HEIGHT - BOTTOM - 2 * SIGN - 0.25)
@@ -86,7 +86,7 @@ def _first_page(sheets: Sheets, verdict: dict) -> None:
 
 def _banner(page: Figure, top: float, verdict: dict) -> None:
     """The verdict in its colour, with a sign whose shape says the same."""
-    kind = content.VERDICTS[verdict["verdict"]][0]
+    kind = paragraphs.VERDICTS[verdict["verdict"]][0]
     tone, tint = TONES[kind]
     sheet = paper(page)
     sheet.add_patch(Rectangle((MARGIN, top), BODY, BANNER, facecolor=tint, linewidth=0))
@@ -107,7 +107,7 @@ def _banner(page: Figure, top: float, verdict: dict) -> None:
         sheet.plot([x, x], [y - 0.12, y + 0.07], **stroke_of)
         sheet.plot([x, x], [y + 0.185, y + 0.186], **stroke_of)
     write(page, x + 0.65, y + 0.08, verdict["verdict"], size=26, weight="bold", color=tone)
-    write(page, x + 0.66, y + 0.34, fit(content.sentence_of(verdict), BODY - 1.5, 8.5), size=8.5)
+    write(page, x + 0.66, y + 0.34, fit(paragraphs.sentence_of(verdict), BODY - 1.5, 8.5), size=8.5)
 
 
 def _kind(sheets: Sheets, restricted) -> None:
@@ -118,19 +118,19 @@ def _kind(sheets: Sheets, restricted) -> None:
         height = size * max(image.shape[0] / image.shape[1] for image in images)
         sheets.heading("How the samples lie", height + CAPTION)
         sheet = paper(sheets.page)
-        for place, (name, image) in enumerate(zip(content.LYING, images, strict=True)):
+        for place, (name, image) in enumerate(zip(paragraphs.LYING, images, strict=True)):
             left, high = MARGIN + place * (size + GAP), size * image.shape[0] / image.shape[1]
             show(sheet, image, left, sheets.top, size, high, cmap="gray", vmin=0, vmax=1)
             write(sheets.page, left, sheets.top + height + 0.14, name, size=7)
         sheets.top += height + CAPTION
     if restricted.alike:
         sheets.heading("Held-out patients like training patients")
-        sheets.table(content.alike_table(restricted.alike))
+        sheets.table(tables.alike_table(restricted.alike))
 
 
 def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
     sheets.heading("Detectors")
-    sheets.table(content.detectors_table(verdict), 6.5)
+    sheets.table(tables.detectors_table(verdict), 6.5)
     half = (BODY - GAP) / 2
     taus = {row["detector"]: row.get("tau") for row in verdict["detectors"]}
     detectors = verdict["rule"]["detectors"]
@@ -150,16 +150,16 @@ def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
     charts.sensitivity(sheets.page, MARGIN, sheets.top, half, verdict)
     charts.exposure(sheets.page, MARGIN + half + GAP, sheets.top, half, verdict)
     sheets.top += height + 0.15
-    sheets.text(*content.exposure_words(verdict))
+    sheets.text(*paragraphs.exposure_words(verdict))
 
 
 def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:
     """The first flagged samples."""
     detectors = verdict["rule"]["detectors"]
-    chosen = samples[content.flagged(samples)]
-    columns, rows = content.sample_columns(chosen.head(MAX_ROWS), detectors)
+    chosen = samples[paragraphs.flagged(samples)]
+    columns, rows = tables.sample_columns(chosen.head(MAX_ROWS), detectors)
     more = f" The first {MAX_ROWS} are listed; the page report.html has all." if len(chosen) > MAX_ROWS else ""
-    caption = f"{content.number(len(chosen))} of {content.number(len(samples))} samples are flagged.{more}"
+    caption = f"{numbers.number(len(chosen))} of {numbers.number(len(samples))} samples are flagged.{more}"
     kept = [place for place, column in enumerate(columns) if column["name"] != "Copy"]
     names = [f"{columns[place]['group']} {columns[place]['name'].lower()}".strip() for place in kept]
     cells = [[_cell(row[place]) for place in kept] for row in rows]
@@ -167,15 +167,15 @@ def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:
         max(text_width(text, 6) for text in (*names[place].split(" "), *texts)) + 0.12
         for place, texts in enumerate(zip(*cells, strict=True))
     ] or [1.0] * len(kept)
-    numbers = tuple(place for place, at in enumerate(kept) if columns[at]["number"])
+    right = tuple(place for place, at in enumerate(kept) if columns[at]["number"])
     shares = tuple(width / sum(widths) for width in widths)
-    sheets.table(content.Table(caption, tuple(names), list(map(tuple, cells)), numbers, shares), 6)
+    sheets.table(tables.Table(caption, tuple(names), list(map(tuple, cells)), right, shares), 6)
 
 
 def _cell(value: float | str | None) -> str:
     if value is None:
-        return content.UNKNOWN
-    return fit(value, 1.3, 6, keep="end") if isinstance(value, str) else content.number(value)
+        return numbers.UNKNOWN
+    return fit(value, 1.3, 6, keep="end") if isinstance(value, str) else numbers.number(value)
 
 
 def _pairs(sheets: Sheets, samples: pd.DataFrame, pairs: dict, n_pairs: int) -> None:
@@ -183,33 +183,33 @@ def _pairs(sheets: Sheets, samples: pd.DataFrame, pairs: dict, n_pairs: int) -> 
     sheets.top = HEIGHT
     sheets.heading("Flagged pairs")
     limit = charts.difference_limit(pairs)
-    more = f"{len(pairs)} are shown; there are {content.number(n_pairs - len(pairs))} more. " * (n_pairs > len(pairs))
+    more = f"{len(pairs)} are shown; there are {numbers.number(n_pairs - len(pairs))} more. " * (n_pairs > len(pairs))
     note = (
         "Synthetic image, nearest training image, and difference: orange where the synthetic image is brighter, at its "
-        f"strongest from {content.number(limit)} of the scale on."
+        f"strongest from {numbers.number(limit)} of the scale on."
     )
     sheets.text(f"{more}{note}" if pairs else "There are none.")
     volumes = any(synthetic.ndim == 3 for synthetic, _ in pairs.values())
     n_columns = 1 if volumes else 2
     width = (BODY - (n_columns - 1) * GAP) / n_columns
     shades = [{"cmap": "gray", "vmin": 0, "vmax": 1}] * 2 + [{"cmap": DIFFERENCE, "vmin": -limit, "vmax": limit}]
-    numbers = list(pairs)
-    for start in range(0, len(numbers), n_columns):
-        rows, columns = charts.flat(pairs[numbers[start]][0]).shape
+    samples_shown = list(pairs)
+    for start in range(0, len(samples_shown), n_columns):
+        rows, columns = charts.flat(pairs[samples_shown[start]][0]).shape
         size = min((width - 0.1) / 3, 3.0 * columns / rows)
         height = size * rows / columns
         sheets.need(height + CAPTION)
         sheet = paper(sheets.page)
-        for column, sample in enumerate(numbers[start : start + n_columns]):
+        for column, sample in enumerate(samples_shown[start : start + n_columns]):
             left = MARGIN + column * (width + GAP)
             synthetic, training = map(charts.flat, pairs[sample])
             shown = zip((synthetic, training, synthetic - training), shades, strict=True)
             for place, (image, shade) in enumerate(shown):
                 show(sheet, image, left + place * (size + 0.05), sheets.top, size, height, **shade)
             row = samples[samples["sample"] == sample].iloc[0]
-            words = f"Sample {sample} · {content.pair_words(row)}"
+            words = f"Sample {sample} · {paragraphs.pair_words(row)}"
             write(sheets.page, left, sheets.top + height + 0.13, fit(words, width, 7), size=7)
-            name = fit(content.plain(str(row["file"])), width, 6, keep="end")
+            name = fit(numbers.plain(str(row["file"])), width, 6, keep="end")
             write(sheets.page, left, sheets.top + height + 0.25, name, size=6, color=QUIET)
         sheets.top += height + CAPTION
 
@@ -221,7 +221,7 @@ def _frames(pages: list[Figure], audit: str, edition: str) -> None:
         stroke(page, MARGIN, 0.65, BODY, color=FAINT, linewidth=0.5)
         if edition == "restricted":
             style = {"size": 8, "weight": "bold", "color": TONES["fail"][0]}
-            write(page, WIDTH - MARGIN, 0.55, content.RESTRICTED, ha="right", **style)
+            write(page, WIDTH - MARGIN, 0.55, paragraphs.RESTRICTED, ha="right", **style)
         else:
             write(page, WIDTH - MARGIN, 0.55, "Public edition", size=7, color=QUIET, ha="right")
         write(page, MARGIN, HEIGHT - 0.45, fit(audit, 4, 7), size=7, color=QUIET)

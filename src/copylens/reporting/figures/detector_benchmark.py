@@ -1,7 +1,10 @@
 """Which copies a detector finds: every planted transform by every detector, one heat map per data set."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -20,13 +23,37 @@ from copylens.reporting.page import (
     write,
 )
 
-# (metric, title, second line, values from white to full colour, colour)
+
+class Panel(NamedTuple):
+    """One metric of the benchmark as a heat map."""
+
+    metric: str
+    title: str
+    subtitle: str
+    limits: tuple[float, float]  # values that are white and in full colour
+    colour: str
+
+    def shade(self, value: float) -> float:
+        """From 0, white, to 1."""
+        low, high = self.limits
+        return float(np.clip((value - low) / (high - low), 0, 1))
+
+    def text(self, value: float) -> str:
+        """Rounded down where 1 is the best, so that only 1 is shown as 1; else per cent."""
+        if self.metric != "auroc":
+            return f"{100 * value:.0f}"
+        text = f"{np.floor(100 * value + 1e-9) / 100:.2f}".lstrip("0")
+        return "1" if text == "1.00" else text
+
+
 PANELS = (
-    ("auroc", "AUROC", "copies against controls", (0.5, 1.0), "#33658A"),
-    ("found", "Found", "% of copies, matched rule", (0.0, 1.0), "#33658A"),
-    ("false_positives", "False positives", "% of controls, same transform", (EXPECTED_CONTROL / 100, 0.25), "#C8553D"),
+    Panel("auroc", "AUROC", "copies against controls", (0.5, 1.0), "#33658A"),
+    Panel("sensitivity", "Sensitivity", "% of copies, matched rule", (0.0, 1.0), "#33658A"),
+    Panel(
+        "false_positives", "False positives", "% of controls, same transform", (EXPECTED_CONTROL / 100, 0.25), "#C8553D"
+    ),
 )
-COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_controls", *(metric for metric, *_ in PANELS))
+COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_controls", *(panel.metric for panel in PANELS))
 
 # All in inches.
 MARGIN, GAP, CELL, HEADER, FOOTER, GROUP_GAP, MAX_BODY = 0.2, 0.22, 0.145, 0.5, 0.3, 0.08, 10.2
@@ -42,8 +69,8 @@ def pages(files, settings) -> list[Figure]:
 def draw(benchmark: pd.DataFrame) -> list[Figure]:
     """One page per data set: a row per transform, the mean of each group below it, a column per detector.
 
-    benchmark: dataset, detector, transform, group (rigid, hard or round trip), n_copies, n_controls, and auroc, found
-        and false_positives as shares (0 to 1). Rows and columns come in the table's order.
+    benchmark: dataset, detector, transform, group (rigid, hard or round trip), n_copies, n_controls, and auroc,
+        sensitivity and false_positives as shares (0 to 1). Rows and columns come in the table's order.
 
     Raises ValueError where columns are missing or there are no rows.
     """
@@ -68,21 +95,20 @@ def _page(dataset: str, benchmark: pd.DataFrame) -> Figure:
     for (name, _, is_mean), at in zip(rows, tops, strict=True):
         weight = "bold" if is_mean else "normal"
         write(figure, MARGIN, HEADER + NAMES + cell * (at + CELL * 0.72), name, size=6.5, weight=weight)
-    for number, (metric, title, subtitle, limits, colour) in enumerate(PANELS):
+    for number, panel in enumerate(PANELS):
         left = MARGIN + labels + number * (width + GAP)
-        write(figure, left, HEADER - 0.08, title, size=7, weight="bold")
-        write(figure, left, HEADER + 0.03, fit(subtitle, width, 6), size=6, color=QUIET)
+        write(figure, left, HEADER - 0.08, panel.title, size=7, weight="bold")
+        write(figure, left, HEADER + 0.03, fit(panel.subtitle, width, 6), size=6, color=QUIET)
         axes = place(figure, left, HEADER + NAMES, width, body)
         axes.set(xlim=(0, len(detectors)), ylim=(top, 0), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        shades = LinearSegmentedColormap.from_list(metric, ["#FFFFFF", colour])
         for column, detector in enumerate(detectors):
             name = fit(detector.replace("_", " "), NAMES - 0.1, 6)
             axes.text(column + 0.5, -0.05, name, rotation=90, ha="center", va="bottom", size=6, color=INK)
-            of_detector = benchmark[benchmark["detector"] == detector].set_index("transform")[metric]
+            by_transform = benchmark[benchmark["detector"] == detector].set_index("transform")[panel.metric]
             for (_, members, is_mean), at in zip(rows, tops, strict=True):
-                values = of_detector.reindex(members).to_numpy()
-                _cell(axes, column, at, float(np.mean(values)), metric, limits, shades, is_mean)
+                value = float(np.mean(by_transform.reindex(members).to_numpy()))
+                _cell(axes, panel, (column, at), value, "bold" if is_mean else "normal")
     note = f"{int(benchmark['n_copies'].max())} copies and {int(benchmark['n_controls'].max())} control images of each"
     write(figure, MARGIN, HEADER + NAMES + body + 0.18, f"{note} transform.", size=6, color=QUIET)
     return figure
@@ -98,14 +124,11 @@ def _rows(benchmark: pd.DataFrame) -> list[tuple[str, list[str], bool]]:
     return rows
 
 
-def _cell(axes, column: int, top: float, value: float, metric: str, limits, shades, is_mean: bool) -> None:
+def _cell(axes: Axes, panel: Panel, corner: tuple[int, float], value: float, weight: str) -> None:
     if np.isnan(value):
         return
-    share = float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0, 1))
-    axes.fill_between([column + 0.03, column + 0.97], top, top + CELL, color=shades(share), lw=0)
-    # Rounded down, so that only what is 1 is shown as 1.
-    text = f"{np.floor(100 * value + 1e-9) / 100:.2f}".lstrip("0") if metric == "auroc" else f"{100 * value:.0f}"
-    text = "1" if text == "1.00" else text
-    ink = "white" if share > 0.55 else INK
-    style = {"size": 5.5, "color": ink, "weight": "bold" if is_mean else "normal"}
-    axes.text(column + 0.5, top + CELL / 2, text, ha="center", va="center_baseline", **style)
+    (column, top), shade = corner, panel.shade(value)
+    colour = LinearSegmentedColormap.from_list(panel.metric, ["#FFFFFF", panel.colour])(shade)
+    axes.fill_between([column + 0.03, column + 0.97], top, top + CELL, color=colour, lw=0)
+    style = {"size": 5.5, "color": "white" if shade > 0.55 else INK, "weight": weight}
+    axes.text(column + 0.5, top + CELL / 2, panel.text(value), ha="center", va="center_baseline", **style)

@@ -138,12 +138,7 @@ def draw(scores: pd.DataFrame, panels: tuple = PAGES[0]) -> Figure:
     for top in rules:
         stroke(figure, MARGIN + INDENT, HEADER + top, PAGE_WIDTH - 2 * MARGIN - INDENT, color="#B0B0B0", linewidth=0.5)
     for number, row in enumerate(rows):
-        bold = any(_excludes_zero(differences[number, rate]) for rate, *_ in panels)
-        lines = [(text, {"size": 7, "weight": "bold" if bold else "normal"}) for text in row.label]
-        lines += [(row.note, {"size": 6, "color": QUIET})] if row.note else []
-        first = HEADER + row.middle + 0.035 - LINE * (len(lines) - 1) / 2
-        for line, (text, style) in enumerate(lines):
-            write(figure, MARGIN + INDENT, first + LINE * line, text, **style)
+        _label(figure, row, bold=any(_excludes_zero(differences[number, rate]) for rate, *_ in panels))
     _words(figure, left, HEADER + height, scores, "copies" in [rate for rate, *_ in panels])
     return figure
 
@@ -189,6 +184,15 @@ def _layout(scores: pd.DataFrame) -> tuple[list[tuple[float, str]], list[float],
                 rows.append(Row(label, note, base, variants[variant], top, height))
                 top += height
     return headings, rules, rows
+
+
+def _label(figure: Figure, row: Row, bold: bool) -> None:
+    """A row's name and the note below it."""
+    lines = [(text, {"size": 7, "weight": "bold" if bold else "normal"}) for text in row.label]
+    lines += [(row.note, {"size": 6, "color": QUIET})] if row.note else []
+    first = HEADER + row.middle + 0.035 - LINE * (len(lines) - 1) / 2
+    for line, (text, style) in enumerate(lines):
+        write(figure, MARGIN + INDENT, first + LINE * line, text, **style)
 
 
 def _points(axes: Axes, row: Row, rate: str, colour: str) -> None:

@@ -1,0 +1,207 @@
+"""The tables of the reports, as text: the same in the page and in the PDF."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from copylens.reporting.audit_report import glossary
+from copylens.reporting.audit_report.numbers import (
+    hundredths,
+    interval_of,
+    known,
+    measured,
+    name_of,
+    number,
+    plain,
+    share,
+)
+
+OUTCOMES = {"pass": "pass", "fail": "fail", "unable": "not able to say"}
+AT_LEAST = {"sensitivity"}
+AT_MOST = {"kind", "calibration_size", "held_out", "copies", "patients", "control_rate", "membership"}
+MEASURED = {"kind": " lie otherwise", "held_out": " of samples"}  # what shares are of, where that isn't clear
+WHY = ("copy", "identical file", "held-out image")  # a sample is flagged
+COUNTS = (
+    ("training", "The generator was trained on these"),
+    ("calibration", "Real, of other patients: they set the thresholds"),
+    ("control", "Real, of yet other patients: they show how often the rule is wrong"),
+    ("synthetic", "The set that is to be released"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text, row by row; `numbers` are the columns to align on the right, `widths` shares of the page's."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    numbers: tuple[int, ...]
+    widths: tuple[float, ...]
+
+
+def lines_table(verdict: dict) -> Table:
+    rows = [
+        (OUTCOMES[line["outcome"]], line["question"], *_found_and_asked(line, verdict), line["explanation"])
+        for line in verdict["lines"]
+    ]
+    columns = ("Outcome", "Question", "Measured", "Policy", "What that means")
+    caption = f"What the policy asks, and what was found. In brackets: {share(verdict['policy']['level'])} intervals."
+    return Table(caption, columns, rows, (2, 3), (0.09, 0.25, 0.13, 0.1, 0.43))
+
+
+def _found_and_asked(line: dict, verdict: dict) -> tuple[str, str]:
+    """What was measured, and what the policy asks for."""
+    if line["unit"] == "count":
+        counts = verdict["counts"]
+        held_out = counts.get("calibration_images"), counts.get("control_images")
+        things = {
+            "agreement": (len(verdict["rule"]["detectors"]), "detectors"),
+            "apart": (sum(held_out) if all(map(known, held_out)) else None, "held-out images"),
+        }
+        n, what = things.get(line["name"], (counts["synthetic_images"], "samples"))
+        return f"{number(line['value'])} of {number(n)} {what}", "none"
+    show = share if line["unit"] == "share" else hundredths
+    bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
+    found = measured(line["value"], line["low"], line["high"], line["unit"])
+    return f"{found}{MEASURED.get(line['name'], '')}", f"{bound}{show(line['limit'])}"
+
+
+def counts_table(verdict: dict) -> Table:
+    counts = verdict["counts"]
+    rows = [
+        (name, number(counts.get(f"{name}_images")), number(counts.get(f"{name}_patients")), what)
+        for name, what in COUNTS
+    ]
+    different = counts.get("different_synthetic_images")
+    if known(different) and different < counts["synthetic_images"]:
+        rows[-1] = (*rows[-1][:3], f"{rows[-1][3]}; {number(different)} of them differ, the others repeat these")
+    rows = [(name, images, "–" if name == "synthetic" else patients, what) for name, images, patients, what in rows]
+    columns = ("Set", "Images", "Patients", "What it is")
+    return Table("The four sets of images.", columns, rows, (1, 2), (0.15, 0.12, 0.12, 0.61))
+
+
+def policy_words(verdict: dict) -> list[tuple[str, str]]:
+    """(what, its value) of the policy."""
+    policy = verdict["policy"]
+    return [
+        ("Samples that may be copies", f"at most {share(policy['copies'])}"),
+        ("Training patients who may be exposed", f"at most {share(policy['patients'])}"),
+        ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
+        ("False positive rate of a detector, in the worst case", f"at most {share(policy['false_positives'])}"),
+        ("Area under the curve of the membership test", f"at most {hundredths(policy['membership'])}"),
+        ("Intervals", share(policy["level"])),
+    ]
+
+
+def detectors_table(verdict: dict) -> Table:
+    rows = [
+        (
+            name_of(row["detector"]),
+            number(row["tau"]) if known(row["tau"]) else "–",
+            *(interval_of(row, name) for name in ("called", "control_rate")),
+            share(row["sensitivity"]),
+            interval_of(row, "true_copies"),
+            interval_of(row["alone"], "true_copies") if row["alone"] else "–",
+            OUTCOMES[row["outcome"]],
+        )
+        for row in ({"tau": None, **row} for row in verdict["detectors"])
+    ]
+    columns = (
+        *("Detector", "Threshold", "Samples called copies", "Control images called copies"),
+        *("Planted copies found", "Copies, corrected", "Alone, at a rarer threshold", "Outcome"),
+    )
+    caption = (
+        "Each detector by itself, and two that agree. Corrected: for the copies that the detector misses, and for its "
+        f"false positives. At a rarer threshold, which {share(verdict['rule']['rare'])} of new patients' images pass, "
+        "it is corrected for the transforms whose copies it finds there; where it finds none, nothing is said."
+    )
+    return Table(caption, columns, rows, (1, 2, 3, 4, 5, 6), (0.15, 0.09, 0.15, 0.15, 0.09, 0.14, 0.14, 0.09))
+
+
+def sensitivity_table(verdict: dict) -> Table:
+    detectors = verdict["rule"]["detectors"]
+    rows = [
+        (
+            name_of(row["transform"]),
+            glossary.TRANSFORMS.get(row["transform"], "–"),
+            number(row["n"]),
+            measured(row["rule"], row["low"], row["high"]),
+            *(share(row["alone"].get(detector)) for detector in detectors),
+        )
+        for row in verdict["sensitivity"]
+    ]
+    columns = (
+        *("Transform", "What was done", "Planted", "Found by the rule"),
+        *(f"by {name_of(name)} alone" for name in detectors),
+    )
+    caption = "Copies of training images that were planted, and how many were found."
+    rest = 0.36 / len(detectors)
+    widths = (0.16, 0.21, 0.09, 0.18, *[rest] * len(detectors))
+    return Table(caption, columns, rows, tuple(range(2, len(columns))), widths)
+
+
+def groups_table(verdict: dict) -> Table:
+    rows = [
+        (
+            name_of(row["column"]),
+            str(row["value"]),
+            number(row["patients"]),
+            number(row["named"]) if known(row["named"]) else "–",
+            measured(row["share"], row["low"], row["high"]) if known(row["share"]) else "–",
+        )
+        for row in verdict["groups"]
+    ]
+    columns = ("Of", "Value", "Training patients", "Named", "Share named")
+    usual = ", at the usual thresholds" if known(verdict["exposure"]["rate"]) else ""
+    return Table(
+        f"Training patients whom at least one sample is called a copy of{usual}, rightly or by chance. Where fewer "
+        "than five are, or aren't, the number isn't shown.",
+        columns,
+        rows,
+        (2, 3, 4),
+        (0.18, 0.32, 0.16, 0.12, 0.22),
+    )
+
+
+def alike_table(alike: list[tuple[str, str, str]]) -> Table:
+    """Held-out patients who look like training patients: who, role, like whom."""
+    rows = [tuple(plain(text) for text in row) for row in alike]
+    caption = "Held-out patients with an image that chance doesn't make so like a training patient's."
+    return Table(caption, ("Held-out patient", "Role", "Like training patient"), rows, (), (0.4, 0.2, 0.4))
+
+
+def sample_columns(samples: pd.DataFrame, detectors: list[str]) -> tuple[list[dict], list[list]]:
+    """The table of samples: columns (group, name, whether numbers), and rows of numbers, texts and None."""
+    why = [
+        " and ".join(word for word, true in zip(WHY, row, strict=True) if true) or "no"
+        for row in samples[["copy", "identical", "held_out"]].itertuples(index=False)
+    ]
+    columns = [("", "Sample", samples["sample"].astype(int).tolist()), ("", "Flagged", why)]
+    columns += [("", "Withheld", _yes(samples["withheld"])), ("", "File", _texts(samples["file"]))]
+    for detector in detectors:
+        similarity = [float(f"{v:.4g}") if known(v) else None for v in samples[f"similarity_{detector}"]]
+        columns += [
+            (name_of(detector), "Similarity", similarity),
+            (name_of(detector), "Copy", _yes(samples[f"called_{detector}"])),
+            (name_of(detector), "Patient", _texts(samples[f"patient_{detector}"])),
+        ]
+    heads = [{"group": group, "name": name, "number": name in ("Sample", "Similarity")} for group, name, _ in columns]
+    return heads, [list(row) for row in zip(*(values for *_, values in columns), strict=True)]
+
+
+def provenance_table(verdict: dict) -> Table:
+    provenance = verdict["provenance"]
+    rows = [("copylens", provenance["copylens"]), ("Python", provenance["python"])]
+    rows += [(name, str(version)) for name, version in sorted(provenance["libraries"].items())]
+    rows += [(f"SHA-256, {name_of(key)}", str(value)) for key, value in provenance["checksums"].items()]
+    rows += [(f"Seed, {name_of(key)}", str(value)) for key, value in provenance["seeds"].items()]
+    return Table("What made this report, and of what.", ("What", "Value"), rows, (), (0.28, 0.72))
+
+
+def _yes(values: pd.Series) -> list[str]:
+    return ["yes" if value else "no" for value in values.astype(bool)]
+
+
+def _texts(values: pd.Series) -> list[str | None]:
+    return [None if pd.isna(value) else plain(str(value)) for value in values]
