@@ -1,7 +1,7 @@
 """Lines of a verdict about the images before any copy is counted: can these samples and patients be compared at all?"""
 
 from copylens.audit.criteria import Line, counted
-from copylens.audit.measure import Kind, Measured
+from copylens.audit.measure import Interval, Kind, Measured
 from copylens.reporting.sentences import listed, percent
 
 OTHERWISE = 0.5  # share of samples that may lie otherwise than they fit: a generator may mirror half of them
@@ -36,7 +36,7 @@ def kind(measured: Measured) -> Line:
     real = f"({percent(kind.otherwise_real)} of real images)"
     if kind.auc is None:
         outcome, explanation = "unable", f"{n} samples are too few to see whether they are of one kind."
-    elif reasons := _reasons(kind, real):
+    elif reasons := _reasons(kind, kind.auc, real):
         explanation = "The samples are not images of the same kind as the patients': " + "; ".join(reasons) + "."
         fits = _how_they_fit(kind, n)
         outcome, explanation = "unable", f"{explanation} {fits}" if fits else explanation
@@ -58,10 +58,10 @@ def kind(measured: Measured) -> Line:
     )
 
 
-def _reasons(kind: Kind, real: str) -> list[str]:
+def _reasons(kind: Kind, area: Interval, real: str) -> list[str]:
     """Why samples aren't of the patients' kind; empty where they are."""
     share, low, _ = kind.otherwise
-    auc, auc_low, _ = kind.auc
+    auc, auc_low, _ = area
     reasons = []
     if low > OTHERWISE:
         reasons.append(f"{percent(share)} of them {real} fit far better")

@@ -13,7 +13,7 @@ def conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
     """The verdict, its reasons, and what would be needed to say more."""
     named = {line.name: line for line in lines}
     unable = [line for line in lines if line.outcome == "unable"]
-    needed = list(dict.fromkeys(line.needed for line in unable))
+    needed = list(dict.fromkeys(line.needed for line in unable if line.needed))
     shaky = [named[name] for name in FOUNDATIONS if named[name].outcome != "pass"]
     other_kind = [named["kind"]] if named["kind"].outcome != "pass" else []
     sure = [named[name] for name in SURE if name in named and named[name].outcome == "fail"]

@@ -69,7 +69,7 @@ def exposed_patients(evidence: Evidence, rule: Rule, level: float) -> tuple[floa
 
 
 def exposed_share(
-    named: float, n: int, n_patients: int, of_rule: dict[str, float], level: float
+    named: float, n: float, n_patients: int, of_rule: dict[str, float], level: float
 ) -> tuple[float, float, float]:
     """(share, low, high) of `n_patients` who are exposed by `n` samples, if the rule names so many of them.
 
@@ -159,7 +159,7 @@ def groups_of(evidence: Evidence, level: float) -> list[dict]:
     for column in (name for name in of_training if name.startswith("about_")):
         by_value = of_training.fillna("").groupby(column, sort=True)["patient"].agg(set)
         shown = sorted(((str(value), patients) for value, patients in by_value.items()), key=lambda each: len(each[1]))
-        rare = set()
+        rare: set[str] = set()
         while shown and (len(shown[0][1]) < FEWEST or 0 < len(rare) < FEWEST):
             rare |= shown.pop(0)[1]
         if not shown:

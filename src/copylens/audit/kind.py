@@ -49,13 +49,14 @@ def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, pat
     splits, images, synthetic = read_table(splits_path), read_array(images_path), read_array(synthetic_path)
     trained = rows_of(splits, "train")
     orienter = Orienter(as_batch(images[rows]) for rows in np.array_split(trained, -(-len(trained) // BATCH)))
-    arrays, real = {}, {name: images[rows_of(splits, name)] for name in SETS[1:]}
+    arrays: dict[str, np.ndarray] = {}
+    real = {name: images[rows_of(splits, name)] for name in SETS[1:]}
     with timed("orientations"):
         for name, some in {"synthetic": synthetic, **real}.items():
             lie = lie_of(orienter, some)
             arrays |= {f"{name}_orientation": lie.orientation, f"{name}_sorted": lie.sorted_along}
     few = [_few_pixels(some) for some in (synthetic, *real.values())]
-    for name, score in zip(SETS, told_apart(few), strict=True):
+    for name, score in zip(SETS, cross_validated(few), strict=True):
         arrays[f"{name}_score"] = score
     arrays |= _placed(synthetic, images[trained]) | _example(orienter, synthetic, arrays, images, trained)
     write_arrays(arrays, path)
@@ -67,7 +68,7 @@ def lie_of(orienter: Orienter, images: np.ndarray) -> Lie:
     return Lie(*map(np.concatenate, zip(*map(astuple, lies), strict=True)))
 
 
-def told_apart(few: list[np.ndarray]) -> list[np.ndarray]:
+def cross_validated(few: list[np.ndarray]) -> list[np.ndarray]:
     """Of images by a few pixels each, [n, pixel], the first ones synthetic: how synthetic each looks, float32 [n].
 
     Each image is judged by a classifier that was fitted to four fifths of the others.
@@ -124,7 +125,7 @@ def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray
     fits = np.arctanh(np.clip(found, -0.9999, 0.9999))
     best = int(fits.argmax()) if fits.max() > fits[0] + BETTER else 0
     zoom, shift = moves[best]
-    return {"zoom": np.float32(zoom), "shift": np.float32(shift)}
+    return {"zoom": np.asarray(zoom, np.float32), "shift": np.asarray(shift, np.float32)}
 
 
 def _example(orienter: Orienter, synthetic: np.ndarray, arrays: dict, images: np.ndarray, trained: np.ndarray) -> dict:

@@ -56,17 +56,17 @@ def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[s
     for _ in range(DRAWS):
         times = np.bincount(generator.integers(n, size=n), minlength=n)[number_of]
         if times[member].any() and times[~member].any():
-            draws.append(_told_apart(member, score, times))
+            draws.append(_area_and_sensitivity(member, score, times))
     tail = 50 * (1 - level)
-    values = _told_apart(member, score, np.ones(len(score)))
-    found = {"n_members": int(member.sum()), "n_others": int((~member).sum())}
+    values = _area_and_sensitivity(member, score, np.ones(len(score)))
+    row: dict[str, float] = {"n_members": int(member.sum()), "n_others": int((~member).sum())}
     for name, value, drawn in zip(("auc", "tpr_at_1fpr"), values, np.transpose(draws), strict=True):
         low, high = np.percentile(drawn, [tail, 100 - tail])
-        found |= {name: value, f"{name}_low": min(value, float(low)), f"{name}_high": max(value, float(high))}
-    return found
+        row |= {name: value, f"{name}_low": min(value, float(low)), f"{name}_high": max(value, float(high))}
+    return row
 
 
-def _told_apart(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[float, float]:
+def _area_and_sensitivity(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[float, float]:
     """(area under the curve, share of members found at 1 % false positives), each image counted so many times."""
     false, true, _ = roc_curve(member, score, sample_weight=times, drop_intermediate=False)
     # A little more, because sums of weights are rounded.

@@ -1,5 +1,8 @@
 """Whether the rest may be released when copies are withheld: the same audit, of the samples that are left."""
 
+import math
+from typing import Any
+
 import numpy as np
 
 from copylens.audit.criteria import exceeding
@@ -25,7 +28,7 @@ def quarantine(measured: Measured, rests: list[Rest], policy: dict, shaky: list[
     n, tried = measured.counts["synthetic_images"], []
     for rest in rests:
         residual, high = _residual(measured, rest, policy)
-        row = {
+        row: dict[str, Any] = {
             "withheld": rest.n_withheld,
             "released": rest.n_released,
             "percentile": rest.percentile,
@@ -35,13 +38,13 @@ def quarantine(measured: Measured, rests: list[Rest], policy: dict, shaky: list[
         if shaky:
             return row | {"verdict": UNABLE, "reasons": shaky}
         weak = [planted["transform"] for planted in rest.planted if planted["low"] < policy["sensitivity"]]
-        known = rest.n_released and high is not None
-        enough = known and high <= policy["copies"]
-        few = known and high * rest.n_released <= policy["patients"] * measured.n_training
+        most = high if rest.n_released and high is not None else math.inf
+        enough = most <= policy["copies"]
+        few = most * rest.n_released <= policy["patients"] * measured.n_training
         if enough and few and not weak:
             reason = (
                 f"{rest.n_withheld} of {n} samples are withheld. Of the {rest.n_released} that are left at most "
-                f"{percent(high)} are copies that were missed, given that {percent(rest.sensitivity)} of planted "
+                f"{percent(most)} are copies that were missed, given that {percent(rest.sensitivity)} of planted "
                 "copies are withheld too."
             )
             return row | {"verdict": PASS, "reasons": [reason]}

@@ -37,14 +37,15 @@ def gather_rest(
     samples = read_table(samples_path)
     names = sample_names(listing, scans_path, len(samples))
     kept = np.flatnonzero(~samples["withheld"].to_numpy(bool))
-    root, files = _files(listing) if listing else (None, None)
+    files = _files(listing) if listing else None
     listed = pd.DataFrame({"sample": samples["sample"], "file": [harmless(name) for name in names]})
     with _whole_folder(folder) as temporary:
-        if files is None:
+        if listing is None or files is None:
             synthetic = read_array(synthetic_path)
             with new_array(temporary / "images.npy", (len(kept), *synthetic.shape[1:])) as images:
                 images[:] = synthetic[kept]
         else:
+            root = find_scans(listing)[0]
             audited = source_files.read(files_path)["synthetic"]["files"]
             for file in (file for number in kept for file in files[number]):
                 target = temporary / "files" / file
@@ -57,7 +58,7 @@ def gather_rest(
 
 def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[str]:
     """What each of `n` samples is called where it comes from: its file, with the number of its part, or its number."""
-    if listing is None:
+    if listing is None or scans_path is None:
         return [f"sample {number}" for number in range(1, n + 1)]
     scans = listed_scans(listing, scans_path)[1]
     return [scan.source if scan.part is None else f"{scan.source} [{scan.part}]" for scan in scans]
@@ -82,10 +83,10 @@ def harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
-def _files(listing: dict) -> tuple[Path, list[list[str]] | None]:
-    """The data set's folder, and each sample's own files below it; None where several samples share one."""
+def _files(listing: dict) -> list[list[str]] | None:
+    """Each sample's own files below the data set's folder; None where several samples share one."""
     root, scans = find_scans(listing)
     files = [files_of(root, scan, listing) for scan in scans]
     used = [(root / file).resolve() for of_sample in files for file in of_sample]
     alone = len(set(used)) == len(used) and all(scan.part is None for scan in scans)
-    return root, files if alone else None
+    return files if alone else None

@@ -24,7 +24,8 @@ def groups_of_repeats(synthetic: np.ndarray, real: np.ndarray, patients: np.ndar
     likeness[of_patient[:, None] == of_patient[None]] = -1
     limit = max(ALIKE, float(np.percentile(likeness.max(axis=1), 99)))
     samples = _rows(synthetic)
-    group, leaders = np.arange(len(samples)), []
+    group = np.arange(len(samples))
+    leaders: list[int] = []
     for start in range(0, len(samples), BLOCK):
         block = samples[start : start + BLOCK]
         to_leaders = block @ samples[leaders].T if leaders else np.empty((len(block), 0))

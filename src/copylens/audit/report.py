@@ -41,28 +41,28 @@ def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
     """Each detector's similarities of the samples, of held-out patients' images, and of planted copies."""
     sets = ("synthetic", *HELD_OUT)
     return {
-        detector: {name: found.similarity[name] for name in sets}
-        | {"planted": found.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
-        for detector, found in evidence.detectors.items()
+        name: {images: detector.similarity[images] for images in sets}
+        | {"planted": detector.similarity["planted"].reshape(len(evidence.transforms), -1)[:, evidence.is_copy].ravel()}
+        for name, detector in evidence.detectors.items()
     }
 
 
 def bands_of(evidence: Evidence) -> dict[str, dict[str, list[float | None]]]:
     """What the public edition says of them: by detector, each group's shares by band."""
     scores = scores_of(evidence)
-    return {name: shares_by_band(scores[name], found.tau()) for name, found in evidence.detectors.items()}
+    return {name: shares_by_band(scores[name], detector.tau()) for name, detector in evidence.detectors.items()}
 
 
 def held_out_alike(evidence: Evidence) -> list[tuple[str, str, str]]:
     """Held-out images that chance doesn't make so like a training patient: whose, their role, and whom they are like.
 
-    A patient whose images are like the same training patient is told once.
+    A patient several of whose images are like the same training patient is listed once.
     """
     rows = np.concatenate([rows_of(evidence.splits, role) for role in HELD_OUT])
     alike = evidence.like_training()
-    found = evidence.splits.iloc[rows[alike >= 0]]
-    names = zip(found["patient"], found["role"], evidence.patients[alike[alike >= 0]], strict=True)
-    return list(dict.fromkeys(tuple(map(str, each)) for each in names))
+    held_out = evidence.splits.iloc[rows[alike >= 0]]
+    names = zip(held_out["patient"], held_out["role"], evidence.patients[alike[alike >= 0]], strict=True)
+    return list(dict.fromkeys((str(patient), str(role), str(like)) for patient, role, like in names))
 
 
 def _lying(kind: dict[str, np.ndarray], files: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

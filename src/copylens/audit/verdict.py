@@ -96,12 +96,17 @@ def _rounded(tau: float) -> float:
 
 def _detectors(measured: Measured, policy: dict) -> list[dict]:
     """A row for each detector and one for the rule."""
-    rows = [
-        {"detector": name, "tau": _rounded(measured.tau[name]), **row, "alone": measured.alone.get(name)}
-        for name, row in measured.detectors.items()
+    by_name = measured.detectors | {"agreement of two": measured.rule}
+    return [
+        {
+            "detector": name,
+            "tau": _rounded(measured.tau[name]) if name in measured.tau else None,
+            **row,
+            "alone": measured.alone.get(name),
+            "outcome": criteria.against(policy["copies"], true_copies(row)),
+        }
+        for name, row in by_name.items()
     ]
-    rows.append({"detector": "agreement of two", "tau": None, **measured.rule, "alone": None})
-    return [row | {"outcome": criteria.against(policy["copies"], true_copies(row))} for row in rows]
 
 
 def _sensitivity(measured: Measured) -> list[dict]:

@@ -1,6 +1,6 @@
 """A checked configuration, resolved to the settings of one audit. Imports neither torch nor numpy."""
 
-from copylens.config.spec import autoencoder_of, listing_settings, with_sorted_keys
+from copylens.config.spec import listing_settings, with_autoencoder, with_sorted_keys
 
 # What an audit takes of a network's samples.
 SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
@@ -56,10 +56,8 @@ def records(config: dict, audit: str) -> dict[str, str]:
 def weights(config: dict, audit: str) -> list[str]:
     """The weights of the autoencoder that an audited network works on, and of the network."""
     generator = network(config, audit)
-    named = [
-        autoencoder_of(config, generator["model"], generator["variant"]),
-        (generator["model"], generator["variant"]),
-    ]
+    assert generator is not None, f"{audit} audits no network"
+    named = with_autoencoder(config, generator["model"], generator["variant"])
     folder = f"results/models/{generator['dataset']}/{{}}/{{}}/seed{generator['seed']}/weights.safetensors"
     return [folder.format(*each) for each in named]
 

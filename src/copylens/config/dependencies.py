@@ -48,7 +48,7 @@ def _used_by(path: Path) -> list[Path]:
             module = PACKAGE.joinpath(*node.module.split(".")[1:])
             used += [module / f"{alias.name}.py" for alias in node.names]
             used += [module.with_suffix(".py"), *_body_of(module)]
-        elif isinstance(node, ast.Constant) and re.fullmatch(FILE_NAME, str(node.value)):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(FILE_NAME, node.value):
             used.append(path.with_name(node.value))
     return [candidate for candidate in used if candidate.is_file()]
 

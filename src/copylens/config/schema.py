@@ -101,8 +101,8 @@ def _explain(error: jsonschema.ValidationError, key: str) -> str:
         return f"{key}: must be one of {', '.join(map(str, error.validator_value))}, not {error.instance!r}"
     if error.validator in ("minItems", "maxItems"):
         low, high = error.schema.get("minItems", 0), error.schema.get("maxItems")
-        wanted = f"{low}" if low == high else f"{low} to {high}" if high else f"at least {low}"
-        return f"{key}: needs {wanted} entries, not {len(error.instance)}"
+        count = f"{low}" if low == high else f"{low} to {high}" if high else f"at least {low}"
+        return f"{key}: needs {count} entries, not {len(error.instance)}"
     if error.validator == "minimum" and key.endswith("split.calibration"):
         return f"{key}: {error.instance} patients are too few for a threshold at their 95th percentile; at least 20"
     return f"{key}: {error.message}"

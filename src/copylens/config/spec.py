@@ -70,9 +70,9 @@ def round_trip(config: dict, dataset: str) -> list[dict]:
     named = config["datasets"][dataset]["planted"]["round_trip"]
     if named is None:
         return []
-    networks = [autoencoder_of(config, named["model"], named["variant"]), (named["model"], named["variant"])]
     return [
-        {"dataset": dataset, "model": model, "variant": variant, "seed": named["seed"]} for model, variant in networks
+        {"dataset": dataset, "model": model, "variant": variant, "seed": named["seed"]}
+        for model, variant in with_autoencoder(config, named["model"], named["variant"])
     ]
 
 
@@ -122,6 +122,13 @@ def autoencoder_of(config: dict, model: str, variant: str) -> tuple[str, str] | 
     """(model, variant) of the autoencoder that `model` works in the latent space of; None if it has none."""
     named = resolve(config, model, variant).get("autoencoder")
     return (named["model"], named["variant"]) if named else None
+
+
+def with_autoencoder(config: dict, model: str, variant: str) -> list[tuple[str, str]]:
+    """(model, variant) of the autoencoder that a latent diffusion model works on, and of that model."""
+    below = autoencoder_of(config, model, variant)
+    assert below is not None, f"{model} has no autoencoder"
+    return [below, (model, variant)]
 
 
 def variants_of(config: dict, study: str, model: str) -> list[str]:

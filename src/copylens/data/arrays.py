@@ -16,7 +16,7 @@ UNREADABLE = "can't be read as a {}; it is damaged, cut short or something else"
 def array_checksum(array: np.ndarray) -> str:
     """SHA-256 of an array's type, shape and bytes."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array))
+    digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -30,7 +30,7 @@ def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
     files = [path for path in paths if (root / path).is_file()]
     if not files:
         raise ValueError(f"root: no file in {root} matches the pattern '{pattern}'")
-    name_of = {}
+    name_of: dict[Path, str] = {}
     for path in files:
         other = name_of.setdefault(inside(root, settings, path), path)
         if other != path:

@@ -139,7 +139,7 @@ def _weights(edges, length: int, target: int):
     reach = int(max(4 * sigma, 0.5) + 0.5) + 0.5
     centres = ((torch.arange(target, dtype=torch.float64) + 0.5) * length / target - 0.5).clamp(0, length - 1)
     lower = centres.floor()
-    weights = 0
+    weights: torch.Tensor | int = 0
     for pixels, share in ((lower, 1 - centres + lower), ((lower + 1).clamp(max=length - 1), centres - lower)):
         distances = (edges - 0.5 - pixels[:, None]).clamp(-reach, reach)
         # Edges lie half a pixel from centres, so this is never 0 / 0.

@@ -13,7 +13,7 @@ import signal
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 # Another process would first import all that this one has, and run its script again.
@@ -48,7 +48,7 @@ def reading_apart(name: str, limits: dict, refusal: str, read: Callable[[], T]) 
     For a library that damaged files send in circles, or through memory that isn't its own, where nothing else stops it.
     """
 
-    def attempt() -> tuple[T | None, str]:
+    def attempt() -> tuple[Any, str]:
         try:
             with reading(name, limits, refusal):
                 return read(), ""

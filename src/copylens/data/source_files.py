@@ -59,7 +59,7 @@ def look(record: dict) -> dict[str, list]:
     """
     root, known = root_of(record), record["files"]
     found = {path for pattern in record["patterns"] for path in glob.glob(pattern, root_dir=root, recursive=True)}
-    files = {}
+    files: dict[str, list] = {}
     for path in sorted(known.keys() | {Path(each).as_posix() for each in found}):
         try:
             now = os.stat(os.path.join(root, path))

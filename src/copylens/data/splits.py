@@ -83,7 +83,7 @@ def _draw_roles(usable: pd.DataFrame, pairs: pd.DataFrame, settings: dict) -> di
 
 def _groups(pairs: pd.DataFrame) -> dict[str, list[str]]:
     """Patients that near-duplicates link, directly or through others, by patient."""
-    group_of = {}
+    group_of: dict[str, list[str]] = {}
     for one, other in pairs[["patient", "other_patient"]].to_numpy() if len(pairs) else []:
         joined = sorted({*group_of.get(one, [one]), *group_of.get(other, [other])})
         group_of.update(dict.fromkeys(joined, joined))

@@ -37,6 +37,7 @@ def head_up(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None,
     # np.array, since np.ascontiguousarray leaves an axis of one pixel with a negative stride, which torch refuses.
     if part is None:
         return Image(np.array(volume.transpose(2, 1, 0)[:, ::-1], order="C"), spacing[::-1])
+    assert slices is not None  # a part is one of its positions
     axis = slices["axis"]
     plane = np.take(volume, _index(slices, part, volume.shape[axis]), axis=axis)
     # The remaining axes point right or to the front, then to the front or the head: up is the second one.
@@ -48,6 +49,7 @@ def stacked(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None,
     """A volume [D, H, W] of unknown orientation as it is, or the slice [H, W] at slices['positions'][part] of it."""
     if part is None:
         return Image(np.ascontiguousarray(volume, dtype=np.float32), spacing)
+    assert slices is not None  # a part is one of its positions
     return Image(np.ascontiguousarray(volume[_index(slices, part, len(volume))], dtype=np.float32), spacing[1:])
 
 

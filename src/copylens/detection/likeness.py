@@ -1,7 +1,5 @@
 """How alike two images are that lie on each other, pixel by pixel."""
 
-import math
-
 import torch
 
 from copylens.imaging.correlation import standardise
@@ -31,7 +29,7 @@ def likenesses(images: torch.Tensor, others: torch.Tensor, channels: tuple[int, 
 
 
 def _correlation(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    return math.prod(standardise(rows.flatten(1)) for rows in (images, others)).sum(dim=1)
+    return (standardise(images.flatten(1)) * standardise(others.flatten(1))).sum(dim=1)
 
 
 def _nearness(difference: torch.Tensor) -> torch.Tensor:

@@ -63,17 +63,14 @@ class Comparer:
         self.folder, self.training, self.search, self.patients = folder, training, search, patients
         self.spec = read_yaml(folder / "spec.yaml")
         self.settings = self.spec["settings"]
-        self._module = None
         self._embeddings = training.embeddings[:] if self.spec["compare"] else training.embeddings
 
-    @property
+    @functools.cached_property
     def module(self):
         """The detector's network, ready to be used."""
-        if self._module is None:
-            from copylens.detection.embed import load_detector
+        from copylens.detection.embed import load_detector
 
-            self._module = load_detector(self.folder)
-        return self._module
+        return load_detector(self.folder)
 
     @property
     def kind(self):
@@ -109,25 +106,26 @@ class Comparer:
             block = slice(start, start + QUERIES)
             images_BC = lay(queries.pixels(block))
             if by_embeddings:
-                found = tuple(each[block] for each in by_embeddings)
+                similarity, position = (each[block] for each in by_embeddings)
             else:
                 compared = self.kind.compare(self.module, images_BC, self._embeddings)
-                found = best_of(compared, k, self.patients)
-            return self._verified(images_BC, found[1]) if self.spec["verify"] else found
+                similarity, position = best_of(compared, k, self.patients)
+            return self._verified(images_BC, position) if self.spec["verify"] else (similarity, position)
 
         blocks, progress, lay = [], Progress(len(queries) * len(self.training)), self.lay
         for block in in_threads(of_block, range(0, len(queries), QUERIES), self.module.device):
             blocks.append(block)
             progress.add(len(block[0]) * len(self.training))
-        return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        similarity, position = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        return similarity, position
 
     def _verified(self, images_BC, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Candidates compared again by their images, the most similar first."""
-        verified = [
+        of_images = [
             self.kind.verify(self.module, image_C, self.training.pixels(rows))
             for image_C, rows in zip(images_BC, position, strict=True)
         ]
-        verified = np.stack(verified).astype(np.float32)
+        verified = np.stack(of_images).astype(np.float32)
         order = np.argsort(-verified, axis=1, kind="stable")
         return np.take_along_axis(verified, order, axis=1), np.take_along_axis(position, order, axis=1)
 
@@ -169,12 +167,12 @@ def compare_to_training(files: dict[str, Path], detector: Path, k: int, search: 
     training_rows.
     """
     sets, rows = image_sets(files)
-    comparer = Comparer(detector, sets["train"], search)
+    (training,) = sets["train"]
+    comparer = Comparer(detector, training, search)
     arrays = {}
     with timed("comparison"):
         for name in SETS:
-            of_set = sets[name] if isinstance(sets[name], list) else [sets[name]]
-            found = [comparer.nearest(images, k) for images in of_set]
+            found = [comparer.nearest(images, k) for images in sets[name]]
             similarity, position = (np.stack(parts) for parts in zip(*found, strict=True))
             if name != "synthetic":
                 similarity, position = similarity[0], position[0]
@@ -183,19 +181,19 @@ def compare_to_training(files: dict[str, Path], detector: Path, k: int, search: 
     write_arrays(arrays, nearest_path)
 
 
-def image_sets(files: dict[str, Path]) -> tuple[dict[str, Images | list[Images]], np.ndarray]:
-    """Images by set (the synthetic ones a list, one entry per state), and the rows of images.npy that T has."""
+def image_sets(files: dict[str, Path]) -> tuple[dict[str, list[Images]], np.ndarray]:
+    """Images by set (one entry per state of the synthetic ones, else one), and the rows of images.npy that T has."""
     splits = read_table(files["splits"])
     real = all_of(read_array(files["images"]), read_array(files["scans"]))
     rows = read_table(files["training_rows"])["row"].to_numpy()
     _check_held_out(splits, rows, files["splits"])
     held_out = {name: rows_of(splits, name) for name in ("calibration", "control")}
-    sets = {"train": real[rows], **{name: real[numbers] for name, numbers in held_out.items()}}
+    sets = {"train": [real[rows]], **{name: [real[numbers]] for name, numbers in held_out.items()}}
     samples, synthetic = read_array(files["samples"]), read_array(files["synthetic"])
     sets["synthetic"] = [all_of(*state) for state in zip(samples, synthetic, strict=True)]
     decoded = all_of(read_array(files["decoded"]), read_array(files["reconstructed"]))
     n_calibration = len(held_out["calibration"])
-    sets["calibration_decoded"], sets["control_decoded"] = decoded[:n_calibration], decoded[n_calibration:]
+    sets["calibration_decoded"], sets["control_decoded"] = [decoded[:n_calibration]], [decoded[n_calibration:]]
     return sets, rows
 
 

@@ -87,7 +87,8 @@ def _encoder(settings: dict, grid: list[int]) -> nets.Regressor:
     widths = settings["channels_3d"]
     halvings = [max(0, int(math.log2(size / SMALLEST_3D))) for size in grid]
     levels = max(1, *halvings)
-    strides = [tuple(1 + (level < times) for times in halvings) for level in range(levels)]
+    # A stride per axis, which MONAI takes and its hint leaves out.
+    strides: list = [tuple(1 + (level < times) for times in halvings) for level in range(levels)]
     return nets.Regressor(
         in_shape=(1, *grid),
         out_shape=(settings["embedding_3d"],),

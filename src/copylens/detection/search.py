@@ -119,6 +119,7 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
 def _index(candidates, search: dict):
     """An approximate index of the candidates, which it holds in memory."""
     width, n = candidates.shape[1], len(candidates)
+    index: faiss.IndexIVFFlat | faiss.IndexHNSWFlat
     if search["kind"] == "ivf":
         lists = search["lists"] or round(4 * n**0.5)
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)

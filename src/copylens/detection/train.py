@@ -32,7 +32,7 @@ def train_detector(settings: dict, files: dict[str, Path], folder: Path, unfinis
     sets = [np.ascontiguousarray(each, dtype=np.float32) for each in (training, validation)]
     identity = {
         "settings": settings,
-        "data": [hashlib.sha256(each).hexdigest() for each in sets],
+        "data": [hashlib.sha256(each.data).hexdigest() for each in sets],
         "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training/loop")],
     }
 

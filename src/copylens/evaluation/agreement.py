@@ -21,7 +21,7 @@ def compare_detectors(
     training image. consensus: at_least, and the share of samples that so many detectors call copies.
     """
     scores = read_table(scores_path).query("rule == 'matched'")
-    by_network = {}
+    by_network: dict[tuple, dict[str, dict[str, np.ndarray]]] = {}
     for run, path in zip(runs, nearest, strict=True):
         key = tuple(run[name] for name in STATE if name != "epoch")
         by_network.setdefault(key, {})[run["detector"]] = read_arrays(path)

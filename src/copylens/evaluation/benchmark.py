@@ -40,9 +40,9 @@ def benchmark_detector(
     """Write the table: detector, transform, group, n_copies, n_controls, each of `METRICS` with _low and _high, tau.
 
     sensitivity and false_positives: the share of copies and of control images above tau, the matched rule's threshold,
-    which is set on calibration images as they are. f1 is the best one of any threshold. top1: the nearest training image is
-    the copy's source, or another of the same patient; recall_at_20: that is among the candidates. Intervals are 95 %
-    percentile intervals from resampling patients.
+    which is set on calibration images as they are. f1 is the best one of any threshold. top1: the nearest training
+    image is the copy's source, or another of the same patient; recall_at_20: that is among the candidates. Intervals
+    are 95 % percentile intervals from resampling patients.
 
     And the file of what each planted image looked like to the detector, for `copylens.evaluation.correction`:
     similarity [transform, source] to the nearest training image, transform and group, is_copy and patient (numbered) by

@@ -34,8 +34,8 @@ def correct_rates(
     reviewed = judge_detectors(*review) if review else pd.DataFrame(columns=["dataset", "detector"])
     for _, row in read_table(scores_path).query("rule == 'matched'").iterrows():
         false_positives = np.nanmax([row["control_rate"], row["control_rate_decoded"]])
-        measured = [("planted", *sensitivity(planted[row["dataset"], row["detector"]], transforms, row["tau"]))]
-        measured[0] += (false_positives, row["n_control"])
+        found, n_known = sensitivity(planted[row["dataset"], row["detector"]], transforms, row["tau"])
+        measured = [("planted", found, n_known, false_positives, row["n_control"])]
         of_row = reviewed[(reviewed["dataset"] == row["dataset"]) & (reviewed["detector"] == row["detector"])]
         columns = ["sensitivity", "n_known", "false_positive_rate", "n_negatives"]
         measured += [("review", *answers) for answers in of_row[columns].itertuples(index=False)] if len(of_row) else []

@@ -12,7 +12,7 @@ import torch
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.evaluation import transforms
-from copylens.generation.load import load_model
+from copylens.generation.load import load_autoencoder, load_model
 from copylens.generation.sample import reconstruct
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 from copylens.jobs.job import timed
@@ -52,7 +52,7 @@ def plant_copies(
             generator = torch.Generator().manual_seed(derive_seed(settings["seed"], name))
             planted[number] = transforms.apply(name, images_BC, partners_BC, generator)[:, 0].numpy()
         for number, strength in enumerate(strengths, start=len(chosen)):
-            planted[number] = _round_trip(*network, images_BC, strength, settings["seed"])[:, 0].numpy()
+            planted[number] = _round_trip(network, images_BC, strength, settings["seed"])[:, 0].numpy()
     write_table(sources, sources_path)
     write_table(pd.DataFrame(table, columns=["transform", "group"]), transforms_path)
 
@@ -85,9 +85,10 @@ def _partners(sources: pd.DataFrame, seed: int) -> np.ndarray:
     return drawn
 
 
-def _round_trip(upstream: Path, folder: Path, images_BC: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
+def _round_trip(network: list[Path], images_BC: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
     """The images through an autoencoder, with some noise added to their latents and taken away."""
+    upstream, folder = network
     if strength == 0:
-        return reconstruct(load_model(upstream), images_BC)
+        return reconstruct(load_autoencoder(upstream), images_BC)
     module = load_model(folder, upstream)
     return implementation("models", module.settings["kind"]).round_trip(module, images_BC, strength, seed)

@@ -13,7 +13,7 @@ from copylens.evaluation.thresholds import PERCENTILE
 
 
 def true_share(
-    called: float, n: int, sensitivity: float, n_planted: int, fpr: float, n_negatives: int, level: float = 0.95
+    called: float, n: float, sensitivity: float, n_planted: float, fpr: float, n_negatives: float, level: float = 0.95
 ) -> tuple[float, float, float]:
     """(share, low, high) of `n` samples that are copies, if a share `called` of them is called so.
 

@@ -47,7 +47,7 @@ def draw_pairs(
     key = pd.concat(chosen).sample(frac=1, random_state=generator).reset_index(drop=True)
     key.insert(0, "pair", np.arange(1, len(key) + 1))
     by_run = {tuple(run[name] for name in RUN): each for run, each in zip(runs, files, strict=True)}
-    sheets = {}
+    sheets: dict[tuple[int, ...], list[tuple]] = {}
     for row in key.itertuples(index=False):
         paths = by_run[tuple(getattr(row, name) for name in RUN)]
         pair = [read_array(paths["samples"])[-1][row.sample], read_array(paths["images"])[row.row]]

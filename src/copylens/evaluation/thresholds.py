@@ -156,8 +156,8 @@ def _exposed(counts: np.ndarray, n_synthetic: int, n_released: int, n: float) ->
     """Mean exposure of the groups with counts[group, draw] near samples, and how many groups it counts as, [draw].
 
     That is `n` where all samples are released. Fewer expose in part every group that all of them expose, so the mean
-    says as much about larger numbers: as many as make the groups with a near sample the mean's share of them, and at
-    most n |S| / n_released.
+    counts as one of more groups: so many that the groups with a near sample are the mean's share of them, and at most
+    n |S| / n_released.
     """
     exposed, near = exposure(counts, n_synthetic, n_released).mean(axis=0), n * (counts > 0).mean(axis=0)
     at_most = n * n_synthetic / n_released

@@ -4,21 +4,23 @@ import torch
 from torch.nn import functional
 
 from copylens.jobs.lean_monai import losses, nets
-from copylens.training.module import TrainedModule
+from copylens.training.module import LatentSpace
 
 
-class Autoencoder(TrainedModule):
+class Autoencoder(LatentSpace):
     """L1 + what a subclass adds in `reconstruct`, with optional patch-adversarial and perceptual terms.
 
     Subclasses set `self.network` and `self.latent_shape`, and write `reconstruct`, `encode` and `decode`.
     Images are [B, 1, *grid] in [0, 1].
     """
 
+    network: torch.nn.Module
+
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
-        self.discriminator = None
+        self.discriminator: nets.PatchDiscriminator | None = None
         # In a tuple, because this network is neither trained nor saved with the autoencoder.
-        self._perceptual = ()
+        self._perceptual: tuple[torch.nn.Module, ...] = ()
         if settings["adversarial_weight"] > 0:
             self.discriminator = nets.PatchDiscriminator(
                 len(grid), channels=settings["discriminator_channels"], in_channels=1, num_layers_d=2
@@ -28,14 +30,6 @@ class Autoencoder(TrainedModule):
 
     def reconstruct(self, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, tuple[float, torch.Tensor]]]:
         """The image after encoder and decoder, and the terms that the loss gains: {name: (weight, term)}."""
-        raise NotImplementedError
-
-    def encode(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation of the latent, [B, *latent_shape] each."""
-        raise NotImplementedError
-
-    def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        """Images [B, 1, *grid], clipped to [0, 1]."""
         raise NotImplementedError
 
     def configure_optimizers(self):
@@ -54,16 +48,18 @@ class Autoencoder(TrainedModule):
         terms["reconstruction"] = 1.0, functional.l1_loss(reconstructed, image)
         for perceptual in self._perceptual:
             terms["perceptual"] = self.settings["perceptual_weight"], perceptual(reconstructed, image)
-        adversarial = self.discriminator is not None and step >= self.settings["adversarial_start"]
-        if adversarial:
-            logits_fake = self.discriminator(reconstructed)[-1]
+        discriminator = self.discriminator
+        if discriminator is not None and step < self.settings["adversarial_start"]:
+            discriminator = None
+        if discriminator is not None:
+            logits_fake = discriminator(reconstructed)[-1]
             fooled = self.adversarial(logits_fake, target_is_real=True, for_discriminator=False)
             terms["generator"] = self.settings["adversarial_weight"], fooled
         total = sum(weight * term for weight, term in terms.values())
         descend(total)
         losses = {"loss": total, **{name: term for name, (_, term) in terms.items()}}
-        if adversarial:
-            losses["discriminator"] = self._discriminator_loss(image, reconstructed.detach())
+        if discriminator is not None:
+            losses["discriminator"] = self._discriminator_loss(discriminator, image, reconstructed.detach())
             descend(losses["discriminator"], which=1)
         return losses
 
@@ -73,9 +69,9 @@ class Autoencoder(TrainedModule):
     def load_weights(self, weights):
         self.network.load_state_dict(weights)
 
-    def _discriminator_loss(self, image, reconstructed):
-        fake = self.adversarial(self.discriminator(reconstructed)[-1], target_is_real=False, for_discriminator=True)
-        real = self.adversarial(self.discriminator(image)[-1], target_is_real=True, for_discriminator=True)
+    def _discriminator_loss(self, discriminator, image, reconstructed):
+        fake = self.adversarial(discriminator(reconstructed)[-1], target_is_real=False, for_discriminator=True)
+        real = self.adversarial(discriminator(image)[-1], target_is_real=True, for_discriminator=True)
         return 0.5 * (fake + real)
 
 

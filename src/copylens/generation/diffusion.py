@@ -1,12 +1,26 @@
 """What is common to networks that denoise latents: the noise schedule, the sampler, the moving average."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 
 from copylens.jobs.lean_monai import schedulers
 from copylens.jobs.seeds import derive_seed
-from copylens.training.module import TrainedModule
+from copylens.training.module import LatentSpace
+
+
+class Denoiser(Protocol):
+    """What sampling asks of a network in the latent space of its autoencoder."""
+
+    settings: dict  # timesteps, schedule, prediction
+    scale_factor: torch.Tensor
+
+    @property
+    def autoencoder(self) -> LatentSpace: ...
+
+    @property
+    def device(self) -> torch.device: ...
 
 
 def scheduler_of(family, settings: dict):
@@ -24,13 +38,8 @@ def scheduler_of(family, settings: dict):
     )
 
 
-def sample_with(
-    predict, module: TrainedModule, n: int, seed: int, sampling: dict, first: int
-) -> Iterator[torch.Tensor]:
-    """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`.
-
-    `module` has settings (timesteps, schedule, prediction), scale_factor and autoencoder.
-    """
+def sample_with(predict, module: Denoiser, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
+    """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`."""
     scheduler = scheduler_of(
         {"ddim": schedulers.DDIMScheduler, "ddpm": schedulers.DDPMScheduler}[sampling["sampler"]], module.settings
     )
@@ -53,7 +62,7 @@ def sample_with(
 
 
 def denoise_partly(
-    predict, module: TrainedModule, images_BC: torch.Tensor, strength: float, seed: int, steps: int = 50
+    predict, module: Denoiser, images_BC: torch.Tensor, strength: float, seed: int, steps: int = 50
 ) -> torch.Tensor:
     """Images whose latents were noised up to a share `strength` of the noise levels and denoised again, by DDIM.
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from copylens.config.kinds import implementation
 from copylens.jobs.checksums import checked
 from copylens.jobs.files import read_yaml
-from copylens.training.module import TrainedModule, device
+from copylens.training.module import LatentSpace, TrainedModule, device
 
 SNAPSHOTS = "snapshots.safetensors"
 
@@ -25,6 +25,13 @@ def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = N
     weights = load_file(checked(folder / "weights.safetensors")) if epoch is None else _snapshot(folder, epoch)
     module.load_weights(weights)
     return module.to(device()).eval()
+
+
+def load_autoencoder(folder: Path) -> LatentSpace:
+    """The trained autoencoder in `folder`, ready to be used."""
+    network = load_model(folder)
+    assert isinstance(network, LatentSpace), f"{folder} holds no autoencoder"
+    return network
 
 
 def _snapshot(folder: Path, epoch: int) -> dict[str, torch.Tensor]:

@@ -11,12 +11,12 @@ import torch
 from copylens.config.dependencies import code_of
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
-from copylens.generation.load import SNAPSHOTS, load_model
+from copylens.generation.load import SNAPSHOTS, load_autoencoder, load_model
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import read_array, read_table, read_yaml, write_array, write_table
 from copylens.jobs.job import timed
 from copylens.jobs.workdir import Chunks, Unfinished, claim, discard
-from copylens.training.module import TrainedModule
+from copylens.training.module import LatentSpace, TrainedModule
 from copylens.training.tensors import as_batch
 
 NOISE_LEVELS = 10  # at which the denoising loss is measured
@@ -56,7 +56,7 @@ def draw_samples(sampling: dict, files: dict[str, Path], outputs: dict[str, Path
         if below:
             with timed("reconstruction"):
                 both = np.concatenate(list(held_out.values()))
-                reconstructed = reconstruct(load_model(below), as_batch(both))[:, 0].numpy()
+                reconstructed = reconstruct(load_autoencoder(below), as_batch(both))[:, 0].numpy()
         training = images[read_table(folder / "training_rows.tsv")["row"]]
         sets = {"train": training, "calibration": held_out["calibration"]}
         drawn = Chunks(work, (len(spec["epochs"]), sampling["n_samples"]))
@@ -117,7 +117,7 @@ def denoising_losses(family, module: TrainedModule, sets: dict[str, np.ndarray],
 
 
 @torch.no_grad()
-def reconstruct(autoencoder: TrainedModule, images_BC: torch.Tensor) -> torch.Tensor:
+def reconstruct(autoencoder: LatentSpace, images_BC: torch.Tensor) -> torch.Tensor:
     """decode(encode(images)), [B, 1, *grid]: what the decoder alone does to a real image."""
     chunks = images_BC.split(autoencoder.settings["training"]["batch_size"])
     return torch.cat(

@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from copylens.config.dependencies import code_of
 from copylens.config.kinds import implementation
 from copylens.data.splits import training_rows
-from copylens.generation.load import SNAPSHOTS, load_model
+from copylens.generation.load import SNAPSHOTS, load_autoencoder
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import read_array, read_table, write_table, write_yaml
 from copylens.jobs.job import timed
 from copylens.jobs.seeds import derive_seed
 from copylens.jobs.workdir import Unfinished
-from copylens.training.module import TrainedModule, device
+from copylens.training.module import LatentSpace, TrainedModule, device
 from copylens.training.tensors import as_batch, save_module, save_tensors
 
 FILES = ("weights.safetensors", SNAPSHOTS, "spec.yaml", "losses.csv", "training_rows.tsv")
@@ -58,13 +58,13 @@ def train_model(
     identity = {
         "settings": settings,
         "seed": seed,
-        "data": hashlib.sha256(np.ascontiguousarray(shown, dtype=np.float32)).hexdigest(),
+        "data": hashlib.sha256(np.ascontiguousarray(shown, dtype=np.float32).data).hexdigest(),
         "upstream": file_checksum(below / "weights.safetensors") if below else None,
         "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training/loop")],
     }
 
     def compute() -> Trained:
-        autoencoder = load_model(below) if below else None
+        autoencoder = load_autoencoder(below) if below else None
         return train_network(settings, seed, shown, autoencoder, unfinished, identity, n_gpus)
 
     def write(trained: Trained) -> None:
@@ -86,7 +86,7 @@ def train_network(
     settings: dict,
     seed: int,
     images: np.ndarray,
-    autoencoder: TrainedModule | None,
+    autoencoder: LatentSpace | None,
     unfinished: Unfinished,
     identity: dict,
     n_gpus: int = 1,

@@ -44,7 +44,7 @@ def shifted_boxes(padded_BC: torch.Tensor, reach: int, width: int, step: int = 1
 
     What displacements share along the later axes is computed once.
     """
-    found = {(): padded_BC}
+    found: dict[tuple[int, ...], torch.Tensor] = {(): padded_BC}
     for axis in reversed(range(2, padded_BC.ndim)):
         matrix = _window(padded_BC.shape[axis] - 2 * reach, width, step)
         by_step = {along: functional.pad(matrix, [reach + along, reach - along]) for along in range(-reach, reach + 1)}

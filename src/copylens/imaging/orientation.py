@@ -112,7 +112,8 @@ class Orienter:
     """
 
     def __init__(self, training: Iterable[torch.Tensor]):
-        rows, slices = [], []
+        rows = []
+        slices: list[list[torch.Tensor]] = []  # [batch], by axis
         for images_BC in training:
             self.grid = list(images_BC.shape[2:])
             self.dims = len(self.grid)
@@ -146,7 +147,7 @@ class Orienter:
             inverted, number = divmod(number, len(self.views))
             upright, zoom[row] = self.views[number]
             orientation[row] = upright + inverted * len(self.group) // 2
-        for row in np.flatnonzero(orientation):
+        for row in np.flatnonzero(orientation).tolist():
             images_BC[row] = self.apply(images_BC[row : row + 1], orientation[row], zoom[row])[0]
         return images_BC, Lie(orientation, zoom, sorted_along)
 

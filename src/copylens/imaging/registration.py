@@ -24,7 +24,8 @@ def match(
     """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
-    half, total = pool(fixed_BC, 2), 0.0
+    half = pool(fixed_BC, 2)
+    total: torch.Tensor | float = 0.0
     coarse = torch.zeros(len(half), dims, *half.shape[2:], device=half.device)  # half pixels, first axis first
     for along, correlation in _correlations(pool(moving_BC, 2), half, reach[0], windows[0]):
         weight = torch.exp(SHARPNESS * correlation)
@@ -52,7 +53,7 @@ def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -
     for displacement, energy in shifted_boxes(padded**2, reach, window, step).items():
         part = (slice(reach + along, reach + along + size) for along, size in zip(displacement, sizes, strict=True))
         norm = torch.sqrt(energy * fixed_energy).clamp_(min=1e-4)
-        yield displacement, box(padded[(..., *part)] * fixed_BC, window, step) / norm
+        yield displacement, box(padded[(slice(None), slice(None), *part)] * fixed_BC, window, step) / norm
 
 
 def align(
@@ -73,11 +74,11 @@ def align(
     inside = tuple(slice(round(margin * size), size - round(margin * size)) for size in sizes)
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=fixed_BC.device)
     axes = [torch.arange(size, device=fixed_BC.device) - (size - 1) / 2 for size in sizes]
-    place = [axis[inside[number]] for number, axis in enumerate(axes)]
-    place = torch.stack(torch.meshgrid(*place, indexing="ij")[::-1]).flatten(1)  # [dims, pixel], last axis first
+    kept = [axis[inside[number]] for number, axis in enumerate(axes)]
+    place = torch.stack(torch.meshgrid(*kept, indexing="ij")[::-1]).flatten(1)  # [dims, pixel], last axis first
     slopes = torch.stack(torch.gradient(fixed_BC[:, 0], dim=list(range(1, dims + 1)))[::-1], dim=1)
-    slopes = slopes[(..., *inside)].flatten(2)
-    target = fixed_BC[(slice(None), 0, *inside)].flatten(1)
+    slopes = slopes[(slice(None), slice(None), *inside)].flatten(2)
+    target = fixed_BC[:, 0][(slice(None), *inside)].flatten(1)
     generators = _generators(dims).to(fixed_BC.device)
     moved = torch.einsum("gij,jp->gip", generators, place)
     columns = torch.cat([slopes, torch.einsum("bip,gip->bgp", slopes, moved), target[:, None]], dim=1)
@@ -87,7 +88,7 @@ def align(
     square = columns @ columns.mT + RIDGE * torch.eye(columns.shape[1], device=fixed_BC.device)
     best = [matrix, shift, torch.full((len(matrix),), -1.0, device=fixed_BC.device)]
     for step in range(steps + 1):
-        seen = warp(moving_BC, matrix, shift)[(slice(None), 0, *inside)].flatten(1)
+        seen = warp(moving_BC, matrix, shift)[:, 0][(slice(None), *inside)].flatten(1)
         seen = seen - seen.mean(dim=1, keepdim=True)
         seen = seen / seen.norm(dim=1, keepdim=True).clamp(min=1e-6)
         along = (columns @ seen[:, :, None])[..., 0]
@@ -104,7 +105,8 @@ def align(
         turn = torch.einsum("bg,gij->bij", found[:, dims:].clamp(-0.1, 0.1), generators)
         undone = matrix @ torch.linalg.inv(torch.eye(dims, device=turn.device) + turn)
         matrix, shift = undone, shift - (undone @ by[..., None])[..., 0] / extent
-    return tuple(best)
+    matrix, shift, correlation = best
+    return matrix, shift, correlation
 
 
 def _generators(dims: int) -> torch.Tensor:

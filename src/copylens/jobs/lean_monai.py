@@ -5,6 +5,7 @@ from it here needs them, and a job that computes for a second shouldn't import f
 """
 
 import sys
+from typing import Any
 
 UNUSED = (
     "matplotlib",
@@ -19,7 +20,8 @@ UNUSED = (
 
 # A module that is None can't be imported: MONAI takes it for one that isn't installed.
 _hidden = [name for name in UNUSED if name not in sys.modules]
-sys.modules.update(dict.fromkeys(_hidden))
+_nothing: dict[str, Any] = dict.fromkeys(_hidden)
+sys.modules.update(_nothing)
 try:
     from monai import losses, metrics, transforms
     from monai.networks import layers, nets, schedulers

@@ -121,24 +121,31 @@ class Chunks:
 
     def __init__(self, work: Path, shape: tuple[int, ...]):
         self.path, self.progress, self.shape = work / "rows.npy", work / "progress.yaml", shape
-        self.done, self.rows = 0, None
+        self.done = 0
+        self._array: np.memmap | None = None
         if self.path.exists() and self.progress.exists():
             self.done = (read_yaml(self.progress) or {"rows": 0})["rows"]
-            self._open(np.load(self.path, mmap_mode="r+", allow_pickle=False))
+            self._array = np.load(self.path, mmap_mode="r+", allow_pickle=False)
             print(f"{self.path}: going on from row {self.done} of {len(self.rows)}", flush=True)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The array with its leading axes as one, [row, ...]; there is one after the first `add`."""
+        assert self._array is not None, f"{self.path} has no rows yet"
+        return self._array.reshape(-1, *self._array.shape[len(self.shape) :])
 
     def add(self, rows: np.ndarray) -> None:
         """The next rows; when this returns they are in the file."""
-        if self.rows is None:
-            self._open(reserve(self.path, (*self.shape, *rows.shape[1:])))
+        if self._array is None:
+            self._array = reserve(self.path, (*self.shape, *rows.shape[1:]))
         self.rows[self.done : self.done + len(rows)] = rows
-        self.array.flush()
+        self._array.flush()
         self.done += len(rows)
         write_yaml({"rows": self.done}, self.progress)
 
     def move_to(self, path: Path) -> None:
         """Make the filled array the file `path`."""
-        self.array = self.rows = None
+        self._array = None
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.stat().st_dev == path.parent.stat().st_dev:
@@ -146,10 +153,6 @@ class Chunks:
         else:
             with whole(path) as temporary:
                 shutil.copyfile(self.path, temporary)
-
-    def _open(self, array: np.memmap) -> None:
-        self.array = array
-        self.rows = array.reshape(-1, *array.shape[len(self.shape) :])
 
 
 def _aside(work: Path) -> Path:

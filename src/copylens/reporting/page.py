@@ -1,7 +1,7 @@
 """The house style, and a page's parts: text, lines, images and axes in inches."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.style
@@ -42,9 +42,11 @@ PAGE_WIDTH = 7.2  # inches; 183 mm, two columns of a journal
 _STYLE = Path(__file__).with_name("house.mplstyle")
 
 
-def house_style() -> AbstractContextManager:
+@contextmanager
+def house_style() -> Iterator[None]:
     """The house style over matplotlib's own defaults, whatever the user's matplotlibrc; also a decorator."""
-    return matplotlib.style.context(_STYLE, after_reset=True)
+    with matplotlib.style.context(_STYLE, after_reset=True):
+        yield
 
 
 def save(figures: Figure | Sequence[Figure], path: Path | str, title: str | None = None) -> None:

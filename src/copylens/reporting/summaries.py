@@ -45,7 +45,7 @@ def foretells(gaps: pd.Series, copies: pd.Series) -> str:
     return f"{answer}: Spearman correlation {rho:.2f} over {n_points} points.".replace("-", "−")
 
 
-def spread(wanted: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
+def spread(wanted: np.ndarray, heights: np.ndarray | list[float], low: float, high: float) -> np.ndarray:
     """Middles of labels that are `heights` high, as near to `wanted` as they can be without overlaps.
 
     Same unit for all; the squared distances are least (isotonic regression), and all lie between `low` and `high`

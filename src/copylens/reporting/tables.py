@@ -97,7 +97,8 @@ def sample_sheets(
     runs: list[dict], samples: list[Path], images: list[Path], splits: list[Path]
 ) -> list[tuple[str, np.ndarray]]:
     """(label, images [n, *grid]) of each network, once per network, and of each data set's control patients."""
-    sheets, real = {}, {}
+    sheets: dict[str, tuple[str, np.ndarray]] = {}
+    real: dict[str, tuple[str, np.ndarray]] = {}
     for run, label, drawn, scans, split in zip(runs, run_labels(runs), samples, images, splits, strict=True):
         sheets.setdefault(str(drawn), (label, np.array(read_array(drawn)[-1, :SHEET])))
         rows = np.flatnonzero(read_table(split)["role"] == "control")[:SHEET]

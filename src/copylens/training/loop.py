@@ -10,6 +10,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Literal
 
 import lightning
 import pandas as pd
@@ -24,6 +25,8 @@ from copylens.jobs.workdir import Unfinished, claim
 from copylens.training.callbacks import History, Snapshots, TerminalBar
 from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
 from copylens.training.module import TrainedModule, device
+
+Precision = Literal["32-true", "bf16-mixed"]
 
 
 class Trainee(lightning.LightningModule):
@@ -65,8 +68,9 @@ class Trainee(lightning.LightningModule):
         schedule = schedules[which] if isinstance(schedules, list) else schedules
         optimizer.zero_grad()
         self.manual_backward(loss)
-        self.clip_gradients(optimizer, self.network.settings["training"]["gradient_clip"], "norm")
+        self.clip_gradients(optimizer.optimizer, self.network.settings["training"]["gradient_clip"], "norm")
         optimizer.step()
+        assert schedule is not None  # every optimizer comes with one
         schedule.step()
 
 
@@ -97,7 +101,7 @@ class Batches(Sampler):
         return len(self.steps)
 
     def __iter__(self) -> Iterator[list[int]]:
-        current, order = None, None
+        current, order = -1, torch.empty(0)
         for step in self.steps:
             number, position = divmod(step, self.per_pass)
             if number != current:
@@ -188,7 +192,9 @@ def _compile(module: TrainedModule) -> None:
         getattr(module, name).compile()
 
 
-def _trainer(n_chunks: int, callbacks: list[Callback], precision: str, n_devices: int) -> lightning.Trainer:
+def _trainer(
+    n_chunks: int, callbacks: list[Callback], precision: Literal["auto"] | Precision, n_devices: int
+) -> lightning.Trainer:
     """Lightning's trainer of `n_chunks` epochs, that writes nothing by itself."""
     on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty() and rank() == 0
     return lightning.Trainer(
@@ -251,7 +257,7 @@ def _share_device(settings: dict, n_devices: int, n_images: int) -> None:
         torch.cuda.set_device(rank())
 
 
-def _precision(wanted: str) -> str:
+def _precision(wanted: Literal["auto"] | Precision) -> Precision:
     """`auto` is bfloat16 where a GPU has it, float32 elsewhere."""
     if wanted != "auto":
         return wanted

@@ -11,7 +11,7 @@ from copylens.imaging.augment import flip_and_rotate
 class TrainedModule(torch.nn.Module):
     """What the trainer asks of a network. Subclasses write `configure_optimizers` and `training_step`.
 
-    One that is validated also writes ``validation_step(batch, batch_index)``, which returns a loss.
+    One that is validated also writes `validation_step`.
     """
 
     compilable: tuple[str, ...] = ()  # names of the networks that training.compile compiles
@@ -35,6 +35,10 @@ class TrainedModule(torch.nn.Module):
 
         `descend(loss, which=0)` takes one clipped step of optimizer number `which` down `loss`.
         """
+        raise NotImplementedError
+
+    def validation_step(self, batch: list[torch.Tensor], batch_index: int) -> torch.Tensor:
+        """The loss of `batch`, the `batch_index`-th of the validation images."""
         raise NotImplementedError
 
     def prepare(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -71,6 +75,20 @@ class TrainedModule(torch.nn.Module):
             return min(1.0, (step + 1) / warmup) * decay
 
         return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, rate)]
+
+
+class LatentSpace(TrainedModule):
+    """What networks on its latents ask of an autoencoder. Images are [B, 1, *grid] in [0, 1]."""
+
+    latent_shape: list[int]  # [channel, *grid]
+
+    def encode(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of the latent, [B, *latent_shape] each."""
+        raise NotImplementedError
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """Images [B, 1, *grid], clipped to [0, 1]."""
+        raise NotImplementedError
 
 
 class Untrained(TrainedModule):

@@ -10,7 +10,7 @@ from audit_cases import POLICY, evidence, of_share
 
 from copylens.audit.comparability import kind as line_of_kind
 from copylens.audit.criteria import Line
-from copylens.audit.kind import auc_interval, measure_kind, told_apart
+from copylens.audit.kind import auc_interval, cross_validated, measure_kind
 from copylens.audit.measure import measure
 from copylens.data.images import scale
 from copylens.data.readers import phantom
@@ -106,7 +106,7 @@ def test_few_samples_get_a_sentence_and_no_number(images, tmp_path):
 def test_the_classifier_judges_only_what_it_did_not_see():
     """With more pixels than images, whoever judged its own training images would tell any two sets apart."""
     generator = np.random.default_rng(0)
-    scores = told_apart([generator.normal(size=(30, 200)), generator.normal(size=(30, 200))])
+    scores = cross_validated([generator.normal(size=(30, 200)), generator.normal(size=(30, 200))])
     area, low, high = auc_interval(*scores, 30, 30, 1.96)
     assert low < 0.5 < high
     assert 0.3 < area < 0.7

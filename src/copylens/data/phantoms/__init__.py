@@ -56,7 +56,7 @@ def paint(image: np.ndarray, share: np.ndarray, value) -> None:
     image += share * (value - image)
 
 
-def ellipsoid(points: np.ndarray, centre, radii, turn: np.ndarray | None = None) -> np.ndarray:
+def ellipsoid(points: np.ndarray | tuple[np.ndarray, ...], centre, radii, turn: np.ndarray | None = None) -> np.ndarray:
     """Depth below an ellipse's or ellipsoid's surface, to first order; `turn` is its axes, one a row."""
     offsets = [axis - float(middle) for axis, middle in zip(points, centre, strict=True)]
     if turn is not None:
@@ -70,7 +70,7 @@ def ellipsoid(points: np.ndarray, centre, radii, turn: np.ndarray | None = None)
     return (1 - norm) * norm / np.sqrt(slope2)
 
 
-def segment(points: np.ndarray, start, end) -> tuple[np.ndarray, np.ndarray]:
+def segment(points: np.ndarray | tuple[np.ndarray, ...], start, end) -> tuple[np.ndarray, np.ndarray]:
     """(distance from the straight line between two points, share of the way from start to end: 0 to 1)."""
     offsets = [axis - float(first) for axis, first in zip(points, start, strict=True)]
     course = [float(last) - float(first) for first, last in zip(start, end, strict=True)]
@@ -87,7 +87,7 @@ def rotation_2d(degrees: float) -> np.ndarray:
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-def texture(patient: np.random.Generator, points: np.ndarray, cell: float) -> np.ndarray:
+def texture(patient: np.random.Generator, points: np.ndarray | tuple[np.ndarray, ...], cell: float) -> np.ndarray:
     """Smooth random field, about mean 0 and standard deviation 1, whose grains are about one `cell` wide.
 
     Value noise: random knots, 20 or more cells wide and repeated beyond, between which the way is eased, so

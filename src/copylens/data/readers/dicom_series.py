@@ -226,9 +226,9 @@ def _stack(source: str, paths: list[str], slices: list[tuple[pydicom.Dataset, np
     """Values [column, row, slice] of a series, and where they are in the body: a NIfTI affine, right, front, head."""
     fields = {"ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2}
     found = {keyword: [_numbers(header, keyword, n) for header, _ in slices] for keyword, n in fields.items()}
-    for keyword, values in found.items():
-        if None in values:
-            path = paths[values.index(None)]
+    for keyword, numbers in found.items():
+        if None in numbers:
+            path = paths[numbers.index(None)]
             raise ValueError(f"{path}: has no usable {keyword}, but its series has {len(paths)} images")
     shapes = {pixels.shape for _, pixels in slices}
     orientations, positions, spacings = map(np.array, found.values())

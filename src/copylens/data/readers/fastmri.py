@@ -80,7 +80,7 @@ def _patient(file: h5py.File) -> str:
     return (patient.decode() if isinstance(patient, bytes) else str(patient)).strip()
 
 
-def _contents(file: h5py.File, path: str, name: str, limits: dict) -> tuple[np.ndarray, tuple[float, float, float]]:
+def _contents(file: h5py.File, path: str, name: str, limits: dict) -> tuple[np.ndarray, tuple[float, ...]]:
     """The images [slice, H, W], and their spacing."""
     images = file.get(name)
     if not isinstance(images, h5py.Dataset):
@@ -112,7 +112,7 @@ def _check_size(images: h5py.Dataset, path: str, limits: dict) -> None:
                 check_inflated(path, io.BytesIO(packed), zlib.MAX_WBITS, limits)
 
 
-def _spacing(file: h5py.File, path: str, limits: dict) -> tuple[float, float, float]:
+def _spacing(file: h5py.File, path: str, limits: dict) -> tuple[float, ...]:
     """Field of view over matrix of the header's reconSpace, in mm. Rows of an image are its x, columns its y."""
     if "ismrmrd_header" not in file:
         return (1.0, 1.0, 1.0)
@@ -121,12 +121,12 @@ def _spacing(file: h5py.File, path: str, limits: dict) -> tuple[float, float, fl
         raise ValueError(f"{path}: its ismrmrd_header is no text")
     check_bytes(path, header.dtype.itemsize, limits)
     try:
-        space = ElementTree.fromstring(header[()]).find(".//{*}reconSpace")
+        space = next(ElementTree.fromstring(header[()]).iterfind(".//{*}reconSpace"))
         field, matrix = (
-            [float(space.findtext(f"{{*}}{name}/{{*}}{axis}")) for axis in "zxy"]
+            [float(space.findtext(f"{{*}}{name}/{{*}}{axis}", "")) for axis in "zxy"]
             for name in ("fieldOfView_mm", "matrixSize")
         )
-    except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, StopIteration, TypeError, ValueError) as error:
         raise ValueError(f"{path}: its ismrmrd_header has no reconSpace with fieldOfView_mm and matrixSize") from error
     if not min(field + matrix) > 0:
         raise ValueError(f"{path}: its ismrmrd_header has a reconSpace of size 0 or less")

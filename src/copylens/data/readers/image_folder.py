@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+from PIL.ImageFile import ImageFile
 
 from copylens.data.folders import list_files, patients_of
 from copylens.data.limits import check_bytes, check_pixels, reading
@@ -42,8 +43,9 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
         check_pixels(path, image.size[::-1], limits)
         # At most four bytes a pixel decoded, and four as decimal numbers.
         check_bytes(path, 8 * image.width * image.height, limits)
-        if getattr(image, "n_frames", 1) > 1:
-            raise ValueError(f"{path}: holds {image.n_frames} images; one image per file is needed")
+        n_frames = getattr(image, "n_frames", 1)
+        if n_frames > 1:
+            raise ValueError(f"{path}: holds {n_frames} images; one image per file is needed")
         pixels = _grey(image)
         if pixels is None:
             raise ValueError(f"{path}: holds colours that can't be turned into grey; save it in grey or RGB")
@@ -70,11 +72,11 @@ def _is_colourful(image: PIL.Image.Image) -> bool:
     return len(image.getbands()) >= 3 and float(np.ptp(np.asarray(image.convert("RGB")), axis=2).mean()) > COLOURFUL
 
 
-def _grey(image: PIL.Image.Image) -> np.ndarray | None:
+def _grey(image: ImageFile) -> np.ndarray | None:
     """Grey values, float32 [H, W], or None for a kind of colour that isn't read."""
     if image.mode.startswith(("I", "F")):
         return np.asarray(image, dtype=np.float32)
-    encodings = {tile.args if isinstance(tile.args, str) else tile.args[0] for tile in image.tile}
+    encodings = {tile.args if isinstance(tile.args, str) else tile.args[0] for tile in image.tile if tile.args}
     if encodings == {"RGB;16B"} and image.format == "PNG":
         return _deep_colour(image)
     if any(";16" in str(encoding) for encoding in encodings):
@@ -85,7 +87,7 @@ def _grey(image: PIL.Image.Image) -> np.ndarray | None:
         return None
 
 
-def _deep_colour(image: PIL.Image.Image) -> np.ndarray:
+def _deep_colour(image: ImageFile) -> np.ndarray:
     """Luminance of 16-bit colour, of which Pillow decodes 8 bits at a time: first the high bytes, then the low ones."""
     with PIL.Image.open(image.filename) as again:
         again.tile = [tile._replace(args="RGB;16L") for tile in again.tile]

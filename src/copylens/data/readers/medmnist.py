@@ -90,9 +90,9 @@ def _labels(root: Path, path: str, name: str, n_images: int, limits: dict) -> li
 
 
 @lru_cache(maxsize=2)
-def _array(root: Path, path: str, name: str, changed: int, limits: tuple) -> np.ndarray:
+def _array(root: Path, path: str, name: str, changed: int, limit_pairs: tuple) -> np.ndarray:
     """One array of the file. Kept, since the whole of it is read for every image; `changed` is the file's time."""
-    limits = dict(limits)
+    limits = dict(limit_pairs)
     with reading(path, limits, UNREADABLE.format(".npz file")):
         with zipfile.ZipFile(root / path) as archive:
             names = [member.removesuffix(".npy") for member in archive.namelist()]

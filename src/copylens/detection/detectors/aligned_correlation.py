@@ -89,7 +89,7 @@ def lay(training: Iterable[torch.Tensor]) -> Orienter:
 @torch.no_grad()
 def embed(module: AlignedCorrelation, images_BC: torch.Tensor) -> torch.Tensor:
     """Embeddings [B, d], on the CPU."""
-    return standardise(module.smoothed(images_BC)[(..., *module.inside)].flatten(1)).cpu()
+    return standardise(module.smoothed(images_BC)[(slice(None), slice(None), *module.inside)].flatten(1)).cpu()
 
 
 @torch.no_grad()

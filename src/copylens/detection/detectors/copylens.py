@@ -71,6 +71,10 @@ BEST = 7
 class Copylens(TrainedModule):
     """Images are [B, 1, *grid] in [0, 1]. An embedding is each channel of the image, pooled."""
 
+    poses: torch.Tensor
+    null: torch.Tensor
+    spread: torch.Tensor
+
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
         dims = len(grid)
@@ -171,7 +175,8 @@ class Copylens(TrainedModule):
         windows = windows.flatten(1).sort(dim=1, descending=True).values
         best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
         local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in best]
-        inside = (..., *(slice(edge, size - edge) for edge, size in zip(self.edge, self.grid, strict=True)))
+        whole, edges = (slice(None), slice(None)), zip(self.edge, self.grid, strict=True)
+        inside = (*whole, *(slice(edge, size - edge) for edge, size in edges))
         channels, width = (FINE, SMOOTH), WINDOWS[len(self.grid) - 2][0]
         as_it_lies = likenesses(normalised.expand_as(candidates), candidates, channels, width)
         laid_over = likenesses(moved[inside], candidates[inside], channels, width)

@@ -29,6 +29,8 @@ properties:
 class AutoencoderKL(Autoencoder):
     """L1 + KL to a standard normal, with optional patch-adversarial and perceptual terms."""
 
+    network: nets.AutoencoderKL
+
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings, grid)
         channels = settings["channels"]

@@ -35,6 +35,8 @@ properties:
 class AutoencoderVQ(Autoencoder):
     """L1 + commitment to the nearest code, with optional patch-adversarial and perceptual terms."""
 
+    network: nets.VQVAE
+
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings, grid)
         channels = settings["channels"]

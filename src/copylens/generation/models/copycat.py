@@ -7,7 +7,7 @@ import torch
 
 from copylens.imaging.augment import flip_and_rotate
 from copylens.jobs.seeds import derive_seed
-from copylens.training.module import KeptImages, TrainedModule
+from copylens.training.module import KeptImages, LatentSpace
 
 SETTINGS = """
 required: [sampling]
@@ -23,17 +23,17 @@ properties:
 class Copycat(KeptImages):
     """Keeps the training images, and an autoencoder to send them through if it has one."""
 
-    def __init__(self, settings: dict, autoencoder: TrainedModule | None):
+    def __init__(self, settings: dict, autoencoder: LatentSpace | None):
         super().__init__(settings)
         self._frozen = (autoencoder,)
 
     @property
-    def autoencoder(self) -> TrainedModule | None:
+    def autoencoder(self) -> LatentSpace | None:
         """The autoencoder that replayed images go through, if there is one."""
         return self._frozen[0] and self._frozen[0].to(self.device)
 
 
-def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> Copycat:
+def build(settings: dict, grid: list[int], upstream: LatentSpace | None = None) -> Copycat:
     """A copycat that sends what it replays through `upstream`, an autoencoder, if there is one."""
     return Copycat(settings, upstream)
 

@@ -11,7 +11,7 @@ import torch
 
 from copylens.generation.diffusion import sample_with, scheduler_of
 from copylens.jobs.lean_monai import schedulers
-from copylens.training.module import TrainedModule
+from copylens.training.module import LatentSpace, TrainedModule
 
 SETTINGS = """
 required: [autoencoder, sampling]
@@ -31,14 +31,14 @@ properties:
 class EmpiricalDenoiser(TrainedModule):
     """Keeps the scaled latents of the training images, [scan, *latent_shape]; nothing is trained."""
 
-    def __init__(self, settings: dict, autoencoder: TrainedModule):
+    def __init__(self, settings: dict, autoencoder: LatentSpace):
         super().__init__(settings)
         self._frozen = (autoencoder.eval(),)
         self.register_buffer("latents", torch.empty(0))
         self.register_buffer("scale_factor", torch.ones(()))
 
     @property
-    def autoencoder(self) -> TrainedModule:
+    def autoencoder(self) -> LatentSpace:
         """The autoencoder whose latents are kept, where this network lives."""
         return self._frozen[0].to(self.device)
 
@@ -71,7 +71,7 @@ class EmpiricalDenoiser(TrainedModule):
         self.latents, self.scale_factor = weights["latents"], weights["scale_factor"]
 
 
-def build(settings: dict, grid: list[int], upstream: TrainedModule) -> EmpiricalDenoiser:
+def build(settings: dict, grid: list[int], upstream: LatentSpace) -> EmpiricalDenoiser:
     """A denoiser in the latent space of `upstream`, an autoencoder for images of shape `grid`."""
     return EmpiricalDenoiser({**settings, "prediction": "epsilon"}, upstream)
 

@@ -61,7 +61,7 @@ class Generator(nn.Module):
         convolution = (nn.Conv2d, nn.Conv3d)[dims - 2]
         self.smallest = halve(grid, len(channels) - 1, "grid")
         self.start = nn.Linear(latent_size, channels[-1] * torch.Size(self.smallest).numel())
-        levels = []
+        levels: list[nn.Module] = []
         for level, (width, wider) in enumerate(zip(channels[::-1], [channels[-1], *channels[:0:-1]], strict=True)):
             if level:
                 levels += [nn.Upsample(scale_factor=2, mode=("bilinear", "trilinear")[dims - 2])]
@@ -83,7 +83,7 @@ class Discriminator(nn.Module):
         super().__init__()
         dims = len(grid)
         convolution, pool = ((nn.Conv2d, nn.AvgPool2d), (nn.Conv3d, nn.AvgPool3d))[dims - 2]
-        levels = [convolution(1, channels[0], 3, padding=1)]
+        levels: list[nn.Module] = [convolution(1, channels[0], 3, padding=1)]
         for level, width in enumerate(channels):
             levels += [Block(dims, width) for _ in range(blocks)]
             if level + 1 < len(channels):

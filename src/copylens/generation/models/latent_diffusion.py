@@ -13,7 +13,7 @@ from copylens.config.grids import halve
 from copylens.generation.diffusion import averaging, denoise_partly, sample_with, scheduler_of
 from copylens.jobs.lean_monai import nets, schedulers
 from copylens.jobs.seeds import derive_seed
-from copylens.training.module import TrainedModule
+from copylens.training.module import LatentSpace, TrainedModule
 
 SETTINGS = """
 required: [autoencoder, channels, training, sampling]
@@ -45,7 +45,7 @@ class LatentDiffusion(TrainedModule):
 
     compilable = ("unet",)
 
-    def __init__(self, settings: dict, autoencoder: TrainedModule):
+    def __init__(self, settings: dict, autoencoder: LatentSpace):
         super().__init__(settings)
         # In a tuple, because the autoencoder is neither trained nor saved with this network.
         self._frozen = (autoencoder.eval(),)
@@ -68,7 +68,7 @@ class LatentDiffusion(TrainedModule):
         self.scheduler = scheduler_of(schedulers.DDPMScheduler, settings)
 
     @property
-    def autoencoder(self) -> TrainedModule:
+    def autoencoder(self) -> LatentSpace:
         """The autoencoder whose latents are denoised, where this network lives."""
         return self._frozen[0].to(self.device)
 
@@ -117,7 +117,7 @@ class LatentDiffusion(TrainedModule):
         self.average.module.load_state_dict(weights)
 
 
-def build(settings: dict, grid: list[int], upstream: TrainedModule) -> LatentDiffusion:
+def build(settings: dict, grid: list[int], upstream: LatentSpace) -> LatentDiffusion:
     """An untrained diffusion model on the latents of `upstream`, an autoencoder for images of shape `grid`."""
     return LatentDiffusion(settings, upstream)
 

@@ -43,7 +43,7 @@ class Restricted:
 def write_report(
     verdict: dict,
     samples: pd.DataFrame,
-    scores: dict[str, dict[str, np.ndarray]],
+    scores: dict[str, dict[str, np.ndarray]] | dict[str, dict[str, list[float | None]]],
     restricted: Restricted | None,
     edition: str,
     html_path: Path,

@@ -39,7 +39,9 @@ WEB_WIDTH, NAMES, BELOW = 3.3, 0.95, 0.38
 HISTOGRAM, EXPOSURE, TRANSFORM, LEGEND = 2.0, 2.2, 0.24, 0.4
 
 
-def histogram(figure: Figure, left: float, top: float, width: float, detector: str, groups: dict, tau: float) -> None:
+def histogram(
+    figure: Figure, left: float, top: float, width: float, detector: str, groups: dict, tau: float | None
+) -> None:
     """Similarities [n] of each group to their nearest training image, a row per group, with the threshold.
 
     What lies beyond the 0.5th and 99.5th percentile is drawn at the edge.
@@ -114,7 +116,7 @@ def histogram_words(groups: dict, tau: float | None) -> str:
     values = {name: _finite(groups.get(name, [])) for name in GROUPS}
     if not known(tau):
         return "The threshold is not known."
-    parts = [f"{share(np.mean(of > tau))} of {name}" for name, of in values.items() if len(of)]
+    parts = [f"{share(float(np.mean(of > tau)))} of {name}" for name, of in values.items() if len(of)]
     return f"Above the threshold of {number(tau)}: {', '.join(parts) or 'nothing'}."
 
 
@@ -227,8 +229,8 @@ def as_svg(
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<(metadata|style).*?</\1>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    attributes, body = re.match(r"<svg ([^>]*)>(.*)", svg, re.DOTALL).groups()
-    box = re.search(r'viewBox="[^"]*"', attributes)[0]
+    head, body = svg.removeprefix("<svg ").split(">", 1)
+    box = next(iter(re.findall(r'viewBox="[^"]*"', head)))
     return {"name": name, "box": box, "body": body.removesuffix("</svg>\n"), "title": title, "text": text}
 
 

@@ -1,6 +1,7 @@
 """Numbers, shares and names as the reports show them."""
 
 import math
+from typing import TypeGuard
 
 UNKNOWN = "not known"
 PERCENT = "\N{NO-BREAK SPACE}%"
@@ -15,7 +16,7 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def known(value: float | None) -> bool:
+def known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 

@@ -1,5 +1,7 @@
 """The sentences of the reports: the same in the page and in the PDF."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from copylens.reporting.audit_report.numbers import (
@@ -137,7 +139,7 @@ def samples_words(verdict: dict, samples: pd.DataFrame) -> list[str]:
     ]
 
 
-def pair_numbers(samples: pd.DataFrame, pairs: dict, detector: str) -> list[int]:
+def pair_numbers(samples: pd.DataFrame, pairs: Iterable[int], detector: str) -> list[int]:
     """Samples called copies that there is a pair of, the most alike under `detector` first."""
     # What is only a held-out patient's image is no copy of the training image nearest to it.
     chosen = samples[(samples["copy"] | samples["identical"]).astype(bool) & samples["sample"].isin(list(pairs))]

@@ -21,7 +21,8 @@ class Sheets:
     """Pages that are filled from top to bottom; `top` is where the last one goes on, in inches."""
 
     def __init__(self) -> None:
-        self.pages, self.top = [], HEIGHT
+        self.pages: list[Figure] = []
+        self.top = HEIGHT
 
     @property
     def page(self) -> Figure:

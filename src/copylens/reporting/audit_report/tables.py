@@ -1,5 +1,6 @@
 """The tables of the reports, as text: the same in the page and in the PDF."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -35,7 +36,7 @@ class Table:
 
     caption: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     numbers: tuple[int, ...]
     widths: tuple[float, ...]
 

@@ -1,5 +1,7 @@
 """Where samples repeat training images: the parts that a detector finds again, in colour."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -105,7 +107,7 @@ def _coloured(page: Axes, image: np.ndarray, region: np.ndarray, left: float, to
     )
 
 
-def _caption(figure: Figure, left: float, baseline: float, width: float, pair: tuple) -> None:
+def _caption(figure: Figure, left: float, baseline: float, width: float, pair: Any) -> None:
     write(figure, left, baseline, f"{pair.rank}", size=6.5, color=QUIET)
     write(figure, left + width - 0.06, baseline, f"{pair.similarity:.3g}", size=6.5, ha="right")
     colour, weight = (ROLES["synthetic"], "bold") if pair.called == "copy" else (QUIET, "normal")

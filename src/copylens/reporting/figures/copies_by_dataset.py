@@ -115,7 +115,8 @@ def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
     runs = list(scores.groupby(["dataset", *keys], sort=False, dropna=False))
     n_seeds = max(rows.groupby("rule").size().max() for _, rows in runs)
     row_height = 2 * SEED_STEP * n_seeds + ROW_MARGIN
-    lines, top, dataset = [], 0.04, None
+    lines: list[tuple] = []
+    top, dataset = 0.04, None
     # A data set's networks stand together, in the order in which the table names them.
     order = list(dict.fromkeys(scores["dataset"]))
     for names, rows in sorted(runs, key=lambda run: order.index(run[0][0])):

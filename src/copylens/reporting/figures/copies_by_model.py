@@ -142,9 +142,8 @@ def _layout(scores: pd.DataFrame) -> tuple[list[tuple[float, str]], list[float],
                 rules.append(top + RULE_GAP / 2)
                 top += RULE_GAP
             purpose = UNTRAINED[run["kind"].iloc[0]] if untrained else ""
-            label = network_name(*names)
-            room = MAX_LABELS - INDENT
-            label = [fit(label, room, 7)] if untrained else wrap(label, room, 7)
+            network, room = network_name(*names), MAX_LABELS - INDENT
+            label = [fit(network, room, 7)] if untrained else wrap(network, room, 7)
             n_lines = len(label) + bool(purpose)
             height = max(SEED_STEP * n_seeds + ROW_MARGIN, LINE * n_lines + 0.07)
             rows.append(Row(label, purpose, run.sort_values("seed"), top, height))

@@ -1,5 +1,7 @@
 """Synthetic images beside the training image that the detector finds nearest, and their difference."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -127,7 +129,7 @@ def _show(page: Axes, left: float, top: float, image: np.ndarray, scale: float, 
         left += width * scale + GAP_OF_SLICES
 
 
-def _caption(figure: Figure, left: float, baseline: float, step: float, width: float, pair: tuple) -> None:
+def _caption(figure: Figure, left: float, baseline: float, step: float, width: float, pair: Any) -> None:
     is_copy = pair.called == "copy"
     write(figure, left, baseline, f"{pair.rank}", size=6.5, color=QUIET)
     write(figure, left + width - 0.06, baseline, f"{pair.correlation:.3f}", size=6.5, ha="right")

@@ -1,5 +1,7 @@
 """How many patients are exposed when so many samples are released, for every model of a data set."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import rcParams
@@ -184,7 +186,7 @@ def _lines(axes: Axes, curves: list[tuple], colour_of: dict[tuple[str, str], str
         axes.fill_between(
             means.index, per_cent["exposed_low"], per_cent["exposed_high"], color=colour, alpha=alpha, lw=0
         )
-        style = {"color": colour, "linestyle": dashes, "clip_on": False}
+        style: dict[str, Any] = {"color": colour, "linestyle": dashes, "clip_on": False}
         if len(means) == 1:
             style |= {"marker": "o", "markersize": 3}
         axes.plot(means.index, per_cent["exposed"], linewidth=1 if kind in DASHED else 1.3, zorder=3, **style)

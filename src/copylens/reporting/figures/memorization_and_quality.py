@@ -217,7 +217,7 @@ def _label_boxes(
     for number in sorted(range(len(places)), key=lambda each: -crowd[each]):
         lines, at = labels[number], places[number]
         extent = np.array([max(text_width(line, LABEL_SIZE) for line in lines) + 0.04, LABEL_LINE * len(lines)])
-        candidates = []
+        candidates: list[tuple[float, int, np.ndarray]] = []
         for distance in (LABEL_GAP, *np.arange(0.1, 1.4, 0.06)):
             for turn in np.arange(16) / 8 * np.pi:
                 way = np.array([np.cos(turn), np.sin(turn)])

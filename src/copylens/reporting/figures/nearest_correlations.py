@@ -107,8 +107,8 @@ def _table(figure: Figure, left: float, top: float, title: list[str], rules: pd.
         write(figure, left, top + 0.22 - TITLE_LINE * above, line, size=7.5, weight="bold")
     for edge, name in zip(TABLE, ("τ", "copies", "control", "decoded"), strict=True):
         write(figure, left + edge, top + 0.38, name, size=6, color=QUIET, ha="right")
-    for line, rule in enumerate(RULE_LINES):
-        baseline = top + 0.51 + 0.13 * line
+    for number, rule in enumerate(RULE_LINES):
+        baseline = top + 0.51 + 0.13 * number
         write(figure, left, baseline, rule, size=6.5)
         of_rule = rules.loc[rule]
         shares = of_rule[["copies", "control_rate", "control_rate_decoded"]]

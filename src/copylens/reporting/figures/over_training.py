@@ -89,7 +89,8 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
     rows = [columns[at : at + n_columns] for at in range(0, len(columns), n_columns)]
     heights = [_header(row) + SHARES + len(METRICS) * (BETWEEN + METRIC) + BELOW for row in rows]
 
-    pages, used = [], np.inf
+    pages: list[list[tuple]] = []
+    used = np.inf
     for row, height in zip(rows, heights, strict=True):
         if used + height > MAX_BODY:
             pages, used = [*pages, []], 0.0

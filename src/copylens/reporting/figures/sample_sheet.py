@@ -51,7 +51,8 @@ def draw(sheets: list[tuple[str, np.ndarray]]) -> list[Figure]:
     n_columns = most if most <= MOST else USUAL
     width = (PAGE_WIDTH - 2 * MARGIN + GAP_OF_IMAGES) / max(n_columns, FEWEST) - GAP_OF_IMAGES
 
-    pages, top = [[]], 0.0
+    pages: list[list[tuple]] = [[]]
+    top = 0.0
     for (label, _), shown in zip(sheets, planes, strict=True):
         height = width * shown.shape[1] / shown.shape[2]
         block = LABEL + -(-len(shown) // n_columns) * (height + GAP_OF_IMAGES) + GAP_OF_SHEETS

@@ -69,8 +69,8 @@ def draw(losses: pd.DataFrame) -> Figure:
     headings = [PANEL if shown[0] == networks[0] else 0 for _, shown in blocks]
     tops = legend_height + np.cumsum([0, *(heading + above + ROW + BELOW for heading in headings)])
     figure = blank_page(PAGE_WIDTH, tops[-1])
-    for left, baseline, name, shown in entries:
-        write(figure, left + 0.26, baseline, shown, color=INK)
+    for left, baseline, name, text in entries:
+        write(figure, left + 0.26, baseline, text, color=INK)
         stroke(figure, left, baseline - 0.035, 0.2, color=colour_of[name], linewidth=1.4)
     for (panel, shown), heading, top in zip(blocks, headings, tops[:-1], strict=True):
         if heading:
@@ -113,7 +113,8 @@ def _steps(step: float) -> str:
 
 def _legend_entries(names: list[str]) -> list[tuple[float, float, str, str]]:
     """The shared legend, broken where the page ends: (left, baseline, name, name as it fits the page)."""
-    entries, left, baseline = [], MARGIN, 0.24
+    entries: list[tuple[float, float, str, str]] = []
+    left, baseline = MARGIN, 0.24
     for name in names:
         shown = fit(name, PAGE_WIDTH - 2 * MARGIN - 0.3, 7)
         width = 0.26 + text_width(shown, 7)

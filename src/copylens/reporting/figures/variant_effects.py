@@ -151,7 +151,10 @@ def _excludes_zero(difference: tuple[float, float, float]) -> bool:
 def _layout(scores: pd.DataFrame) -> tuple[list[tuple[float, str]], list[float], list[Row]]:
     """Headings (top, text), the tops of the lines between models, and rows; inches below the header."""
     several = scores["detector"].nunique() > 1
-    headings, rules, rows, top = [], [], [], 0.02
+    headings: list[tuple[float, str]] = []
+    rules: list[float] = []
+    rows: list[Row] = []
+    top = 0.02
     for (dataset, detector), group in scores.groupby(["dataset", "detector"], sort=False):
         models = [
             (model, dict(list(of_model.set_index("seed").sort_index().groupby("variant"))))
