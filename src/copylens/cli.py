@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
         "audit", type=Path, help="the audit's folder, such as results/audits/NAME"
     )
     try:
-        chosen = parser.parse_args(arguments)
+        options = parser.parse_args(arguments)
     except (argparse.ArgumentError, SystemExit) as error:
         # argparse exits with 2, which means something else here.
         if isinstance(error, SystemExit) and error.code == 0:
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, argparse.ArgumentError):
             print(f"copylens: {error}", file=sys.stderr)
         return ERROR
-    code, text = gate(chosen.audit)
+    code, text = gate(options.audit)
     print(text, file=sys.stderr if code == ERROR else sys.stdout)
     return code
 

@@ -5,7 +5,7 @@ from copylens.jobs.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.evaluation.correction import correct_rates
 
-    detectors = [(each["dataset"], each["detector"]) for each in snakemake.params.detectors]
+    detectors = [(detector["dataset"], detector["detector"]) for detector in snakemake.params.detectors]
     correct_rates(
         snakemake.input.scores,
         dict(zip(detectors, snakemake.input.planted, strict=True)),

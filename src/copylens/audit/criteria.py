@@ -166,16 +166,16 @@ def patients(measured: Measured, policy: dict) -> Line:
     )
 
 
-def _share(name: str, question: str, what: str, policy: dict, interval: tuple, needed: str) -> Line:
+def _share(name: str, question: str, clause: str, policy: dict, interval: tuple, needed: str) -> Line:
     value, low, high = interval
     outcome = against(policy[name], interval)
-    said = f"{percent(value)} of {what} ({percent(low)} to {percent(high)})"
+    statement = f"{percent(value)} of {clause} ({percent(low)} to {percent(high)})"
     if not np.isfinite(high):
-        explanation = f"The sensitivity isn't above the false positive rate: how many {what} can't be said."
+        explanation = f"The sensitivity isn't above the false positive rate: how many {clause} can't be said."
     elif outcome == "unable":
-        explanation = f"{said}: the interval holds the limit of {percent(policy[name])}."
+        explanation = f"{statement}: the interval holds the limit of {percent(policy[name])}."
     else:
-        explanation = f"{said}, corrected for what is missed and for what is called so by chance."
+        explanation = f"{statement}, corrected for what is missed and for what is called so by chance."
     return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed)
 
 

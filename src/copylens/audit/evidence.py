@@ -268,11 +268,12 @@ def rates(
         if all(len(called[f"{role}{decoded}"]) for role in roles)
     ]
     n_synthetic, n_planted, n_control = evidence.n_samples, evidence.n_planted, evidence.n_independent(*roles)
-    share, control = float(called["synthetic"].mean()), max(float(each.mean()) for each in controls)
+    share, control = float(called["synthetic"].mean()), max(float(calls.mean()) for calls in controls)
     shares = called_shares(evidence, called["planted"], level) if shares is None else shares
     sensitivity, least = float(np.mean([row["share"] for row in shares])), min(row["share"] for row in shares)
     true, worst = (
-        true_share(share, n_synthetic, each, n_planted, control, n_control, level) for each in (sensitivity, least)
+        true_share(share, n_synthetic, found_share, n_planted, control, n_control, level)
+        for found_share in (sensitivity, least)
     )
     row = dict(zip(("true_copies", "true_copies_low", "true_copies_high"), (*true[:2], worst[2]), strict=True))
     row["least_found_low"] = min(row["low"] for row in shares)

@@ -27,12 +27,12 @@ class Rule:
     rates: dict[str, float]  # what it says of new patients and of planted copies
 
 
-def exposure_rule(evidence: Evidence, of_rule: dict[str, float], level: float) -> Rule:
+def exposure_rule(evidence: Evidence, usual: dict[str, float], level: float) -> Rule:
     """The rule that leaves least doubt where so many samples expose nobody."""
-    found = [Rule(None, of_rule)]
+    rules = [Rule(None, usual)]
     for rate in RATES:
         called = {name: evidence.copies(name, rate) for name in SETS}
-        found.append(Rule(rate, rates(evidence, called, level)))
+        rules.append(Rule(rate, rates(evidence, called, level)))
     n, n_patients = evidence.n_samples, len(evidence.patients)
 
     def doubt(rule: Rule) -> float:
@@ -40,7 +40,7 @@ def exposure_rule(evidence: Evidence, of_rule: dict[str, float], level: float) -
         high = exposed_share(by_chance, n, n_patients, rule.rates, level)[2]
         return high if math.isfinite(high) else math.inf
 
-    return min(found, key=doubt)
+    return min(rules, key=doubt)
 
 
 def _false_positives(evidence: Evidence, rate: float | None) -> float:
@@ -69,7 +69,7 @@ def exposed_patients(evidence: Evidence, rule: Rule, level: float) -> tuple[floa
 
 
 def exposed_share(
-    named: float, n: float, n_patients: int, of_rule: dict[str, float], level: float
+    named: float, n: float, n_patients: int, rule_rates: dict[str, float], level: float
 ) -> tuple[float, float, float]:
     """(share, low, high) of `n_patients` who are exposed by `n` samples, if the rule names so many of them.
 
@@ -79,18 +79,18 @@ def exposed_share(
     the lower end of the share that is found of the kind that is found least). NaN three times where no more copies are
     found than images of new patients called copies.
     """
-    if not of_rule["sensitivity"] > of_rule["control_rate"]:
+    if not rule_rates["sensitivity"] > rule_rates["control_rate"]:
         return math.nan, math.nan, math.nan
     tail = (1 - level) / 2
     wrongly, at_most = (
-        n_patients * -math.expm1(-n * of_rule[rate] / n_patients) for rate in ("control_rate", "control_rate_high")
+        n_patients * -math.expm1(-n * rule_rates[rate] / n_patients) for rate in ("control_rate", "control_rate_high")
     )
-    value = (named - wrongly) / of_rule["sensitivity"]
+    value = (named - wrongly) / rule_rates["sensitivity"]
     low = named - poisson.ppf(1 - tail, at_most)
     rightly = math.ceil(named)
     exposed = np.arange(rightly, n_patients + 1)
-    high = exposed[binom.cdf(rightly, exposed, of_rule["least_found_low"]) >= tail].max(initial=rightly)
-    value, low, high = (min(1.0, max(0.0, each / n_patients)) for each in (value, low, high))
+    high = exposed[binom.cdf(rightly, exposed, rule_rates["least_found_low"]) >= tail].max(initial=rightly)
+    value, low, high = (min(1.0, max(0.0, patients / n_patients)) for patients in (value, low, high))
     return value, min(low, value), max(high, value)
 
 
@@ -122,7 +122,7 @@ def exposure_of(evidence: Evidence, rule: Rule, most: float, level: float) -> di
     while beyond - within > 1:
         middle = (within + beyond) // 2
         within, beyond = (middle, beyond) if exposed(middle)[2] <= most else (within, middle)
-    total, low, high = (min(each, float(n_patients)) for each in chao1(times, level))
+    total, low, high = (min(patients, float(n_patients)) for patients in chao1(times, level))
     return {
         "curve": curve,
         "named_patients": len(numbers),
@@ -158,7 +158,9 @@ def groups_of(evidence: Evidence, level: float) -> list[dict]:
     rows = []
     for column in (name for name in of_training if name.startswith("about_")):
         by_value = of_training.fillna("").groupby(column, sort=True)["patient"].agg(set)
-        shown = sorted(((str(value), patients) for value, patients in by_value.items()), key=lambda each: len(each[1]))
+        shown = sorted(
+            ((str(value), patients) for value, patients in by_value.items()), key=lambda group: len(group[1])
+        )
         rare: set[str] = set()
         while shown and (len(shown[0][1]) < FEWEST or 0 < len(rare) < FEWEST):
             rare |= shown.pop(0)[1]

@@ -98,8 +98,8 @@ def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: 
 
 def words_of(orientation: int, sorted_along: int, dims: int) -> str:
     """How an image fits best, as a sentence has it; nothing if as it lies."""
-    found = [f"with its slices along axis {sorted_along + 1} in another order"] if sorted_along >= 0 else []
-    return ", ".join(filter(None, [*found, orientations(dims)[orientation].words]))
+    parts = [f"with its slices along axis {sorted_along + 1} in another order"] if sorted_along >= 0 else []
+    return ", ".join(filter(None, [*parts, orientations(dims)[orientation].words]))
 
 
 def _few_pixels(images: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def _few_pixels(images: np.ndarray) -> np.ndarray:
     blocks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     # Standardised: other brightness and contrast are no other kind.
     rows = [standardise(resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1)) for some in blocks]
-    return np.concatenate([each.numpy() for each in rows])
+    return np.concatenate([part.numpy() for part in rows])
 
 
 def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray]:
@@ -115,14 +115,14 @@ def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray
     dims = synthetic.ndim - 1
     mean, wanted = (as_batch(some.mean(axis=0, dtype=np.float32)[None]) for some in (synthetic, training))
     moves = list(itertools.product(ZOOMS, itertools.product(SHIFTS, repeat=dims)))
-    found = []
+    correlations = []
     for zoom, shift in moves:
         places = places_of(mean.shape[2:], torch.eye(dims)[None] / zoom, torch.tensor(shift[::-1])[None])
         # What lies outside of the mean image shows nothing.
         inside = (places[0].abs() <= 1).all(dim=-1)
         view = look(mean, places)[0, 0][inside]
-        found.append(float(standardise(view[None])[0] @ standardise(wanted[0, 0][inside][None])[0]))
-    fits = np.arctanh(np.clip(found, -0.9999, 0.9999))
+        correlations.append(float(standardise(view[None])[0] @ standardise(wanted[0, 0][inside][None])[0]))
+    fits = np.arctanh(np.clip(correlations, -0.9999, 0.9999))
     best = int(fits.argmax()) if fits.max() > fits[0] + BETTER else 0
     zoom, shift = moves[best]
     return {"zoom": np.asarray(zoom, np.float32), "shift": np.asarray(shift, np.float32)}

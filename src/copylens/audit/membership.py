@@ -27,7 +27,7 @@ def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream:
     splits, images = read_table(splits_path), read_array(images_path)
     module = load_model(folder, upstream)
     family, timesteps = implementation("models", module.settings["kind"]), module.settings["timesteps"]
-    chosen = np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1
+    steps = np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1
     sets = {
         "train": rows_of(splits, "train"),
         "held_out": np.concatenate([rows_of(splits, role) for role in ("calibration", "control")]),
@@ -35,7 +35,7 @@ def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream:
     number_of = np.unique(splits["patient"], return_inverse=True)[1]
     arrays = {}
     for name, rows in sets.items():
-        losses = family.losses_by_noise(module, as_batch(images[rows]), chosen.tolist(), seed)
+        losses = family.losses_by_noise(module, as_batch(images[rows]), steps.tolist(), seed)
         arrays[name], arrays[f"{name}_patient"] = losses.numpy(), number_of[rows]
     write_arrays(arrays, path)
 

@@ -51,8 +51,8 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
         held_out = np.concatenate([rows_of(splits, role) for role in HELD_OUT])
         comparer = _comparer(detector, real, held_out, splits, search)
         for name, images, most in (("synthetic", sets["synthetic"], SAMPLES), ("train", real[trained], TRAINED)):
-            chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
-            similarity, index = comparer.nearest(images[chosen], k)
+            subset = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
+            similarity, index = comparer.nearest(images[subset], k)
             arrays[f"{name}_to_held_out_similarity"] = similarity[:, 0]
             arrays[f"{name}_to_held_out_index"] = index[:, 0]
     write_arrays(arrays, path)

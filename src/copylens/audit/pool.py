@@ -98,7 +98,7 @@ def _held_out(scans: pd.DataFrame, seed: int) -> pd.DataFrame:
         return scans.assign(role=scans["split"])
     patients = generator_of("held-out split", seed).permutation(np.sort(scans["patient"].unique()))
     calibration = set(patients[: (len(patients) + 1) // 2])
-    return scans.assign(role=["calibration" if each in calibration else "control" for each in scans["patient"]])
+    return scans.assign(role=["calibration" if patient in calibration else "control" for patient in scans["patient"]])
 
 
 def _known(scans: pd.DataFrame, part: str) -> pd.DataFrame:
@@ -126,7 +126,7 @@ def _refuse_colours(training: pd.DataFrame, synthetic: pd.DataFrame) -> None:
 
 def _refuse_two_roles(rows: pd.DataFrame) -> None:
     """A table may split one patient's images; nothing else does."""
-    roles = rows.groupby("patient")["role"].agg(lambda each: " and ".join(sorted(set(each))))
+    roles = rows.groupby("patient")["role"].agg(lambda roles: " and ".join(sorted(set(roles))))
     shared = roles[roles.str.contains(" and ")]
     if len(shared):
         raise ValueError(

@@ -18,8 +18,8 @@ def groups_of_repeats(synthetic: np.ndarray, real: np.ndarray, patients: np.ndar
     Two samples are the same if they correlate by `ALIKE` or more, and by more than 99 % of real images [R, *grid] with
     the most similar image of another of the `patients` [R].
     """
-    chosen = np.unique(np.linspace(0, len(real) - 1, min(MANY, len(real))).round().astype(int))
-    rows, of_patient = _rows(real[chosen]), patients[chosen]
+    subset = np.unique(np.linspace(0, len(real) - 1, min(MANY, len(real))).round().astype(int))
+    rows, of_patient = _rows(real[subset]), patients[subset]
     likeness = rows @ rows.T
     likeness[of_patient[:, None] == of_patient[None]] = -1
     limit = max(ALIKE, float(np.percentile(likeness.max(axis=1), 99)))

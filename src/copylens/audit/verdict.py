@@ -79,9 +79,9 @@ def to_json(verdict: dict) -> str:
 
     def plain(value):
         if isinstance(value, dict):
-            return {key: plain(each) for key, each in value.items()}
+            return {key: plain(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [plain(each) for each in value]
+            return [plain(item) for item in value]
         if isinstance(value, np.generic):
             value = value.item()
         return None if isinstance(value, float) and not np.isfinite(value) else value

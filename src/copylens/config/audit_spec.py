@@ -59,7 +59,7 @@ def weights(config: dict, audit: str) -> list[str]:
     assert generator is not None, f"{audit} audits no network"
     named = with_autoencoder(config, generator["model"], generator["variant"])
     folder = f"results/models/{generator['dataset']}/{{}}/{{}}/seed{generator['seed']}/weights.safetensors"
-    return [folder.format(*each) for each in named]
+    return [folder.format(*names) for names in named]
 
 
 def comparisons(config: dict, audit: str) -> list[str]:

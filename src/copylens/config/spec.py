@@ -209,7 +209,7 @@ def review_settings(config: dict, study: str) -> dict:
 
 def trained_networks(config: dict, study: str) -> list[dict]:
     """Every network that a study trains, each once: dataset, network (its label) and folder in results/."""
-    found = {}
+    networks = {}
     for run in runs(config, study):
         named = [(run["model"], run["variant"]), autoencoder_of(config, run["model"], run["variant"])]
         for model, variant in filter(None, named):
@@ -217,12 +217,12 @@ def trained_networks(config: dict, study: str) -> list[dict]:
                 continue
             folder = f"results/models/{run['dataset']}/{model}/{variant}/seed{run['seed']}"
             label = model if variant == "base" else f"{model} {variant}"
-            found[folder] = {"dataset": run["dataset"], "network": label, "folder": folder}
+            networks[folder] = {"dataset": run["dataset"], "network": label, "folder": folder}
         if "training" not in config["detectors"][run["detector"]]:
             continue
         folder = f"results/detectors/{run['dataset']}/{run['detector']}"
-        found[folder] = {"dataset": run["dataset"], "network": run["detector"], "folder": folder}
-    return list(found.values())
+        networks[folder] = {"dataset": run["dataset"], "network": run["detector"], "folder": folder}
+    return list(networks.values())
 
 
 def with_sorted_keys(value):

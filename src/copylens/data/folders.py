@@ -22,8 +22,8 @@ def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
     """
     if not root.is_dir():
         raise ValueError(f"root: no folder {root}; set COPYLENS_DATA to the folder that holds it")
-    found = {Path(path).as_posix() for path in glob.glob(pattern, root_dir=root, recursive=True)}
-    paths = sorted(found - {Path(settings.get("table", "")).as_posix()})
+    matching = {Path(path).as_posix() for path in glob.glob(pattern, root_dir=root, recursive=True)}
+    paths = sorted(matching - {Path(settings.get("table", "")).as_posix()})
     broken = [path for path in paths if (root / path).is_symlink() and not (root / path).exists()]
     if broken:
         raise ValueError(f"{broken[0]}: a link that leads nowhere; mend it or take it away")
@@ -41,12 +41,12 @@ def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
 def inside(root: Path, settings: dict, path: str) -> Path:
     """Where `path` below `root` really is; ValueError if that's elsewhere and settings['outside_links'] isn't true."""
     try:
-        found = (root / path).resolve()
+        target = (root / path).resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a null character, or links in a circle
         raise ValueError(f"{path!r}: is no path of a file") from error
-    if not settings.get("outside_links") and not found.is_relative_to(root.resolve()):
+    if not settings.get("outside_links") and not target.is_relative_to(root.resolve()):
         raise ValueError(f"{path}: leads out of the folder of its data set; outside_links: true allows it")
-    return found
+    return target
 
 
 def patients_of(paths: list[str], settings: dict) -> list[str | None]:

@@ -114,12 +114,12 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def check_pixels(name: str, shape: Iterable[int], limits: dict, what: str = "holds an image") -> None:
+def check_pixels(name: str, shape: Iterable[int], limits: dict, description: str = "holds an image") -> None:
     """Raise ValueError if an image of that `shape` has more than limits['pixels']."""
     shape = [int(size) for size in shape]
     if math.prod(shape) > limits["pixels"]:
         raise ValueError(
-            f"{name}: {what} of {'x'.join(map(str, shape))} pixels, which is more than limits.pixels "
+            f"{name}: {description} of {'x'.join(map(str, shape))} pixels, which is more than limits.pixels "
             f"({limits['pixels']}); raise that if it's right"
         )
 

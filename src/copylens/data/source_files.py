@@ -58,9 +58,9 @@ def look(record: dict) -> dict[str, list]:
     Bytes are read only where size or times aren't those of the record: a file of another date is the same file.
     """
     root, known = root_of(record), record["files"]
-    found = {path for pattern in record["patterns"] for path in glob.glob(pattern, root_dir=root, recursive=True)}
+    matches = {path for pattern in record["patterns"] for path in glob.glob(pattern, root_dir=root, recursive=True)}
     files: dict[str, list] = {}
-    for path in sorted(known.keys() | {Path(each).as_posix() for each in found}):
+    for path in sorted(known.keys() | {Path(match).as_posix() for match in matches}):
         try:
             now = os.stat(os.path.join(root, path))
         except OSError:
@@ -132,8 +132,8 @@ def changes(parts: dict[str, dict]) -> list[str]:
         now = look(record)
         others = differing(then, now)
         for one, several, paths in (
-            ("isn't what was audited", "aren't those that were audited", [each for each in others if each in now]),
-            ("is gone", "are gone", [each for each in others if each not in now]),
+            ("isn't what was audited", "aren't those that were audited", [path for path in others if path in now]),
+            ("is gone", "are gone", [path for path in others if path not in now]),
         ):
             if paths:
                 sentences.append(

@@ -45,7 +45,7 @@ def split_patients(settings: dict, table_path: Path, split_path: Path, duplicate
     if len(pairs):
         role = dict(zip(table["scan"], roles, strict=True))
         both = [" and ".join(sorted((role[one], role[two]))) for one, two in pairs[["scan", "other_scan"]].to_numpy()]
-        print("near-duplicates: " + ", ".join(f"{n} {what}" for what, n in pd.Series(both).value_counts().items()))
+        print("near-duplicates: " + ", ".join(f"{n} {sets}" for sets, n in pd.Series(both).value_counts().items()))
 
 
 def _given_roles(table: pd.DataFrame, settings: dict, grouped: bool) -> pd.Series:
@@ -94,7 +94,7 @@ def _roles(shuffled: np.ndarray, group_of: dict[str, list[str]], wanted: dict[st
     """A role for so many patients: in their random order, linked ones together where there is room for all of them."""
     room, role_of = dict(wanted), {}
     # Linked patients first: single ones fill what they leave.
-    for patient in sorted(shuffled, key=lambda each: each not in group_of):
+    for patient in sorted(shuffled, key=lambda patient: patient not in group_of):
         group = group_of.get(patient, [patient])
         if patient in role_of:
             continue

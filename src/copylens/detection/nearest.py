@@ -36,19 +36,19 @@ class Images:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, chosen) -> "Images":
-        return Images(self.array, self.embedded, self.rows[chosen])
+    def __getitem__(self, rows) -> "Images":
+        return Images(self.array, self.embedded, self.rows[rows])
 
     @property
     def embeddings(self) -> Rows:
         """[image, d]"""
         return Rows(self.embedded, self.rows)
 
-    def pixels(self, chosen):
+    def pixels(self, rows):
         """Images [B, 1, *grid] as a network takes them."""
         from copylens.training.tensors import as_batch
 
-        return as_batch(self.array[self.rows[chosen]])
+        return as_batch(self.array[self.rows[rows]])
 
 
 def all_of(array: np.ndarray, embedded: np.ndarray) -> Images:
@@ -106,7 +106,7 @@ class Comparer:
             block = slice(start, start + QUERIES)
             images_BC = lay(queries.pixels(block))
             if by_embeddings:
-                similarity, position = (each[block] for each in by_embeddings)
+                similarity, position = (values[block] for values in by_embeddings)
             else:
                 compared = self.kind.compare(self.module, images_BC, self._embeddings)
                 similarity, position = best_of(compared, k, self.patients)
@@ -172,8 +172,8 @@ def compare_to_training(files: dict[str, Path], detector: Path, k: int, search: 
     arrays = {}
     with timed("comparison"):
         for name in SETS:
-            found = [comparer.nearest(images, k) for images in sets[name]]
-            similarity, position = (np.stack(parts) for parts in zip(*found, strict=True))
+            nearest_images = [comparer.nearest(images, k) for images in sets[name]]
+            similarity, position = (np.stack(parts) for parts in zip(*nearest_images, strict=True))
             if name != "synthetic":
                 similarity, position = similarity[0], position[0]
             arrays[f"{name}_to_train_similarity"] = similarity

@@ -19,18 +19,18 @@ def locate_copies(nearest_path: Path, samples_path: Path, images_path: Path, fol
     folder: the detector's, whose kind has `where`. Samples are those of the network's last state.
     """
     arrays = read_arrays(nearest_path)
-    similarity, row = (arrays[f"synthetic_to_train_{what}"][-1, :, 0] for what in ("similarity", "index"))
+    similarity, row = (arrays[f"synthetic_to_train_{column}"][-1, :, 0] for column in ("similarity", "index"))
     order = np.argsort(-similarity, kind="stable")
     _, first = np.unique(row[order], return_index=True)
     places = np.sort(first)[:SHOWN]
-    chosen = order[places]
+    samples = order[places]
     module, kind = load_detector(folder), family_of_detector(folder)
     pairs = zip(
-        as_batch(read_array(samples_path)[-1][chosen]), as_batch(read_array(images_path)[row[chosen]]), strict=True
+        as_batch(read_array(samples_path)[-1][samples]), as_batch(read_array(images_path)[row[samples]]), strict=True
     )
-    found = {"sample": chosen, "row": row[chosen], "rank": places + 1, "similarity": similarity[chosen]}
+    columns = {"sample": samples, "row": row[samples], "rank": places + 1, "similarity": similarity[samples]}
     regions = []
     for sample, image in pairs:
         laid = kind.lay([image[None]])(sample[None])[0][0] if hasattr(kind, "lay") else sample
         regions.append(kind.where(module, laid, image[None])[0])
-    write_arrays({**found, "regions": np.stack(regions).astype(np.float32)}, path)
+    write_arrays({**columns, "regions": np.stack(regions).astype(np.float32)}, path)

@@ -32,8 +32,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, chosen: slice) -> np.ndarray:
-        return self.array[self.rows[chosen]]
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self.array[self.rows[rows]]
 
 
 class Shards:
@@ -53,8 +53,8 @@ class Shards:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, chosen: slice) -> np.ndarray:
-        start, stop, _ = chosen.indices(len(self))
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(len(self))
         parts = [
             array[max(0, start - first) : max(0, stop - first)]
             for array, first in zip(self.arrays, self.starts, strict=False)
@@ -84,10 +84,12 @@ def nearest(queries, candidates, k: int, search: dict = EXACT) -> tuple[np.ndarr
     correlation, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for block in _blocks(len(queries), QUERIES):
         correlation[block], rows[block] = index.search(standardise_array(queries[block]), k)
-    chosen = np.sort(generator_of("approximate search, checked").permutation(len(queries))[:SAMPLE])
-    truth = _exact(_picked(queries, chosen), candidates, k)
-    share = np.mean([len(np.intersect1d(*pair)) / k for pair in zip(truth[1], rows[chosen], strict=True)])
-    print(f"{search['kind']} search found {share:.2%} of the {k} exact neighbours of {len(chosen)} queries", flush=True)
+    checked = np.sort(generator_of("approximate search, checked").permutation(len(queries))[:SAMPLE])
+    truth = _exact(_picked(queries, checked), candidates, k)
+    share = np.mean([len(np.intersect1d(*pair)) / k for pair in zip(truth[1], rows[checked], strict=True)])
+    print(
+        f"{search['kind']} search found {share:.2%} of the {k} exact neighbours of {len(checked)} queries", flush=True
+    )
     return np.clip(correlation, -1, 1), rows
 
 
@@ -104,11 +106,11 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
             wanted = standardise_array(queries[part])
             arguments = (wanted, some, min(k, len(some)))
             if on_gpu:
-                found = faiss.knn_gpu(on_gpu, *arguments, metric=faiss.METRIC_INNER_PRODUCT)
+                nearest_in_block = faiss.knn_gpu(on_gpu, *arguments, metric=faiss.METRIC_INNER_PRODUCT)
             else:
-                found = faiss.knn(*arguments, metric=faiss.METRIC_INNER_PRODUCT)
-            values = np.concatenate([correlation[part], found[0]], axis=1)
-            numbers = np.concatenate([rows[part], found[1] + block.start], axis=1)
+                nearest_in_block = faiss.knn(*arguments, metric=faiss.METRIC_INNER_PRODUCT)
+            values = np.concatenate([correlation[part], nearest_in_block[0]], axis=1)
+            numbers = np.concatenate([rows[part], nearest_in_block[1] + block.start], axis=1)
             order = np.lexsort((numbers, -values))[:, :k]  # of equals the first row comes first
             correlation[part] = np.take_along_axis(values, order, axis=1)
             rows[part] = np.take_along_axis(numbers, order, axis=1)
@@ -125,8 +127,8 @@ def _index(candidates, search: dict):
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
         index.cp.seed, index.nprobe = 0, search["probes"]
         # Spread over all of them: neighbouring rows may be alike.
-        chosen = np.sort(generator_of("approximate search, centres").permutation(n)[: 64 * lists])
-        index.train(standardise_array(_picked(candidates, chosen)))
+        centres = np.sort(generator_of("approximate search, centres").permutation(n)[: 64 * lists])
+        index.train(standardise_array(_picked(candidates, centres)))
     else:
         index = faiss.IndexHNSWFlat(width, search["links"], faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = index.hnsw.efSearch = search["effort"]
@@ -135,8 +137,8 @@ def _index(candidates, search: dict):
     return index
 
 
-def _picked(rows, chosen: np.ndarray) -> np.ndarray:
-    return np.concatenate([rows[row : row + 1] for row in chosen])
+def _picked(rows, numbers: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows[row : row + 1] for row in numbers])
 
 
 def _blocks(n: int, size: int) -> list[slice]:

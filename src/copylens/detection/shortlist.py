@@ -28,13 +28,13 @@ class CoarseSearch:
         Views [view, channel, *grid] are of one query; of the first `n_halved` ones the halves are compared too. Of a
         training image's parts the best counts.
         """
-        found = []
+        by_part = []
         views = _parts(views_BC, self.halves)
         for number, (rows, basis, training) in enumerate(zip(views, self.bases, self.training, strict=True)):
             queries = (rows[:n_halved] if number else rows) @ basis
             best = torch.cat([(queries @ block.T).amax(dim=0) for block in training.split(BLOCK)])
-            found.append((best - best.mean()) / best.std().clamp(min=1e-6))
-        return torch.stack(found).amax(dim=0)
+            by_part.append((best - best.mean()) / best.std().clamp(min=1e-6))
+        return torch.stack(by_part).amax(dim=0)
 
 
 def ranked(likely: torch.Tensor, n: int, closely: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -51,10 +51,10 @@ def ranked(likely: torch.Tensor, n: int, closely: Callable[[torch.Tensor], torch
 
 def parts(images: torch.Tensor, halves: bool = True) -> list[torch.Tensor]:
     """Images [B, *grid] and, if asked, their halves along each axis, each standardised, [B, pixel]."""
-    found = [images]
+    pieces = [images]
     for axis, size in enumerate(images.shape[1:] if halves else (), start=1):
-        found += [images.narrow(axis, 0, size // 2), images.narrow(axis, size - size // 2, size // 2)]
-    return [standardise(part.flatten(1)) for part in found]
+        pieces += [images.narrow(axis, 0, size // 2), images.narrow(axis, size - size // 2, size // 2)]
+    return [standardise(part.flatten(1)) for part in pieces]
 
 
 def _parts(images_BC: torch.Tensor, halves: bool) -> list[torch.Tensor]:

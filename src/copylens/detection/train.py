@@ -29,10 +29,10 @@ def train_detector(settings: dict, files: dict[str, Path], folder: Path, unfinis
     """
     splits, images = read_table(files["splits"]), read_array(files["images"])
     training, validation = (images[rows_of(splits, role)] for role in ("train", "calibration"))
-    sets = [np.ascontiguousarray(each, dtype=np.float32) for each in (training, validation)]
+    sets = [np.ascontiguousarray(images, dtype=np.float32) for images in (training, validation)]
     identity = {
         "settings": settings,
-        "data": [hashlib.sha256(each.data).hexdigest() for each in sets],
+        "data": [hashlib.sha256(images.data).hexdigest() for images in sets],
         "code": [file_checksum(path) for path in code_of("detectors", settings["kind"], "training/loop")],
     }
 

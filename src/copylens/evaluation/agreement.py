@@ -26,17 +26,17 @@ def compare_detectors(
         key = tuple(run[name] for name in STATE if name != "epoch")
         by_network.setdefault(key, {})[run["detector"]] = read_arrays(path)
     agreement, consensus = [], []
-    for key, found in by_network.items():
+    for key, by_detector in by_network.items():
         named = dict(zip((name for name in STATE if name != "epoch"), key, strict=True))
         of_network = scores[np.logical_and.reduce([scores[name] == value for name, value in named.items()])]
         for state, epoch in enumerate(of_network["epoch"].unique()):
             taus = of_network[of_network["epoch"] == epoch].set_index("detector")["tau"]
             calls = {
                 name: arrays["synthetic_to_train_similarity"][state, :, 0] > taus[name]
-                for name, arrays in found.items()
+                for name, arrays in by_detector.items()
             }
-            source = {name: arrays["synthetic_to_train_index"][state, :, 0] for name, arrays in found.items()}
-            for first, other in itertools.combinations(found, 2):
+            source = {name: arrays["synthetic_to_train_index"][state, :, 0] for name, arrays in by_detector.items()}
+            for first, other in itertools.combinations(by_detector, 2):
                 row = {"detector": first, "other": other, **_agree(calls, source, first, other)}
                 agreement.append({**named, "epoch": epoch, **row})
             times = np.sum(list(calls.values()), axis=0)

@@ -34,19 +34,19 @@ def correct_rates(
     reviewed = judge_detectors(*review) if review else pd.DataFrame(columns=["dataset", "detector"])
     for _, row in read_table(scores_path).query("rule == 'matched'").iterrows():
         false_positives = np.nanmax([row["control_rate"], row["control_rate_decoded"]])
-        found, n_known = sensitivity(planted[row["dataset"], row["detector"]], transforms, row["tau"])
-        measured = [("planted", found, n_known, false_positives, row["n_control"])]
+        found_share, n_known = sensitivity(planted[row["dataset"], row["detector"]], transforms, row["tau"])
+        measured = [("planted", found_share, n_known, false_positives, row["n_control"])]
         of_row = reviewed[(reviewed["dataset"] == row["dataset"]) & (reviewed["detector"] == row["detector"])]
         columns = ["sensitivity", "n_known", "false_positive_rate", "n_negatives"]
         measured += [("review", *answers) for answers in of_row[columns].itertuples(index=False)] if len(of_row) else []
-        for source, found, n_known, wrongly, n_negatives in measured:
-            share, low, high = true_share(row["copies"], row["n_synthetic"], found, n_known, wrongly, n_negatives)
+        for source, found_share, n_known, wrongly, n_negatives in measured:
+            share, low, high = true_share(row["copies"], row["n_synthetic"], found_share, n_known, wrongly, n_negatives)
             rows.append(
                 {
                     **row[[*RUN]],
                     "copies": row["copies"],
                     "source": source,
-                    "sensitivity": found,
+                    "sensitivity": found_share,
                     "n_known": int(n_known),
                     "false_positive_rate": wrongly,
                     "n_negatives": int(n_negatives),
@@ -62,12 +62,12 @@ def correct_rates(
 def sensitivity(path: Path, transforms: list[str], tau: float) -> tuple[float, int]:
     """Share of planted copies above `tau`, the mean over transforms, and the number of their patients."""
     arrays = read_arrays(path)
-    chosen = np.isin(arrays["transform"], transforms) if transforms else np.isin(arrays["group"], DEFAULT_GROUPS)
+    kept = np.isin(arrays["transform"], transforms) if transforms else np.isin(arrays["group"], DEFAULT_GROUPS)
     missing = set(transforms) - set(arrays["transform"])
-    if missing or not chosen.any():
+    if missing or not kept.any():
         raise ValueError(
             f"correction.transforms: {', '.join(sorted(missing)) or 'none'} not planted; "
             f"there are {', '.join(arrays['transform'])}"
         )
-    found = arrays["similarity"][chosen][:, arrays["is_copy"]] > tau
-    return float(found.mean()), len(np.unique(arrays["patient"][arrays["is_copy"]]))
+    called = arrays["similarity"][kept][:, arrays["is_copy"]] > tau
+    return float(called.mean()), len(np.unique(arrays["patient"][arrays["is_copy"]]))

@@ -66,10 +66,10 @@ def neighbours_of(arrays: dict[str, np.ndarray], rows: np.ndarray, state: int) -
     suffix = "_to_train_similarity"
     names = [key.removesuffix(suffix) for key in arrays if key.endswith(suffix)]
     floor = min(arrays[f"{name}{suffix}"].min(initial=np.inf) for name in names)
-    found = {}
+    neighbours = {}
     for name in names:
         similarity, index = arrays[f"{name}{suffix}"], arrays[f"{name}_to_train_index"]
         if name == "synthetic":
             similarity, index = similarity[state], index[state]
-        found[name] = Neighbours(similarity, position[index], float(floor))
-    return found
+        neighbours[name] = Neighbours(similarity, position[index], float(floor))
+    return neighbours

@@ -42,16 +42,16 @@ def plant_copies(
     sources = _sources(splits, settings["copies"], settings["seed"])
     images_BC = as_batch(images[sources["row"]])
     partners_BC = images_BC[_partners(sources, settings["seed"])]
-    chosen = settings["transforms"] or transforms.names(images.ndim - 1)
+    changes = settings["transforms"] or transforms.names(images.ndim - 1)
     group_of = {name: group for group, names in transforms.GROUPS.items() for name in names}
-    table = [{"transform": name, "group": group_of[name]} for name in chosen]
+    table = [{"transform": name, "group": group_of[name]} for name in changes]
     strengths = settings["round_trip"]["strengths"] if network else []
     table += [{"transform": round_trip_name(strength), "group": ROUND_TRIPS} for strength in strengths]
     with new_array(planted_path, (len(table), *images_BC[:, 0].shape)) as planted, timed("planting"):
-        for number, name in enumerate(chosen):
+        for number, name in enumerate(changes):
             generator = torch.Generator().manual_seed(derive_seed(settings["seed"], name))
             planted[number] = transforms.apply(name, images_BC, partners_BC, generator)[:, 0].numpy()
-        for number, strength in enumerate(strengths, start=len(chosen)):
+        for number, strength in enumerate(strengths, start=len(changes)):
             planted[number] = _round_trip(network, images_BC, strength, settings["seed"])[:, 0].numpy()
     write_table(sources, sources_path)
     write_table(pd.DataFrame(table, columns=["transform", "group"]), transforms_path)
@@ -64,14 +64,14 @@ def round_trip_name(strength: float) -> str:
 
 def _sources(splits: pd.DataFrame, copies: int, seed: int) -> pd.DataFrame:
     """Rows that are planted: of each role, patients in random order, every patient's first image before any second."""
-    chosen = []
+    tables = []
     for role in ("train", "control"):
         rows = rows_of(splits, role)
         table = pd.DataFrame({"row": rows, "patient": splits["patient"].to_numpy()[rows], "role": role})
         shuffled = table.sample(frac=1, random_state=generator_of("planted sources", seed))
         order = shuffled.groupby("patient").cumcount()
-        chosen.append(shuffled.loc[order.sort_values(kind="stable").index][:copies])
-    return pd.concat(chosen, ignore_index=True)
+        tables.append(shuffled.loc[order.sort_values(kind="stable").index][:copies])
+    return pd.concat(tables, ignore_index=True)
 
 
 def _partners(sources: pd.DataFrame, seed: int) -> np.ndarray:

@@ -31,12 +31,12 @@ def true_share(
     # Each share a little nearer to the middle, as if some more had been seen.
     n_called, n_found, n_cleared = n + z**2, n_planted + 2, n_negatives + 2
     called = (n * called + z**2 / 2) / n_called
-    found, specificity = (n_planted * sensitivity + 1) / n_found, 1 - (n_negatives * fpr + 1) / n_cleared
-    slope = found + specificity - 1
+    shrunk, specificity = (n_planted * sensitivity + 1) / n_found, 1 - (n_negatives * fpr + 1) / n_cleared
+    slope = shrunk + specificity - 1
     if slope <= 0:
         return math.nan, math.nan, math.nan
     middle = (called + specificity - 1) / slope
-    of_found, of_specificity = found * (1 - found) / n_found, specificity * (1 - specificity) / n_cleared
+    of_found, of_specificity = shrunk * (1 - shrunk) / n_found, specificity * (1 - specificity) / n_cleared
     shift = 2 * z**2 * (middle * of_found - (1 - middle) * of_specificity)
     variance = called * (1 - called) / n_called + middle**2 * of_found + (1 - middle) ** 2 * of_specificity
     reach = z * math.sqrt(variance) / slope

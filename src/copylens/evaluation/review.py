@@ -37,16 +37,16 @@ def draw_pairs(
     """
     n_pairs, generator = settings["pairs"], generator_of("review", settings["seed"])
     scores = read_table(scores_path).query("rule == 'matched'")
-    everything = pd.concat([_calls(run, each, scores) for run, each in zip(runs, files, strict=True)])
-    chosen = []
+    everything = pd.concat([_calls(run, paths, scores) for run, paths in zip(runs, files, strict=True)])
+    tables = []
     for _, of_detector in everything.groupby(["dataset", "detector"], sort=False):
         calls = [of_detector[of_detector["called"] == called] for called in (True, False)]
         first = min(len(calls[0]), max(n_pairs - n_pairs // 2, n_pairs - len(calls[1])))
         for of_call, n in zip(calls, (first, n_pairs - first), strict=True):
-            chosen.append(of_call.sample(min(n, len(of_call)), random_state=generator).assign(of_call=len(of_call)))
-    key = pd.concat(chosen).sample(frac=1, random_state=generator).reset_index(drop=True)
+            tables.append(of_call.sample(min(n, len(of_call)), random_state=generator).assign(of_call=len(of_call)))
+    key = pd.concat(tables).sample(frac=1, random_state=generator).reset_index(drop=True)
     key.insert(0, "pair", np.arange(1, len(key) + 1))
-    by_run = {tuple(run[name] for name in RUN): each for run, each in zip(runs, files, strict=True)}
+    by_run = {tuple(run[name] for name in RUN): paths for run, paths in zip(runs, files, strict=True)}
     sheets: dict[tuple[int, ...], list[tuple]] = {}
     for row in key.itertuples(index=False):
         paths = by_run[tuple(getattr(row, name) for name in RUN)]
@@ -63,7 +63,7 @@ def _calls(run: dict, files: dict[str, Path], scores: pd.DataFrame) -> pd.DataFr
     of_run = scores[np.logical_and.reduce([scores[name] == run[name] for name in RUN])]
     tau = of_run.loc[of_run["epoch"].idxmax(), "tau"]
     arrays = read_arrays(files["nearest"])
-    similarity, row = (arrays[f"synthetic_to_train_{what}"][-1, :, 0] for what in ("similarity", "index"))
+    similarity, row = (arrays[f"synthetic_to_train_{column}"][-1, :, 0] for column in ("similarity", "index"))
     table = pd.DataFrame({"sample": np.arange(len(row)), "row": row, "called": similarity > tau})
     return table.assign(**{name: run[name] for name in RUN})
 
@@ -109,5 +109,5 @@ def judge_detectors(answers_path: Path, key_path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _share(called: pd.Series, weight: pd.Series, chosen: pd.Series) -> float:
-    return float(np.average(called[chosen], weights=weight[chosen])) if chosen.any() else np.nan
+def _share(called: pd.Series, weight: pd.Series, subset: pd.Series) -> float:
+    return float(np.average(called[subset], weights=weight[subset])) if subset.any() else np.nan

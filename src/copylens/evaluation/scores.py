@@ -67,13 +67,13 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[d
             flush=True,
         )
     for state in range(len(arrays["synthetic_to_train_index"])):
-        found = neighbours_of(arrays, training_rows, state)
-        rules, curve = score(found, patients, draws, seed)
-        n_calibration_patients, n_synthetic = int(patients.calibration.max()) + 1, len(found["synthetic"])
+        neighbours = neighbours_of(arrays, training_rows, state)
+        rules, curve = score(neighbours, patients, draws, seed)
+        n_calibration_patients, n_synthetic = int(patients.calibration.max()) + 1, len(neighbours["synthetic"])
         counts = {
             "n_train": len(training_rows),
             "n_patients": int(patients.train.max()) + 1,
-            "n_calibration": len(found["calibration"]),
+            "n_calibration": len(neighbours["calibration"]),
             "n_calibration_patients": n_calibration_patients,
             "n_control": int(patients.control.max()) + 1,
             "n_synthetic": n_synthetic,

@@ -84,7 +84,7 @@ def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
 
 
 def score(
-    found: dict[str, Neighbours], patients: Patients, draws: int, seed: int
+    neighbours: dict[str, Neighbours], patients: Patients, draws: int, seed: int
 ) -> tuple[dict[str, dict[str, float]], list[dict[str, float]]]:
     """Rates of both rules, {rule: {rate, rate_low, rate_high}} for every name in `RATES`, and the exposure curve.
 
@@ -105,22 +105,24 @@ def score(
     of_train, of_calibration = (
         resample(numbers.max() + 1, draws, generator) for numbers in (patients.train, patients.calibration)
     )
-    synthetic, images = found["synthetic"], np.arange(len(patients.train))
-    tau_paper = _thresholds([found["calibration"].to_train(images)], of_train.of_images(patients.train))
-    of_held_out = [found[name].nearest for name in ("calibration", "calibration_decoded")]
+    synthetic, images = neighbours["synthetic"], np.arange(len(patients.train))
+    tau_paper = _thresholds([neighbours["calibration"].to_train(images)], of_train.of_images(patients.train))
+    of_held_out = [neighbours[name].nearest for name in ("calibration", "calibration_decoded")]
     tau_matched = _thresholds(of_held_out, of_calibration.of_images(patients.calibration))
     n_control = effective_number(patients.control)
-    paper, matched = (_rates_of_images(found, tau, n_control) for tau in (tau_paper, tau_matched))
+    paper, matched = (_rates_of_images(neighbours, tau, n_control) for tau in (tau_paper, tau_matched))
     paper |= with_percentiles("tau_memorized", tau_paper)
 
-    chosen = _one_image_each(patients.calibration, generator_of("calibration images", seed))[: len(synthetic)]
-    held_out = [found[name].of(chosen) for name in ("calibration", "calibration_decoded") if len(found[name])]
-    n_synthetic, n_released, n_equal = len(synthetic), len(chosen), min(len(images), len(synthetic))
+    one_each = _one_image_each(patients.calibration, generator_of("calibration images", seed))[: len(synthetic)]
+    held_out = [
+        neighbours[name].of(one_each) for name in ("calibration", "calibration_decoded") if len(neighbours[name])
+    ]
+    n_synthetic, n_released, n_equal = len(synthetic), len(one_each), min(len(images), len(synthetic))
     for rate, groups, of_groups, n in (
         ("memorized", images, of_train.of_images(patients.train), effective_number(patients.train)),
         ("patients_memorized", patients.train, of_train, patients.train.max() + 1),
     ):
-        of_released, at_n_train = [each.to_train(groups) for each in held_out], f"{rate}_at_n_train"
+        of_released, at_n_train = [images_of_set.to_train(groups) for images_of_set in held_out], f"{rate}_at_n_train"
         tau = _thresholds(of_released, of_groups)
         tau_equal = _thresholds(of_released, of_groups, _percentile_of_more(n_equal / n_released, groups.max() + 1))
         if rate == "memorized":
@@ -140,15 +142,15 @@ def score(
     return {"paper": paper, "matched": matched}, curve
 
 
-def _rates_of_images(found: dict[str, Neighbours], taus: np.ndarray, n_control: float) -> dict[str, float]:
+def _rates_of_images(neighbours: dict[str, Neighbours], taus: np.ndarray, n_control: float) -> dict[str, float]:
     """tau, copies and control rates with their intervals, from each draw's threshold."""
     rates = with_percentiles("tau", taus)
     for rate, name, n in (
-        ("copies", "synthetic", len(found["synthetic"])),
+        ("copies", "synthetic", len(neighbours["synthetic"])),
         ("control_rate", "control", n_control),
         ("control_rate_decoded", "control_decoded", n_control),
     ):
-        rates |= with_interval(rate, _shares(found[name].nearest, taus), n)
+        rates |= with_interval(rate, _shares(neighbours[name].nearest, taus), n)
     return rates
 
 

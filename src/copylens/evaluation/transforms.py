@@ -56,28 +56,32 @@ def _laid(of_group: Callable[[Orientation], bool]) -> Transform:
 
     def transform(images_BC, partners_BC, generator):
         sizes = images_BC.shape[2:]
-        group = [each for each in orientations(len(sizes)) if not each.is_none and of_group(each)]
-        found = []
+        group = [
+            orientation for orientation in orientations(len(sizes)) if not orientation.is_none and of_group(orientation)
+        ]
+        results = []
         for image, drawn in zip(
             images_BC, torch.randint(len(group), (len(images_BC),), generator=generator), strict=True
         ):
             fitted = min(size / sizes[axis] for size, axis in zip(sizes, group[drawn].axes, strict=True))
             turned = warp(image[None], group[drawn].matrix[None] / fitted)[0]
-            found.append(1 - turned if group[drawn].inverted else turned)
-        return torch.stack(found)
+            results.append(1 - turned if group[drawn].inverted else turned)
+        return torch.stack(results)
 
     return transform
 
 
 def _sliced(images_BC, partners_BC, generator):
     """Slices along an axis that is drawn for each volume: every second one first, or in any order. 3D."""
-    found = []
+    results = []
     for image in images_BC:
         axis, shuffled = (int(torch.randint(n, (1,), generator=generator)) for n in (image.ndim - 1, 2))
         n = image.shape[axis + 1]
         interleaved = torch.cat([torch.arange(0, n, 2), torch.arange(1, n, 2)])
-        found.append(image.index_select(axis + 1, torch.randperm(n, generator=generator) if shuffled else interleaved))
-    return torch.stack(found)
+        results.append(
+            image.index_select(axis + 1, torch.randperm(n, generator=generator) if shuffled else interleaved)
+        )
+    return torch.stack(results)
 
 
 def _flip(axis: int) -> Transform:
@@ -172,7 +176,7 @@ def _smooth(images_BC: torch.Tensor, width: float) -> torch.Tensor:
 
 def _reoriented(images_BC, partners_BC, generator):
     """Any of the group's orientations; every third volume has its slices in another order instead."""
-    moved = _laid(lambda each: not each.inverted)(images_BC, partners_BC, generator)
+    moved = _laid(lambda orientation: not orientation.inverted)(images_BC, partners_BC, generator)
     if images_BC.ndim == 5:
         moved[::3] = _sliced(images_BC[::3], partners_BC, generator)
     return moved
@@ -201,10 +205,12 @@ RIGID: dict[str, Transform] = {
 }
 # What the loss of an orientation, of a sign or of an order does.
 LAID: dict[str, Transform] = {
-    "mirrored": _laid(lambda each: list(each.axes) == sorted(each.axes) and not each.inverted),
-    "quarter_turn": _laid(lambda each: each.is_quarter_turn),
-    "swapped_axes": _laid(lambda each: not any(each.mirrored) and not each.inverted),
-    "inverted": _laid(lambda each: each.is_upright and each.inverted),
+    "mirrored": _laid(
+        lambda orientation: list(orientation.axes) == sorted(orientation.axes) and not orientation.inverted
+    ),
+    "quarter_turn": _laid(lambda orientation: orientation.is_quarter_turn),
+    "swapped_axes": _laid(lambda orientation: not any(orientation.mirrored) and not orientation.inverted),
+    "inverted": _laid(lambda orientation: orientation.is_upright and orientation.inverted),
     "slice_order": _sliced,
     "reoriented": _reoriented,
 }

@@ -70,7 +70,9 @@ def train_model(
     def write(trained: Trained) -> None:
         save_module(trained.network, folder / "weights.safetensors")
         kept = {
-            f"{epoch}/{name}": each for epoch in trained.epochs[:-1] for name, each in trained.snapshots[epoch].items()
+            f"{epoch}/{name}": tensor
+            for epoch in trained.epochs[:-1]
+            for name, tensor in trained.snapshots[epoch].items()
         }
         save_tensors(kept, folder / SNAPSHOTS)
         spec = {"settings": settings, "seed": seed, "grid": list(images.shape[1:]), "epochs": trained.epochs}

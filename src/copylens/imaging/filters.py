@@ -44,16 +44,16 @@ def shifted_boxes(padded_BC: torch.Tensor, reach: int, width: int, step: int = 1
 
     What displacements share along the later axes is computed once.
     """
-    found: dict[tuple[int, ...], torch.Tensor] = {(): padded_BC}
+    by_displacement: dict[tuple[int, ...], torch.Tensor] = {(): padded_BC}
     for axis in reversed(range(2, padded_BC.ndim)):
         matrix = _window(padded_BC.shape[axis] - 2 * reach, width, step)
         by_step = {along: functional.pad(matrix, [reach + along, reach - along]) for along in range(-reach, reach + 1)}
-        found = {
+        by_displacement = {
             (along, *later): _filter(filtered, axis, by_step[along])
             for along in by_step
-            for later, filtered in found.items()
+            for later, filtered in by_displacement.items()
         }
-    return found
+    return by_displacement
 
 
 def _filter(images_BC: torch.Tensor, axis: int, matrix: torch.Tensor) -> torch.Tensor:

@@ -68,21 +68,21 @@ class Orientation:
         moved = [axis for axis in range(dims) if self.axes[axis] != axis]
         turned = round(float(torch.linalg.det(self.matrix))) == 1
         mirrored = [axis + 1 for axis in range(dims) if self.mirrored[axis]]
-        found = []
+        changes = []
         if moved and turned and dims == 2:
-            found.append("turned by a quarter")
+            changes.append("turned by a quarter")
         elif moved:
             swapped = " and ".join(str(axis + 1) for axis in moved)
-            found.append("transposed" if dims == 2 else f"with axes {swapped} swapped")
+            changes.append("transposed" if dims == 2 else f"with axes {swapped} swapped")
             mirrored = [] if dims == 2 else mirrored
         elif mirrored and dims == 2 and len(mirrored) == 2:
-            found.append("turned by a half")
+            changes.append("turned by a half")
         if mirrored and not (dims == 2 and (moved or len(mirrored) == 2)):
             along = " and ".join(map(str, mirrored))
-            found.append(f"mirrored along {'axis' if len(mirrored) == 1 else 'axes'} {along}")
+            changes.append(f"mirrored along {'axis' if len(mirrored) == 1 else 'axes'} {along}")
         if self.inverted:
-            found.append("with inverted grey values")
-        return ", ".join(found)
+            changes.append("with inverted grey values")
+        return ", ".join(changes)
 
 
 def orientations(dims: int) -> list[Orientation]:
@@ -124,7 +124,7 @@ class Orienter:
         self.training = torch.cat(rows)
         self.slices = [torch.cat(of_axis) for of_axis in zip(*slices, strict=True)]  # by axis, [T, slice, pixel]
         self.group = orientations(self.dims)
-        upright = [number for number, each in enumerate(self.group) if not each.inverted]
+        upright = [number for number, orientation in enumerate(self.group) if not orientation.inverted]
         self.views = [(number, zoom) for number in upright for zoom in self._zooms(self.group[number].axes)]
 
     def __call__(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, Lie]:
@@ -170,10 +170,10 @@ class Orienter:
 
     def apply(self, images_BC: torch.Tensor, orientation: int, zoom: float) -> torch.Tensor:
         """Images in another orientation; what lies outside of them repeats the border."""
-        chosen = self.group[orientation]
-        places = places_of(torch.Size(self.grid), float(zoom) * chosen.matrix[None]).to(images_BC.device)
+        change = self.group[orientation]
+        places = places_of(torch.Size(self.grid), float(zoom) * change.matrix[None]).to(images_BC.device)
         images_BC = look(images_BC, places.expand(len(images_BC), *places.shape[1:]))
-        return 1 - images_BC if chosen.inverted else images_BC
+        return 1 - images_BC if change.inverted else images_BC
 
     @functools.cached_property
     def _places(self) -> list[torch.Tensor]:
@@ -183,13 +183,15 @@ class Orienter:
     def _likeness(self, images_BC: torch.Tensor) -> torch.Tensor:
         """Fisher's z of the correlation with the most similar training image, [view, B]: as it is, then inverted."""
         low = resize(images_BC, self.low)
-        found = []
+        likenesses = []
         for places in self._places:
             views = look(low, places.to(low.device).expand(len(low), *places.shape[1:]))
             rows = standardise(views.flatten(1))
             likeness = [rows @ block.T for block in self.training.to(low.device).split(BLOCK)]
-            found.append(torch.stack([torch.stack([each.amax(1), (-each).amax(1)]) for each in likeness]).amax(0))
-        return torch.atanh(torch.stack(found).clamp(-0.9999, 0.9999)).transpose(0, 1).flatten(0, 1).cpu()
+            likenesses.append(
+                torch.stack([torch.stack([block.amax(1), (-block).amax(1)]) for block in likeness]).amax(0)
+            )
+        return torch.atanh(torch.stack(likenesses).clamp(-0.9999, 0.9999)).transpose(0, 1).flatten(0, 1).cpu()
 
     def _zooms(self, axes: tuple[int, ...]) -> list[float]:
         """How large a body may be after its axes were swapped and it was fitted into the grid again."""
@@ -199,7 +201,7 @@ class Orienter:
 
 def standardised_slices(images_BC: torch.Tensor, axis: int, low: list[int]) -> torch.Tensor:
     """Each slice of volumes along an axis of the grid, few pixels with mean 0 and norm 1, [B, slice, pixel]."""
-    sides = [images_BC.shape[axis + 2] if each == axis else size for each, size in enumerate(low)]
+    sides = [images_BC.shape[axis + 2] if number == axis else size for number, size in enumerate(low)]
     slices = resize(images_BC, sides)[:, 0].movedim(axis + 1, 1).flatten(2)
     return standardise(slices.flatten(0, 1)).view(slices.shape)
 

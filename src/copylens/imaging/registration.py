@@ -38,8 +38,8 @@ def match(
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=displacement.device).view(1, dims, *[1] * dims)
     shares = 2 * displacement.flip(1) / extent
     bent = warp(moving_BC, torch.eye(dims, device=moving_BC.device).repeat(len(moving_BC), 1, 1), displacement=shares)
-    found = (correlation for _, correlation in _correlations(bent, fixed_BC, reach[1], windows[1], step))
-    return functools.reduce(torch.maximum, found)[:, 0]
+    correlations = (correlation for _, correlation in _correlations(bent, fixed_BC, reach[1], windows[1], step))
+    return functools.reduce(torch.maximum, correlations)[:, 0]
 
 
 def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -> Iterator[tuple[tuple, torch.Tensor]]:
@@ -99,10 +99,10 @@ def align(
         ]
         if step == steps:
             break
-        found = torch.linalg.solve(square, along) / scale[..., 0]
-        found = found[:, :-1] / found[:, -1:].clamp(min=1e-3)
-        by = found[:, :dims].clamp(-2, 2)
-        turn = torch.einsum("bg,gij->bij", found[:, dims:].clamp(-0.1, 0.1), generators)
+        solution = torch.linalg.solve(square, along) / scale[..., 0]
+        solution = solution[:, :-1] / solution[:, -1:].clamp(min=1e-3)
+        by = solution[:, :dims].clamp(-2, 2)
+        turn = torch.einsum("bg,gij->bij", solution[:, dims:].clamp(-0.1, 0.1), generators)
         undone = matrix @ torch.linalg.inv(torch.eye(dims, device=turn.device) + turn)
         matrix, shift = undone, shift - (undone @ by[..., None])[..., 0] / extent
     matrix, shift, correlation = best
@@ -111,9 +111,9 @@ def align(
 
 def _generators(dims: int) -> torch.Tensor:
     """Small turns in each plane, and a small zoom, as what they add to the unit matrix, [planes + 1, dims, dims]."""
-    found = [torch.eye(dims)]
+    generators = [torch.eye(dims)]
     for first, second in planes(dims):
         turn = torch.zeros(dims, dims)
         turn[first, second], turn[second, first] = -1.0, 1.0
-        found.append(turn)
-    return torch.stack(found)
+        generators.append(turn)
+    return torch.stack(generators)

@@ -30,7 +30,7 @@ def turns(dims: int, degrees: list[float]) -> torch.Tensor:
     n_planes = len(planes(dims))
     both_ways = sorted({sign * float(angle) for angle in degrees for sign in (1, -1)})
     angles = {
-        tuple(angle if each == plane else 0.0 for each in range(n_planes))
+        tuple(angle if number == plane else 0.0 for number in range(n_planes))
         for plane in range(n_planes)
         for angle in both_ways
     }

@@ -60,10 +60,10 @@ def checked(path: Path | str) -> Path:
 
 def file_checksum(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal. Computed once for a file that stays as it is."""
-    found = path.stat()
-    version = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    status = path.stat()
+    version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     # Clocks of file systems tick every few milliseconds: two writings may have one time.
-    settled = time.time_ns() - found.st_ctime_ns > SETTLED
+    settled = time.time_ns() - status.st_ctime_ns > SETTLED
     if not settled or version not in _known:
         with path.open("rb") as file:
             _known[version] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -59,15 +59,15 @@ def claim_gpus(n: int, gpus: list[Path]) -> list[int]:
 
 def one_line(text: str) -> str:
     """What a terminal takes for text alone: a file's name may hold line breaks and commands for terminals."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 @contextlib.contextmanager
-def timed(what: str) -> Iterator[None]:
+def timed(stage: str) -> Iterator[None]:
     """Print how long the body took, for whoever asks where a study's time goes (benchmarks/orchestration.py)."""
     start = time.perf_counter()
     yield
-    print(f"{what} took {time.perf_counter() - start:.2f} s", flush=True)
+    print(f"{stage} took {time.perf_counter() - start:.2f} s", flush=True)
 
 
 @contextlib.contextmanager

@@ -104,8 +104,8 @@ def claim(work: Path, identity: dict) -> None:
 
 def _differing(work: Path, identity: dict) -> list[str]:
     record = work / "identity.yaml"
-    found = (read_yaml(record) if record.exists() else None) or {}
-    return sorted(key for key in identity if found.get(key) != identity[key])
+    recorded = (read_yaml(record) if record.exists() else None) or {}
+    return sorted(key for key in identity if recorded.get(key) != identity[key])
 
 
 def discard(work: Path) -> None:

@@ -45,18 +45,18 @@ def copy_pairs(
     top = (n_shown + 1) // 2
     spread = np.linspace(top, len(order) - 1, n_shown - top).round().astype(int)
     shown = np.unique(np.r_[np.arange(top), spread])
-    chosen = order[shown]
+    order_shown = order[shown]
     tau = _of_run(scores, run).query("rule == 'matched'")["tau"].item()
     patients = read_table(scans)["patient"].to_numpy()
     pairs = pd.DataFrame(
         {
             "rank": shown + 1,
-            "correlation": correlation[chosen],
-            "called": np.where(correlation[chosen] > tau, "copy", "no copy"),
-            "patient": patients[row[chosen]],
+            "correlation": correlation[order_shown],
+            "called": np.where(correlation[order_shown] > tau, "copy", "no copy"),
+            "patient": patients[row[order_shown]],
         }
     )
-    return pairs, np.array(read_array(samples)[-1][chosen]), np.array(real[row[chosen]])
+    return pairs, np.array(read_array(samples)[-1][order_shown]), np.array(real[row[order_shown]])
 
 
 def copied_regions(

@@ -182,8 +182,8 @@ def _check_header(dataset: pydicom.Dataset, path: str, n_files: int, limits: dic
         raise ValueError(f"{path}: holds {dataset.NumberOfFrames} frames; split it into files of one slice each")
     _check_compression(dataset, path)
     shape = [n_files, int(dataset.Rows), int(dataset.Columns)]
-    what = "holds an image" if n_files == 1 else "belongs to a series"
-    check_pixels(path, shape if n_files > 1 else shape[1:], limits, what)
+    description = "holds an image" if n_files == 1 else "belongs to a series"
+    check_pixels(path, shape if n_files > 1 else shape[1:], limits, description)
     check_bytes(path, math.prod(shape) * int(dataset.BitsAllocated) // 8, limits)
 
 
@@ -225,22 +225,22 @@ def _numbers(header: pydicom.Dataset, keyword: str, count: int) -> list[float] |
 def _stack(source: str, paths: list[str], slices: list[tuple[pydicom.Dataset, np.ndarray]]):
     """Values [column, row, slice] of a series, and where they are in the body: a NIfTI affine, right, front, head."""
     fields = {"ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2}
-    found = {keyword: [_numbers(header, keyword, n) for header, _ in slices] for keyword, n in fields.items()}
-    for keyword, numbers in found.items():
+    by_keyword = {keyword: [_numbers(header, keyword, n) for header, _ in slices] for keyword, n in fields.items()}
+    for keyword, numbers in by_keyword.items():
         if None in numbers:
             path = paths[numbers.index(None)]
             raise ValueError(f"{path}: has no usable {keyword}, but its series has {len(paths)} images")
     shapes = {pixels.shape for _, pixels in slices}
-    orientations, positions, spacings = map(np.array, found.values())
+    orientations, positions, spacings = map(np.array, by_keyword.values())
     if spacings.min() <= 0:
         raise ValueError(f"{source}: has a PixelSpacing of {spacings.min():g} mm")
-    for what, differs in (
+    for trait, differs in (
         ("shapes", len(shapes) > 1),
         ("orientations", np.ptp(orientations, axis=0).max() > 0.001),
         ("pixel spacings", np.ptp(spacings, axis=0).max() > 0.001),
     ):
         if differs:
-            raise ValueError(f"{source}: one series with slices of different {what}; leave the odd ones out")
+            raise ValueError(f"{source}: one series with slices of different {trait}; leave the odd ones out")
     along_row, along_column = orientations[0, :3], orientations[0, 3:]
     height = positions @ np.cross(along_row, along_column)
     order = np.argsort(height)

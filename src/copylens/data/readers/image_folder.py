@@ -29,7 +29,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601)
 def list_scans(root: Path, settings: dict) -> list[Scan]:
     """One scan per file that matches `settings['pattern']`; the patient by `settings['patient']`."""
     paths = list_files(root, settings, settings["pattern"])
-    return [Scan(*found) for found in zip(paths, patients_of(paths, settings), strict=True)]
+    return [Scan(*pair) for pair in zip(paths, patients_of(paths, settings), strict=True)]
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:

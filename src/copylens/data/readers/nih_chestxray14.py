@@ -53,7 +53,7 @@ def patterns(settings: dict) -> list[str]:
     return ["**/*.png", glob.escape(settings["entries"])]
 
 
-def _refuse_repeats(names: list[str], what: str) -> None:
+def _refuse_repeats(names: list[str], message: str) -> None:
     name, count = next(iter(Counter(names).most_common(1)), (None, 0))
     if count > 1:
-        raise ValueError(f"{what} {name}")
+        raise ValueError(f"{message} {name}")

@@ -105,13 +105,13 @@ def compare(module: AlignedCorrelation, images_BC: torch.Tensor, embeddings: np.
         correlations = (standardise(windows.flatten(1)) @ training.T for windows in views)
         return functools.reduce(torch.maximum, correlations).numpy()
     search = CoarseSearch(module.coarse(training.view(-1, 1, *module.places.shape[1:-1])), halves=False)
-    found = []
+    similarities = []
     for query in smoothed.split(1):
         windows = look(query.expand(len(module.places), *query.shape[1:]), module.places)
         rows = standardise(windows.flatten(1))
 
-        def closely(chosen, rows=rows):
-            return (rows @ training[chosen].T).amax(dim=0)
+        def closely(shortlist, rows=rows):
+            return (rows @ training[shortlist].T).amax(dim=0)
 
-        found.append(ranked(search(module.coarse(windows)), n, closely))
-    return torch.stack(found).numpy()
+        similarities.append(ranked(search(module.coarse(windows)), n, closely))
+    return torch.stack(similarities).numpy()

@@ -128,30 +128,30 @@ class Copylens(TrainedModule):
         training = [parts(images) for images in pooled_training.unbind(dim=1)]
         halved, batch = self.pool(normalised), len(normalised)
         first, rest = self.places[: self.n_shifted], self.places[self.n_shifted :]
-        found = []
+        likenesses_by_pose = []
         for places, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
             for some in places.split(max(1, POSED // batch)):
                 images = halved.repeat(len(some), *[1] * (normalised.ndim - 1))
                 posed = look(images, some.repeat_interleave(batch, dim=0))
                 likeness = self.likeness(posed, shifts, training)
-                found.append(likeness.view(N_CHANNELS, len(some), batch, -1))
-        return torch.cat(found, dim=1)
+                likenesses_by_pose.append(likeness.view(N_CHANNELS, len(some), batch, -1))
+        return torch.cat(likenesses_by_pose, dim=1)
 
     def likeness(self, posed: torch.Tensor, shifts: list, training: list[list[torch.Tensor]]) -> torch.Tensor:
         """The same for images in one pose each, at half the resolution, [channel, B, T]."""
         shifted = [self.centre(posed, shift) for shift in shifts]
-        found = []
+        by_channel = []
         for channel in range(N_CHANNELS):
             queries = parts(self.centre(posed)[:, channel])
-            queries[0] = torch.cat([queries[0], *(standardise(each[:, channel].flatten(1)) for each in shifted)])
+            queries[0] = torch.cat([queries[0], *(standardise(images[:, channel].flatten(1)) for images in shifted)])
             by_part = [
                 (_alike(query @ candidates.T, channel) - mean) / deviation
                 for query, candidates, (mean, deviation) in zip(
                     queries, training[channel], self.null[channel], strict=True
                 )
             ]
-            found.append(torch.cat(by_part).unflatten(0, (-1, len(posed))).amax(dim=0))
-        return torch.stack(found)
+            by_channel.append(torch.cat(by_part).unflatten(0, (-1, len(posed))).amax(dim=0))
+        return torch.stack(by_channel)
 
     def coarse(self, pooled: torch.Tensor) -> torch.Tensor:
         """What the coarse search compares, of images at half the resolution, [B, channel, *coarse]."""
@@ -174,7 +174,7 @@ class Copylens(TrainedModule):
         similar, moved, windows = self.registered(normalised, candidates)
         windows = windows.flatten(1).sort(dim=1, descending=True).values
         best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
-        local = [torch.atanh(each.clamp(-0.999, 0.999)) for each in best]
+        local = [torch.atanh(mean.clamp(-0.999, 0.999)) for mean in best]
         whole, edges = (slice(None), slice(None)), zip(self.edge, self.grid, strict=True)
         inside = (*whole, *(slice(edge, size - edge) for edge, size in edges))
         channels, width = (FINE, SMOOTH), WINDOWS[len(self.grid) - 2][0]
@@ -197,9 +197,9 @@ class Copylens(TrainedModule):
         moving, fixed = normalised[:, -1:], candidates[:, -1:]
         half, half_fixed = self.pool(moving), self.pool(fixed).repeat(2 * n, *[1] * (dims + 1))
         still = torch.zeros(len(starts), dims, device=moving.device)
-        found = align(half.expand_as(half_fixed), half_fixed, self.poses[starts], still, EDGE, HALF_STEPS)
-        best = found[2].view(-1, k).argmax(dim=0) * k + torch.arange(k, device=moving.device)
-        matrix, shift, _ = align(moving.expand_as(fixed), fixed, found[0][best], found[1][best], EDGE, STEPS)
+        aligned = align(half.expand_as(half_fixed), half_fixed, self.poses[starts], still, EDGE, HALF_STEPS)
+        best = aligned[2].view(-1, k).argmax(dim=0) * k + torch.arange(k, device=moving.device)
+        matrix, shift, _ = align(moving.expand_as(fixed), fixed, aligned[0][best], aligned[1][best], EDGE, STEPS)
         moved = warp(normalised.expand_as(candidates), matrix, shift)
         # What was laid over as a whole may be worse than the pose that one part of the image has.
         posed = warp(normalised[:, :1].expand(k, -1, *self.grid), self.poses[similar[0].argmax(dim=0)])
@@ -225,8 +225,8 @@ def build(settings: dict, grid: list[int]) -> Copylens:
 def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     """Learn from training images [B, 1, *grid] how alike unlike ones are, and how far one of them stands out."""
     generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
-    chosen = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
-    normalised = module.normalised(images_BC[chosen])
+    examples = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
+    normalised = module.normalised(images_BC[examples])
     pooled = module.centre(module.pool(normalised))
     unlike = ~torch.eye(len(pooled), dtype=torch.bool)
     for channel in range(N_CHANNELS):
@@ -266,14 +266,14 @@ def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -
     n = module.settings["shortlist"]
     if len(pooled) <= n:
         return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
-    search, found = CoarseSearch(module.coarse(pooled[:, COARSE_CHANNELS])), []
+    search, similarities = CoarseSearch(module.coarse(pooled[:, COARSE_CHANNELS])), []
     for query in normalised.split(1):
 
         def closely(rows, query=query):
             return module.similarities(query, pooled[rows]).amax(dim=1).sum(dim=0)[0]
 
-        found.append(ranked(module.likely(query, search), n, closely))
-    return torch.stack(found).cpu().numpy()
+        similarities.append(ranked(module.likely(query, search), n, closely))
+    return torch.stack(similarities).cpu().numpy()
 
 
 @torch.no_grad()
@@ -287,7 +287,7 @@ def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor)
 @torch.no_grad()
 def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
     """Correlation of each place of the candidates [k, 1, *grid] with its like in an image [1, *grid], [k, *grid]."""
-    image, candidates = (module.normalised(each.to(module.device)) for each in (image_C[None], candidates_BC))
+    image, candidates = (module.normalised(images.to(module.device)) for images in (image_C[None], candidates_BC))
     windows = module.registered(image, candidates)[2][:, None]
     mode = ("bilinear", "trilinear")[candidates.ndim - 4]
     return functional.interpolate(windows, candidates_BC.shape[2:], mode=mode)[:, 0].cpu().numpy()

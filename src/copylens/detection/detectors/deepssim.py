@@ -50,8 +50,8 @@ class DeepSSIM(EmbeddingNetwork):
         losses = []
         for distance in range(min(self.settings["others"] + 1, len(image))):
             wanted = self.ssim(image, image.roll(distance, 0))[:, 0] if distance else torch.ones(len(image))
-            found = (one * other.roll(distance, 0)).sum(dim=1)
-            losses.append(torch.mean((found - wanted.to(found.device)) ** 2))
+            correlation = (one * other.roll(distance, 0)).sum(dim=1)
+            losses.append(torch.mean((correlation - wanted.to(correlation.device)) ** 2))
         return torch.stack(losses).mean()
 
     def varied(self, image: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:

@@ -20,11 +20,11 @@ properties:
 
 def rows(splits: pd.DataFrame) -> np.ndarray:
     """Which images it keeps, as rows of images.npy: the first of each patient without a role."""
-    found = unseen_rows(splits)
-    found = found[~splits["patient"].iloc[found].duplicated().to_numpy()]
-    if not len(found):
+    numbers = unseen_rows(splits)
+    numbers = numbers[~splits["patient"].iloc[numbers].duplicated().to_numpy()]
+    if not len(numbers):
         raise ValueError("split: every patient has a role, so a model of kind unseen has none left; lower the numbers")
-    return found
+    return numbers
 
 
 def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> KeptImages:

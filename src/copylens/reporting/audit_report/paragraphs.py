@@ -53,31 +53,31 @@ def exposure_words(verdict: dict) -> list[str]:
     )
     of_all = f"{number(named)} of {number(patients)} training patients"
     if not known(exposure["rate"]):
-        said = [f"Samples that are called copies name {of_all}. {corrected}"]
+        sentences = [f"Samples that are called copies name {of_all}. {corrected}"]
     else:
-        said = [
+        sentences = [
             "So many samples would name many by chance. So patients are counted at rarer thresholds, which "
             f"{share(exposure['rate'])} of new patients' images pass: samples that two detectors call copies there "
             f"name {of_all}. {corrected}",
             "That may be fewer patients than samples are flagged for, which is by the usual thresholds.",
         ]
     if line["outcome"] == "pass":
-        said.append(f"So all {number(n)} samples keep within that.")
+        sentences.append(f"So all {number(n)} samples keep within that.")
     elif known(within) and within > 0:
-        said.append(
+        sentences.append(
             f"{number(within)} samples, drawn at random, would surely keep within that, but as large a share of them "
             "would be copies."
         )
     else:
-        said.append("No number of samples, drawn at random, would surely keep within that.")
+        sentences.append("No number of samples, drawn at random, would surely keep within that.")
     if not named:
-        said.append("Nobody is named, so nothing can be said of whom more samples would name.")
+        sentences.append("Nobody is named, so nothing can be said of whom more samples would name.")
     else:
-        said.append(
+        sentences.append(
             f"Were ever more samples drawn, at least about {interval_of(exposure, 'chao1', 'count')} patients would be "
             f"named{' at these thresholds' if known(exposure['rate']) else ''}, by chance or as copies (Chao1)."
         )
-    return said
+    return sentences
 
 
 def quarantine_words(verdict: dict) -> list[str]:
@@ -142,8 +142,8 @@ def samples_words(verdict: dict, samples: pd.DataFrame) -> list[str]:
 def pair_numbers(samples: pd.DataFrame, pairs: Iterable[int], detector: str) -> list[int]:
     """Samples called copies that there is a pair of, the most alike under `detector` first."""
     # What is only a held-out patient's image is no copy of the training image nearest to it.
-    chosen = samples[(samples["copy"] | samples["identical"]).astype(bool) & samples["sample"].isin(list(pairs))]
-    return chosen.sort_values(f"similarity_{detector}", ascending=False, kind="stable")["sample"].tolist()
+    copies = samples[(samples["copy"] | samples["identical"]).astype(bool) & samples["sample"].isin(list(pairs))]
+    return copies.sort_values(f"similarity_{detector}", ascending=False, kind="stable")["sample"].tolist()
 
 
 def pair_words(row: pd.Series) -> str:

@@ -156,10 +156,10 @@ def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
 def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:
     """The first flagged samples."""
     detectors = verdict["rule"]["detectors"]
-    chosen = samples[paragraphs.flagged(samples)]
-    columns, rows = tables.sample_columns(chosen.head(MAX_ROWS), detectors)
-    more = f" The first {MAX_ROWS} are listed; the page report.html has all." if len(chosen) > MAX_ROWS else ""
-    caption = f"{numbers.number(len(chosen))} of {numbers.number(len(samples))} samples are flagged.{more}"
+    flagged_rows = samples[paragraphs.flagged(samples)]
+    columns, rows = tables.sample_columns(flagged_rows.head(MAX_ROWS), detectors)
+    more = f" The first {MAX_ROWS} are listed; the page report.html has all." if len(flagged_rows) > MAX_ROWS else ""
+    caption = f"{numbers.number(len(flagged_rows))} of {numbers.number(len(samples))} samples are flagged.{more}"
     kept = [place for place, column in enumerate(columns) if column["name"] != "Copy"]
     names = [f"{columns[place]['group']} {columns[place]['name'].lower()}".strip() for place in kept]
     cells = [[_cell(row[place]) for place in kept] for row in rows]

@@ -60,24 +60,26 @@ def _found_and_asked(line: dict, verdict: dict) -> tuple[str, str]:
             "agreement": (len(verdict["rule"]["detectors"]), "detectors"),
             "apart": (sum(held_out) if all(map(known, held_out)) else None, "held-out images"),
         }
-        n, what = things.get(line["name"], (counts["synthetic_images"], "samples"))
-        return f"{number(line['value'])} of {number(n)} {what}", "none"
+        n, counted = things.get(line["name"], (counts["synthetic_images"], "samples"))
+        return f"{number(line['value'])} of {number(n)} {counted}", "none"
     show = share if line["unit"] == "share" else hundredths
     bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
-    found = measured(line["value"], line["low"], line["high"], line["unit"])
-    return f"{found}{MEASURED.get(line['name'], '')}", f"{bound}{show(line['limit'])}"
+    with_interval = measured(line["value"], line["low"], line["high"], line["unit"])
+    return f"{with_interval}{MEASURED.get(line['name'], '')}", f"{bound}{show(line['limit'])}"
 
 
 def counts_table(verdict: dict) -> Table:
     counts = verdict["counts"]
     rows = [
-        (name, number(counts.get(f"{name}_images")), number(counts.get(f"{name}_patients")), what)
-        for name, what in COUNTS
+        (name, number(counts.get(f"{name}_images")), number(counts.get(f"{name}_patients")), meaning)
+        for name, meaning in COUNTS
     ]
     different = counts.get("different_synthetic_images")
     if known(different) and different < counts["synthetic_images"]:
         rows[-1] = (*rows[-1][:3], f"{rows[-1][3]}; {number(different)} of them differ, the others repeat these")
-    rows = [(name, images, "–" if name == "synthetic" else patients, what) for name, images, patients, what in rows]
+    rows = [
+        (name, images, "–" if name == "synthetic" else patients, meaning) for name, images, patients, meaning in rows
+    ]
     columns = ("Set", "Images", "Patients", "What it is")
     return Table("The four sets of images.", columns, rows, (1, 2), (0.15, 0.12, 0.12, 0.61))
 

@@ -40,11 +40,11 @@ PAIRS_IN_ROW = 2
 def pages(files, settings) -> list[Figure]:
     """A page per comparison, from its files."""
     scores, shown = read_table(files["scores"]), settings["runs"]
-    found = []
+    figures = []
     for number, (run, label) in enumerate(zip(shown, tables.run_labels(shown), strict=True)):
         paths = [files[name][number] for name in ("regions", "samples", "images")]
-        found.append(draw(*tables.copied_regions(run, scores, *paths), label))
-    return found
+        figures.append(draw(*tables.copied_regions(run, scores, *paths), label))
+    return figures
 
 
 @house_style()
@@ -66,7 +66,9 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, regio
         )
     if synthetic.ndim == 4:
         most = np.argmax(np.clip(regions - FAINTEST, 0, None).mean(axis=(2, 3)), axis=1)
-        synthetic, training, regions = (each[np.arange(len(pairs)), most] for each in (synthetic, training, regions))
+        synthetic, training, regions = (
+            images[np.arange(len(pairs)), most] for images in (synthetic, training, regions)
+        )
     pair_width = (PAGE_WIDTH - 2 * MARGIN - (PAIRS_IN_ROW - 1) * GAP_OF_PAIRS) / PAIRS_IN_ROW
     width = (pair_width - 2 * GAP_OF_IMAGES) / 3
     height = width * synthetic.shape[1] / synthetic.shape[2]
@@ -87,8 +89,8 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, regio
                 x = left + (step - 2) * (width + GAP_OF_IMAGES)
                 write(figure, x, HEADER - 0.06, name, color=colour, weight="bold")
     write(figure, MARGIN, 0.34, fit(title, PAGE_WIDTH - 2 * MARGIN, 9, "bold"), size=9, weight="bold")
-    what = "Below each pair: rank, similarity; what the matched rule calls it"
-    write(figure, MARGIN, 0.51, what, color=QUIET)
+    note = "Below each pair: rank, similarity; what the matched rule calls it"
+    write(figure, MARGIN, 0.51, note, color=QUIET)
     _footer(figure)
     return figure
 

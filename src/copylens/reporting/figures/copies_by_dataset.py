@@ -135,10 +135,10 @@ def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
 def _points(axes: Axes, rows: pd.DataFrame, rate: str, middle: float, colour: str) -> None:
     """Every seed's value and interval: the paper's rule above the middle, hollow; the matched rule below."""
     for rule, direction, face in (("paper", -1, "white"), ("matched", 1, colour)):
-        of_rule = rows[rows["rule"] == rule].sort_values("seed")
-        y = middle + direction * SEED_STEP * (np.arange(len(of_rule)) + 0.5)
+        runs = rows[rows["rule"] == rule].sort_values("seed")
+        y = middle + direction * SEED_STEP * (np.arange(len(runs)) + 0.5)
         y = np.sort(y)
-        value, low, high = (100 * of_rule[f"{rate}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        value, low, high = (100 * runs[f"{rate}{end}"].to_numpy() for end in ("", "_low", "_high"))
         axes.hlines(y, low, high, color=colour, linewidth=0.9, zorder=2)
         axes.plot(value, y, "o", color=colour, markerfacecolor=face, markersize=3.6, zorder=3, clip_on=False)
 

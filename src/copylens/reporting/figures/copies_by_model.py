@@ -136,7 +136,7 @@ def _layout(scores: pd.DataFrame) -> tuple[list[tuple[float, str]], list[float],
         headings.append((top, f"{name} · {detector}" if several else name))
         top += HEADING
         runs = [(names, run, run["kind"].iloc[0] in UNTRAINED) for names, run in group.groupby(["model", "variant"])]
-        runs.sort(key=lambda each: (each[2], -each[1]["copies"].mean(), each[0]))
+        runs.sort(key=lambda run: (run[2], -run[1]["copies"].mean(), run[0]))
         for number, (names, run, untrained) in enumerate(runs):
             if untrained and number and not runs[number - 1][2]:
                 rules.append(top + RULE_GAP / 2)

@@ -44,11 +44,11 @@ MAX_BODY = 9.4
 def pages(files, settings) -> list[Figure]:
     """A page per comparison, from its files."""
     scores, shown = read_table(files["scores"]), settings["runs"]
-    found = []
+    figures = []
     for number, (run, label) in enumerate(zip(shown, tables.run_labels(shown), strict=True)):
         paths = [files[name][number] for name in ("nearest", "samples", "images", "scans")]
-        found.append(draw(*tables.copy_pairs(run, scores, *paths), label))
-    return found
+        figures.append(draw(*tables.copy_pairs(run, scores, *paths), label))
+    return figures
 
 
 @house_style()
@@ -98,8 +98,8 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title
                 write(figure, left + position * step, HEADER - 0.06, name, color=colour, weight="bold")
         _caption(figure, left, top + max(heights) * scale + 0.115, step, image_width, pair)
 
-    what = "mid slices across each axis; " if volumes else ""
-    note = f"{what}below each pair: rank, correlation; patient; what the matched rule calls it"
+    views = "mid slices across each axis; " if volumes else ""
+    note = f"{views}below each pair: rank, correlation; patient; what the matched rule calls it"
     write(figure, MARGIN, 0.34, fit(title, PAGE_WIDTH - 2 * MARGIN, 9, "bold"), size=9, weight="bold")
     write(figure, MARGIN, 0.51, note[0].upper() + note[1:], color=QUIET)
     _footer(figure, limit)

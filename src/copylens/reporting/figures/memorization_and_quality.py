@@ -78,7 +78,7 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
     if quality["features"].nunique() > 1:
         raise ValueError(f"quality: features must be the same in all rows, not {sorted(set(quality['features']))}")
     names = zip(scores["model"], scores["variant"], strict=True)
-    scores = scores.assign(network=[network_name(*each) for each in names])
+    scores = scores.assign(network=[network_name(*name) for name in names])
     points = scores.merge(quality[[*STATE, "value", "real", *SIZES]], on=list(STATE)).dropna(subset=["copies", "value"])
     require(points, (), "runs in both scores and quality")
     points["value"] = points["value"].clip(lower=points["value"][points["value"] > 0].min() / 2)
@@ -212,9 +212,9 @@ def _label_boxes(
     All in inches. Labels stay within `size` and off the boxes `hard`, if there is room also off the boxes `soft`;
     they stand as near as they can and rather on the right. The most crowded points choose first.
     """
-    hard, soft, chosen = list(hard), list(soft), {}
+    hard, soft, boxes = list(hard), list(soft), {}
     crowd = [(np.hypot(*(places - at).T) < 0.6).sum() for at in places]
-    for number in sorted(range(len(places)), key=lambda each: -crowd[each]):
+    for number in sorted(range(len(places)), key=lambda number: -crowd[number]):
         lines, at = labels[number], places[number]
         extent = np.array([max(text_width(line, LABEL_SIZE) for line in lines) + 0.04, LABEL_LINE * len(lines)])
         candidates: list[tuple[float, int, np.ndarray]] = []
@@ -227,11 +227,11 @@ def _label_boxes(
                 outside = (box[:2] < 0).any() or (box[2:] > size).any()
                 cost = 100 * outside + 10 * _overlaps(box, hard) + 0.4 * _overlaps(box, soft)
                 candidates.append((cost + distance - 0.03 * way[0], len(candidates), box))
-        chosen[number] = box = min(candidates)[2]
+        boxes[number] = box = min(candidates)[2]
         hard.append(box)
         # Later labels also keep off the hair line that leads to this one.
-        soft += [_box(each[None], 0.01) for each in np.linspace(at, np.clip(at, box[:2], box[2:]), 6)]
-    return [chosen[number] for number in range(len(places))]
+        soft += [_box(point[None], 0.01) for point in np.linspace(at, np.clip(at, box[:2], box[2:]), 6)]
+    return [boxes[number] for number in range(len(places))]
 
 
 def _overlaps(box: np.ndarray, others: list[np.ndarray]) -> int:

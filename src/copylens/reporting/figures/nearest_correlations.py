@@ -110,9 +110,9 @@ def _table(figure: Figure, left: float, top: float, title: list[str], rules: pd.
     for number, rule in enumerate(RULE_LINES):
         baseline = top + 0.51 + 0.13 * number
         write(figure, left, baseline, rule, size=6.5)
-        of_rule = rules.loc[rule]
-        shares = of_rule[["copies", "control_rate", "control_rate_decoded"]]
-        cells = (f"{of_rule['tau']:.3f}", *("–" if pd.isna(share) else f"{100 * share:.0f} %" for share in shares))
+        row = rules.loc[rule]
+        shares = row[["copies", "control_rate", "control_rate_decoded"]]
+        cells = (f"{row['tau']:.3f}", *("–" if pd.isna(share) else f"{100 * share:.0f} %" for share in shares))
         for edge, cell in zip(TABLE, cells, strict=True):
             write(figure, left + edge, baseline, cell, size=6.5, ha="right")
 

@@ -77,7 +77,7 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> list[Figure]:
         raise ValueError(f"quality: features must be the same in all rows, not {sorted(set(quality['features']))}")
     scores = scores[scores["rule"] == "matched"]
     keys = ["dataset", "model", "variant", "detector"]
-    trainings = [each for each in scores.groupby(keys, sort=False) if each[1]["epoch"].nunique() > 1]
+    trainings = [training for training in scores.groupby(keys, sort=False) if training[1]["epoch"].nunique() > 1]
     if not trainings:
         raise ValueError("scores: no model was scored at several epochs; list some in the model's training.snapshots")
 

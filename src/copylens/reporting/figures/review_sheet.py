@@ -37,11 +37,11 @@ def draw(numbers: list[int], left: np.ndarray, right: np.ndarray) -> list[Figure
     starts = range(0, len(numbers), per_page)
     pages = []
     for page, start in enumerate(starts, 1):
-        chosen = range(start, min(start + per_page, len(numbers)))
-        n_rows = -(-len(chosen) // n_columns)
+        places = range(start, min(start + per_page, len(numbers)))
+        n_rows = -(-len(places) // n_columns)
         figure = blank_page(PAGE_WIDTH, HEADER + n_rows * row_height + FOOTER)
         sheet = paper(figure)
-        for place, pair in enumerate(chosen):
+        for place, pair in enumerate(places):
             row, column = divmod(place, n_columns)
             x, top = MARGIN + column * (width + GAP_OF_PAIRS), HEADER + row * row_height
             write(figure, x, top - 0.05, f"pair {numbers[pair]}", size=7, weight="bold")
@@ -72,8 +72,8 @@ def _frame(figure: Figure, page: int, n_pages: int) -> None:
         "Write copy, other or unsure beside the pair's number in the table of answers.",
         color=QUIET,
     )
-    what = "A copy shows the same patient's image, even if turned, shifted, blurred or in other grey levels."
-    write(figure, MARGIN, 0.62, what, color=QUIET)
+    note = "A copy shows the same patient's image, even if turned, shifted, blurred or in other grey levels."
+    write(figure, MARGIN, 0.62, note, color=QUIET)
     height = figure.get_size_inches()[1]
     stroke(figure, MARGIN, height - FOOTER + 0.14, PAGE_WIDTH - 2 * MARGIN, color=FAINT, linewidth=0.5)
     write(figure, MARGIN, height - 0.16, "Restricted: shows training images", weight="bold")
