@@ -1,6 +1,8 @@
 # What a fresh machine needs: Python 3.11 with venv, and make. Everything else is installed into .venv.
 PYTHON ?= python3.11
 CORES ?= 2
+# Another configuration for `make study`, such as configs/tiny.yaml; by default config.yaml.
+CONFIG ?= config.yaml
 BIN := .venv/bin
 
 .PHONY: setup study test lint bench lock clean
@@ -25,7 +27,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 # Two jobs of one thread each use two cores better than one job of two threads at the built-in study's sizes.
 study: setup
-	$(BIN)/snakemake --cores $(CORES) --set-threads train_model=1 train_detector=1 draw_samples=1
+	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --set-threads train_model=1 train_detector=1 draw_samples=1
 
 test: setup
 	$(BIN)/python -m pytest -n $(CORES) --dist loadscope
