@@ -30,7 +30,7 @@ study: setup
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --set-threads train_model=1 train_detector=1 draw_samples=1
 
 test: setup
-	$(BIN)/python -m pytest -n $(CORES) --dist loadscope
+	$(BIN)/python -m pytest -n $(CORES) --dist loadscope --no-loadscope-reorder --durations 20
 
 lint: setup
 	$(BIN)/ruff check .
