@@ -4,14 +4,14 @@ import copy
 import difflib
 import functools
 import re
-from pathlib import Path
 
 import jsonschema
 import yaml
 
 from copylens.config.kinds import kinds, settings_schema
+from copylens.config.pipeline import pipeline_folder
 
-SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = pipeline_folder() / "workflow" / "schemas" / "config.schema.yaml"
 # Sections whose entries name a file of a folder, and the key that names it.
 SECTIONS = {"datasets": ("readers", "reader"), "models": ("models", "kind"), "detectors": ("detectors", "kind")}
 

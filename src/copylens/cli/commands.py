@@ -1,0 +1,148 @@
+"""Commands of `copylens`, and their exit codes: 0 PASS, 1 FAIL, 2 NOT ABLE TO SAY, 3 for an error."""
+
+import argparse
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+from copylens.audit.gate import CODES, ERROR, gate
+from copylens.cli.workflow import WorkflowFailed, run_workflow
+
+AUDIT = "release"  # the name of an audit of folders
+CONFIGURATION, LOG = "audit.yaml", "workflow.log"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse exits with 2, which means something else here."""
+
+    def error(self, message: str):
+        raise ValueError(f"{message}; see {self.prog} --help")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        return options.run(options)
+    except SystemExit as ended:  # of --help and --version
+        return int(ended.code or 0)
+    except (ValueError, WorkflowFailed, OSError) as error:
+        print(f"copylens: {error}", file=sys.stderr)
+        return ERROR
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="copylens", description=__doc__)
+    parser.add_argument("--version", action="version", version=importlib.metadata.version("copylens"))
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    audit = commands.add_parser("audit", help="may a folder of synthetic images be released?")
+    audit.set_defaults(run=run_audit)
+    audit.add_argument(
+        "--training", type=_folder, required=True, help="folder of the images the generator was trained on"
+    )
+    audit.add_argument("--held-out", type=_folder, help="folder of real images of other patients")
+    audit.add_argument("--synthetic", type=_folder, required=True, help="folder of the images that are to be released")
+    audit.add_argument("-o", "--output", type=_folder, required=True, help="folder for the verdict and the reports")
+    whose = audit.add_mutually_exclusive_group()
+    whose.add_argument("--patient", metavar="REGEX", help="its first group finds the patient's id in each path")
+    whose.add_argument("--table", metavar="FILE", help="table in each real folder, with the columns path and patient")
+    whose.add_argument("--one-file-per-patient", action="store_true", help="each file is a patient of its own")
+    audit.add_argument("--pattern", metavar="GLOB", help="the files to use, such as '**/*_T1w.nii.gz'")
+    audit.add_argument("--grid", type=int, nargs="+", metavar="N", help="compare at so many pixels along each axis")
+    audit.add_argument("--policy", type=_folder, metavar="FILE", help="YAML of the policy (docs/auditing.md)")
+    audit.add_argument("--cores", type=int, default=2, help="cores to use (default 2)")
+    audit.add_argument("--profile", help="Snakemake profile, such as slurm")
+    gate_parser = commands.add_parser("gate", help="a verdict as exit code: 0 PASS, 1 FAIL, 2 NOT ABLE TO SAY, 3 none")
+    gate_parser.add_argument("audit", type=Path, help="the audit's folder, such as results/audits/NAME")
+    gate_parser.set_defaults(run=run_gate)
+    return parser
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def run_gate(options: argparse.Namespace) -> int:
+    """A verdict as an exit code, and in words."""
+    code, text = gate(options.audit)
+    print(text, file=sys.stderr if code == ERROR else sys.stdout)
+    return code
+
+
+def run_audit(options: argparse.Namespace) -> int:
+    """Audit three folders; the verdict's exit code."""
+    from copylens.cli.folders import Whose, configuration
+
+    policy = _policy(options.policy) if options.policy else None
+    whose = Whose(options.patient, options.table, options.one_file_per_patient)
+    if options.held_out is None and options.table is None:
+        raise ValueError("--held-out: name a folder of real images of patients who weren't trained on")
+    config, notes = configuration(
+        options.training,
+        options.held_out,
+        options.synthetic,
+        AUDIT,
+        whose=whose,
+        pattern=options.pattern,
+        grid=options.grid,
+        policy=policy,
+    )
+    written = options.output / CONFIGURATION
+    text = yaml.safe_dump(config, sort_keys=False)
+    _claim(options.output, text)
+    for note in notes:
+        print(note, flush=True)
+    written.write_text(text)
+    arguments = ["audits", "--configfile", str(written.resolve()), "--cores", str(options.cores)]
+    arguments += ["--profile", options.profile] if options.profile else []
+    run_workflow(arguments, options.output, options.output / LOG, lambda line: print(line, flush=True))
+    return _conclude(options.output)
+
+
+def _policy(path: Path) -> dict:
+    try:
+        policy = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"--policy: no file {path}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"--policy: {path} can't be read as YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(policy, dict):
+        raise ValueError(f"--policy: {path} holds no keys; docs/auditing.md has an example")
+    return policy
+
+
+def _claim(output: Path, text: str) -> None:
+    """Refuse a folder that holds something else than the same audit."""
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"-o: {output} is a file; name a folder")
+    if output.is_dir() and any(output.iterdir()):
+        before = output / CONFIGURATION
+        if not before.is_file():
+            raise ValueError(f"-o: {output} holds other files; name a new folder")
+        if before.read_text() != text:
+            raise ValueError(f"-o: {output} holds another audit (see its {CONFIGURATION}); name a new folder")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / LOG).touch()
+    except OSError as error:
+        raise ValueError(f"-o: {output} can't be written ({error.strerror})") from None
+
+
+def _conclude(output: Path) -> int:
+    folder = output / "results" / "audits" / AUDIT
+    verdict = json.loads((folder / "public" / "verdict.json").read_text())
+    print(f"\n{verdict['verdict']}: {verdict['reasons'][0]}")
+    for reason in verdict["reasons"][1:4]:
+        print(f"  {reason}")
+    rest, n = verdict["quarantine"], verdict["counts"]["synthetic_images"]
+    if rest:
+        print(f"The rest: with {rest['withheld']} of {n} samples withheld, {rest['verdict']}.")
+    else:
+        print("The rest: all but flagged samples may be released.")
+    print(f"To sign:     {folder / 'public' / 'report.pdf'}")
+    print(f"To read:     {folder / 'restricted' / 'report.html'}  (shows patients)")
+    print(f"To release:  {folder / 'restricted' / 'rest'}  (only after PASS)")
+    return CODES[verdict["verdict"]]

@@ -1,0 +1,109 @@
+"""The workflow as a process: its own output in a file, one line per stage for who watches, one line for an error."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from copylens.config.pipeline import pipeline_folder
+
+# What a rule does, and how long it takes compared with the others.
+STAGES = {
+    "list_scans": ("reading the images", 2),
+    "gather_images": ("resampling them", 2),
+    "split_patients": ("splitting patients", 1),
+    "pool_images": ("pooling images and patients", 1),
+    "train_audit_detector": ("fitting detectors", 3),
+    "plant_audit_copies": ("planting copies", 1),
+    "measure_kind": ("asking whether the samples are of the patients' kind", 3),
+    "compare_audit": ("comparing samples with training images", 30),
+    "measure_membership": ("attacking the weights", 5),
+    "judge_audit": ("judging", 1),
+    "gather_rest": ("gathering the samples that are left", 1),
+    "report_audit": ("writing the reports", 3),
+}
+OTHER = ("working", 1)
+RULE, DONE = re.compile(r"^(?:local)?rule (\w+):"), re.compile(r"Finished jobid: \d+ \(Rule: (\w+)\)")
+PLANNED = re.compile(r"^(\w+) +(\d+)$")
+UNKNOWN = "the workflow failed"
+
+
+class WorkflowFailed(Exception):
+    """In one line, with the file that has more."""
+
+
+def run_workflow(arguments: list[str], folder: Path, log: Path, say: Callable[[str], None] = print) -> None:
+    """Run snakemake with `arguments` in `folder`; its output goes to `log`, and a line per stage to `say`.
+
+    Raises WorkflowFailed, in one line, where it fails.
+    """
+    command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(pipeline_folder() / "Snakefile")]
+    command += ["--directory", str(folder), "--nocolor"]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    progress, lines = Progress(say), []
+    with log.open("w", buffering=1, errors="backslashreplace") as file:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                file.write(line)
+                lines.append(line.rstrip("\n"))
+                progress.see(lines[-1])
+        except KeyboardInterrupt:
+            process.wait()
+            raise
+        if process.wait():
+            raise WorkflowFailed(f"{error_in(lines)} (more in {log})")
+
+
+def error_in(lines: list[str]) -> str:
+    """The line of the workflow's output that matters to its user."""
+    jobs = [line.removeprefix("copylens: ") for line in lines if line.startswith("copylens: ")]
+    if jobs:
+        return jobs[-1]
+    for number, line in enumerate(lines):
+        if re.match(r"^(\w+(Error|Exception))\b", line):
+            said = line.split(":", 1)[1].strip() if ": " in line else next((x for x in lines[number + 1 :] if x), "")
+            return said.strip() or line
+    return UNKNOWN
+
+
+class Progress:
+    """Lines like `[ 5 of 18] comparing samples with training images, about 3 min left`."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say, self.started = say, time.monotonic()
+        self.planned: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        self.shown: set[str] = set()
+
+    def see(self, line: str) -> None:
+        """Take in a line of the workflow's output."""
+        if (planned := PLANNED.match(line)) and planned[1] != "total" and not self.shown:
+            self.planned[planned[1]] = int(planned[2])
+        elif done := DONE.search(line):
+            self.done[done[1]] = self.done.get(done[1], 0) + 1
+        elif (rule := RULE.match(line)) and rule[1] in STAGES and rule[1] not in self.shown:
+            self.shown.add(rule[1])
+            n_done, n = sum(self.done.values()), sum(self.planned.values())
+            self.say(f"[{n_done:>2} of {n}] {STAGES[rule[1]][0]}{self._left()}")
+
+    def _left(self) -> str:
+        weight = {name: STAGES.get(name, OTHER)[1] for name in self.planned}
+        whole = sum(n * weight[name] for name, n in self.planned.items())
+        done = sum(n * weight.get(name, 1) for name, n in self.done.items())
+        elapsed = time.monotonic() - self.started
+        if done < 0.1 * whole or elapsed < 5:
+            return ""
+        left = elapsed * (whole - done) / done
+        return f", about {left:.0f} s left" if left < 90 else f", about {left / 60:.0f} min left"
