@@ -1,0 +1,59 @@
+"""How many patients and samples an audit needs to be able to say PASS, before there is any image.
+
+T are the training images, V calibration and H control images of other patients, S the synthetic ones. The numbers are
+those of the best case: no sample is called a copy, and no control image. A real audit needs more where chance calls some.
+"""
+
+from dataclasses import dataclass
+
+from copylens.audit.evidence import exact_interval
+from copylens.audit.exposure import exposed_share
+from copylens.evaluation.prevalence import highest_false_positive_rate, true_share
+
+MANY = 2000  # beyond which nothing is looked for
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The least numbers that can PASS where so large a share of planted copies is found; None beyond `MANY`."""
+
+    sensitivity: float
+    training_patients: int | None
+    calibration_patients: int | None
+    control_patients: int | None
+    samples: int | None
+
+
+def needed(policy: dict, sensitivity: float, copies: int) -> Needed:
+    """policy: of an audit, with its defaults. copies: planted per transform, at most one of each training patient."""
+    level = policy["level"]
+    calibration = _enough(lambda n: highest_false_positive_rate(n, level) <= policy["false_positives"], 20, lasting=True)
+    control = _enough(lambda n: exact_interval(0.0, n, level)[1] <= policy["false_positives"])
+    training = _enough(lambda n: _exposed(policy, sensitivity, copies, n) <= policy["patients"])
+    n_planted = min(copies, training or copies)
+    n_control = max(control or 0, calibration or 0)
+    samples = _enough(lambda n: _copies(policy, sensitivity, n_planted, n_control, n) <= policy["copies"])
+    return Needed(sensitivity, training, calibration, control, samples)
+
+
+def _copies(policy: dict, sensitivity: float, n_planted: int, n_control: int, n: int) -> float:
+    """Upper end of the share of n samples that are copies, where none is called one."""
+    return true_share(0.0, n, sensitivity, n_planted, 0.0, n_control, policy["level"])[2]
+
+
+def _exposed(policy: dict, sensitivity: float, copies: int, n: int) -> float:
+    """Upper end of the share of n training patients who are exposed, where no sample names one."""
+    low = exact_interval(sensitivity, min(copies, n), policy["level"])[0]
+    if low < policy["sensitivity"]:
+        return 1.0
+    rates = {"sensitivity": sensitivity, "control_rate": 0.0, "control_rate_high": 0.0, "least_found_low": low}
+    return exposed_share(0, 1, n, rates, policy["level"])[2]
+
+
+def _enough(met, first: int = 1, lasting: bool = False) -> int | None:
+    """The first number that meets a demand; where `lasting`, the first from which on all do."""
+    if not lasting:
+        return next((n for n in range(first, MANY) if met(n)), None)
+    short = [n for n in range(first, MANY) if not met(n)]
+    enough = short[-1] + 1 if short else first
+    return enough if enough < MANY else None
