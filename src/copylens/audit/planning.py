@@ -1,7 +1,7 @@
 """How many patients and samples an audit needs to be able to say PASS, before there is any image.
 
-T are the training images, V calibration and H control images of other patients, S the synthetic ones. The numbers are
-those of the best case: no sample is called a copy, and no control image. A real audit needs more where chance calls some.
+The numbers are those of the best case: no sample and no control image is called a copy. A real audit needs more where
+chance calls some.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,20 @@ class Needed:
     control_patients: int | None
     samples: int | None
 
+    @property
+    def held_out_patients(self) -> int | None:
+        """In one folder, of which half the patients are for calibration and half are controls."""
+        if self.calibration_patients is None or self.control_patients is None:
+            return None
+        return 2 * max(self.calibration_patients, self.control_patients)
+
 
 def needed(policy: dict, sensitivity: float, copies: int) -> Needed:
     """policy: of an audit, with its defaults. copies: planted per transform, at most one of each training patient."""
     level = policy["level"]
-    calibration = _enough(lambda n: highest_false_positive_rate(n, level) <= policy["false_positives"], 20, lasting=True)
+    calibration = _enough(
+        lambda n: highest_false_positive_rate(n, level) <= policy["false_positives"], 20, lasting=True
+    )
     control = _enough(lambda n: exact_interval(0.0, n, level)[1] <= policy["false_positives"])
     training = _enough(lambda n: _exposed(policy, sensitivity, copies, n) <= policy["patients"])
     n_planted = min(copies, training or copies)

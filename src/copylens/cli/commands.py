@@ -9,9 +9,14 @@ from pathlib import Path
 import yaml
 
 from copylens.audit.gate import CODES, ERROR, gate
+from copylens.audit.planning import needed
+from copylens.audit.verify import verify
 from copylens.cli.workflow import WorkflowFailed, run_workflow
+from copylens.config.schema import validate
 
 AUDIT = "release"  # the name of an audit of folders
+AUDIT_SCHEMA = ("properties", "audits", "additionalProperties", "properties")
+SENSITIVITIES = (1.0, 0.95, 0.9, 0.85)  # shares of planted copies that are found
 CONFIGURATION, LOG = "audit.yaml", "workflow.log"
 
 
@@ -55,6 +60,19 @@ def _parser() -> Parser:
     audit.add_argument("--policy", type=_folder, metavar="FILE", help="YAML of the policy (docs/auditing.md)")
     audit.add_argument("--cores", type=int, default=2, help="cores to use (default 2)")
     audit.add_argument("--profile", help="Snakemake profile, such as slurm")
+    study = commands.add_parser("study", help="train, sample and find copies, as a configuration says")
+    study.set_defaults(run=run_study)
+    study.add_argument("config", type=_folder, metavar="CONFIG", help="YAML, as config.yaml explains it")
+    study.add_argument("-o", "--output", type=_folder, default=Path(), help="folder for results/ (default: here)")
+    study.add_argument("--cores", type=int, default=2, help="cores to use (default 2)")
+    study.add_argument("--profile", help="Snakemake profile, such as slurm")
+    plan = commands.add_parser("plan", help="how many patients and samples can PASS, before there is any image")
+    plan.set_defaults(run=run_plan)
+    plan.add_argument("--policy", type=_folder, metavar="FILE", help="YAML of the policy (docs/auditing.md)")
+    verify_parser = commands.add_parser("verify", help="are these the files that were audited? 0 yes, 1 no")
+    verify_parser.set_defaults(run=run_verify)
+    verify_parser.add_argument("folder", type=_folder, help="folder of the files")
+    verify_parser.add_argument("report", type=_folder, help="report.html or verdict.json of the audit")
     gate_parser = commands.add_parser("gate", help="a verdict as exit code: 0 PASS, 1 FAIL, 2 NOT ABLE TO SAY, 3 none")
     gate_parser.add_argument("audit", type=Path, help="the audit's folder, such as results/audits/NAME")
     gate_parser.set_defaults(run=run_gate)
@@ -72,24 +90,56 @@ def run_gate(options: argparse.Namespace) -> int:
     return code
 
 
+def run_verify(options: argparse.Namespace) -> int:
+    """0 where the files are those that were audited, else 1."""
+    same, text = verify(options.folder, options.report)
+    print(text, file=sys.stdout if same else sys.stderr)
+    return 0 if same else 1
+
+
+def run_plan(options: argparse.Namespace) -> int:
+    """The least numbers of patients and samples that can PASS, as a table."""
+    policy = _policy(options.policy) if options.policy else {}
+    validate(policy, "policy", (*AUDIT_SCHEMA, "policy"))
+    planted: dict = {}
+    validate(planted, "planted", (*AUDIT_SCHEMA, "planted"))
+    columns = ("planted copies found", "training", "calibration", "control", "held-out", "samples")
+    print("  ".join(columns))
+    for sensitivity in SENSITIVITIES:
+        row = needed(policy, sensitivity, planted["copies"])
+        numbers = (
+            *(row.training_patients, row.calibration_patients, row.control_patients),
+            *(row.held_out_patients, row.samples),
+        )
+        cells = [f"{sensitivity:.0%}", *("never" if n is None else f"{n:,}" for n in numbers)]
+        print("  ".join(f"{cell:>{len(column)}}" for cell, column in zip(cells, columns, strict=True)))
+    print("Patients and samples, at least, where no sample and no control image is called a copy; more make it surer.")
+    return 0
+
+
+def run_study(options: argparse.Namespace) -> int:
+    """Run the studies of a configuration."""
+    if not options.config.is_file():
+        raise ValueError(f"{options.config}: no such file; name a configuration, such as config.yaml")
+    arguments = ["--configfile", str(options.config.resolve()), "--cores", str(options.cores)]
+    arguments += ["--profile", options.profile] if options.profile else []
+    options.output.mkdir(parents=True, exist_ok=True)
+    run_workflow(arguments, options.output, options.output / LOG, lambda line: print(line, flush=True))
+    print(f"Tables and figures: {options.output / 'results'}")
+    return 0
+
+
 def run_audit(options: argparse.Namespace) -> int:
     """Audit three folders; the verdict's exit code."""
-    from copylens.cli.folders import Whose, configuration
+    from copylens.cli.folders import Options, Whose, configuration
 
     policy = _policy(options.policy) if options.policy else None
     whose = Whose(options.patient, options.table, options.one_file_per_patient)
     if options.held_out is None and options.table is None:
         raise ValueError("--held-out: name a folder of real images of patients who weren't trained on")
-    config, notes = configuration(
-        options.training,
-        options.held_out,
-        options.synthetic,
-        AUDIT,
-        whose=whose,
-        pattern=options.pattern,
-        grid=options.grid,
-        policy=policy,
-    )
+    folders = {"training": options.training, "held_out": options.held_out, "synthetic": options.synthetic}
+    folders = {part: folder for part, folder in folders.items() if folder is not None}
+    config, notes = configuration(folders, AUDIT, Options(whose, options.pattern, options.grid, policy))
     written = options.output / CONFIGURATION
     text = yaml.safe_dump(config, sort_keys=False)
     _claim(options.output, text)

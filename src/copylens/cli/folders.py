@@ -41,6 +41,16 @@ class Whose:
     one_file_per_patient: bool = False
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a user may say of an audit's folders beside their names."""
+
+    whose: Whose = Whose()
+    pattern: str | None = None
+    grid: list[int] | None = None
+    policy: dict | None = None
+
+
 def files_by_suffix(folder: Path) -> dict[str, list[str]]:
     """Paths below `folder` by their suffix in lower case; hidden files are left out.
 
@@ -131,29 +141,23 @@ def _patients(folder: Path, reader: str, paths: list[str], whose: Whose) -> dict
     raise ValueError(f"{folder}: nothing says whose its images are; add {WHOSE}")
 
 
-def configuration(
-    training: Path, held_out: Path | None, synthetic: Path, name: str, **options
-) -> tuple[dict, list[str]]:
-    """(configuration, notes for the user) of an audit of three folders; held_out: None where a table splits them.
-
-    options: whose (a `Whose`), pattern, grid (sizes, or None to choose them), policy.
+def configuration(folders: dict[str, Path], name: str, options: Options) -> tuple[dict, list[str]]:
+    """(configuration, notes for the user) of an audit of folders: training, synthetic, and held_out but with a table.
 
     Raises ValueError in a sentence that says what to do.
     """
-    folders = {"training": training, "held_out": held_out, "synthetic": synthetic}
-    given = {part: folder for part, folder in folders.items() if folder is not None}
-    _refuse_nested(given)
+    _refuse_nested(folders)
     entries = {
-        part: entry_of(folder, None if part == "synthetic" else options["whose"], options["pattern"])
-        for part, folder in given.items()
+        part: entry_of(folder, None if part == "synthetic" else options.whose, options.pattern)
+        for part, folder in folders.items()
     }
     audit = {"training": "training", "synthetic": {"dataset": "synthetic"}, "detectors": list(DETECTORS)}
-    audit |= {"held_out": "held_out"} if held_out is not None else {}
-    audit |= {"policy": options["policy"]} if options["policy"] else {}
+    audit |= {"held_out": "held_out"} if "held_out" in folders else {}
+    audit |= {"policy": options.policy} if options.policy else {}
     config = {"datasets": entries, "detectors": {kind: {"kind": kind} for kind in DETECTORS}, "audits": {name: audit}}
     scans = {part: _scans(entry) for part, entry in entries.items()}
     shapes = {part: _shapes(*scans[part]) for part in entries}
-    grid, reason = (options["grid"], "as asked for") if options["grid"] else grid_of(shapes)
+    grid, reason = (options.grid, "as asked for") if options.grid else grid_of(shapes)
     for entry in entries.values():
         entry["grid"] = list(grid)
     _refuse_enlarging(shapes, grid)
