@@ -1,0 +1,87 @@
+"""Copies among synthetic images, found in arrays: one detector, one threshold, one table."""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from copylens.config.schema import validate
+from copylens.detection.embed import Embedder, embed_file
+from copylens.detection.nearest import Comparer, all_of
+from copylens.detection.train import train_detector
+from copylens.evaluation.thresholds import PERCENTILE
+from copylens.jobs.files import read_array, write_array, write_table
+from copylens.jobs.workdir import Unfinished
+
+FEWEST = 20  # calibration images: of fewer the percentile is their largest value
+SETS = ("training", "calibration", "synthetic")
+
+
+def find_copies(synthetic, training, calibration, detector: str | dict = "copylens") -> pd.DataFrame:
+    """Each synthetic image's nearest training image, and whether it is a copy by the matched rule.
+
+    synthetic, training, calibration: images [n, H, W] or [n, D, H, W], arrays or tensors, all on one grid. Calibration
+    images show patients who aren't in the training set, one image of each; the threshold is the 95th percentile of
+    their similarities to the training images (`copylens.evaluation.thresholds`), so about 5 % of images of new patients
+    are called copies. Grey values are scaled from the training images' range to [0, 1], in all three alike.
+    detector: a kind, or its settings with the key kind (docs/detectors.md).
+
+    Columns: sample, training (positions, from 0), similarity, copy. `table.attrs["threshold"]` is the threshold.
+
+    Raises ValueError for images of other shapes, values that aren't finite, and fewer than 20 calibration images.
+
+    >>> import numpy as np
+    >>> images = np.random.default_rng(0).normal(size=(70, 16, 16)).cumsum(1).cumsum(2)
+    >>> table = find_copies(images[:3], training=images[:30], calibration=images[30:], detector="pixel_correlation")
+    >>> table[["sample", "training", "copy"]].values.tolist()
+    [[0, 0, True], [1, 1, True], [2, 2, True]]
+    """
+    images = _checked({"training": training, "calibration": calibration, "synthetic": synthetic})
+    settings = {"kind": detector} if isinstance(detector, str) else dict(detector)
+    validate(settings, "detector", ("properties", "detectors", "additionalProperties"))
+    k = settings.pop("neighbours")
+    roles = np.repeat(["train", "calibration", "unused"], [len(images[name]) for name in SETS])
+    with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
+        work = Path(place)
+        write_array(np.concatenate([images[name] for name in SETS]), work / "images.npy")
+        splits = pd.DataFrame({"patient": np.arange(len(roles)).astype(str), "role": roles})
+        write_table(splits, work / "splits.tsv")
+        files = {"images": work / "images.npy", "splits": work / "splits.tsv"}
+        train_detector(settings, files, work / "detector", Unfinished(work / "training"))
+        embed_file(Embedder(work / "detector"), files["images"], work / "embedded.npy", Unfinished(work / "embedding"))
+        everything = all_of(read_array(files["images"]), read_array(work / "embedded.npy"))
+        comparer = Comparer(work / "detector", everything[roles == "train"])
+        to_calibration, _ = comparer.nearest(everything[roles == "calibration"], k)
+        similarity, position = comparer.nearest(everything[roles == "unused"], k)
+    threshold = float(np.percentile(to_calibration[:, 0], PERCENTILE))
+    columns = {"sample": np.arange(len(similarity)), "training": position[:, 0], "similarity": similarity[:, 0]}
+    table = pd.DataFrame(columns).assign(copy=lambda rows: rows["similarity"] > threshold)
+    table.attrs["threshold"] = threshold
+    return table
+
+
+def _checked(images: dict) -> dict[str, np.ndarray]:
+    """Arrays float32 in the training images' range, on one grid."""
+    arrays = {name: np.asarray(given, dtype=np.float32) for name, given in images.items()}
+    for name, array in arrays.items():
+        if array.ndim not in (3, 4) or not len(array):
+            raise ValueError(f"{name}: has shape {list(array.shape)}; images [n, H, W] or [n, D, H, W] are needed")
+        if array.shape[1:] != arrays["training"].shape[1:]:
+            raise ValueError(
+                f"{name}: has images of {'x'.join(map(str, array.shape[1:]))}, the training images are "
+                f"{'x'.join(map(str, arrays['training'].shape[1:]))}; resample them to one grid"
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}: holds values that are not finite (NaN or infinite)")
+    if len(arrays["calibration"]) < FEWEST:
+        raise ValueError(
+            f"calibration: has {len(arrays['calibration'])} images; a threshold needs {FEWEST} or more, of patients "
+            "who aren't in the training set"
+        )
+    low, high = float(arrays["training"].min()), float(arrays["training"].max())
+    if low == high:
+        raise ValueError(f"training: every pixel has the same value, {low:g}; there is nothing to see")
+    return {name: (array - low) / (high - low) for name, array in arrays.items()}
