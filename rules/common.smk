@@ -6,8 +6,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Scripts and cluster jobs find the library in this checkout, installed or not.
-LIBRARY = os.path.join(workflow.basedir, "src")
+# This workflow's own folder, also where another workflow uses it as a module.
+PIPELINE = Path(str(workflow.current_basedir)).parent
+# Scripts and cluster jobs find the library in a checkout, installed or not; an installed workflow lies in its library.
+LIBRARY = str(PIPELINE / "src" if (PIPELINE / "src").is_dir() else PIPELINE.parents[1])
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
@@ -44,7 +46,7 @@ def code(script, *kinds_of):
     """
 
     def files(wildcards):
-        paths = [Path(workflow.basedir, "workflow", "scripts", f"{script}.py")]
+        paths = [PIPELINE / "workflow" / "scripts" / f"{script}.py"]
         paths += [kinds.path_of(*kind) for function in kinds_of for kind in function(wildcards)]
         return [os.path.relpath(path) for path in dependencies.code_behind(*paths)]
 
