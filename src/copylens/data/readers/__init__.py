@@ -1,6 +1,8 @@
-"""One file per data format. A reader lists the scans of a data set and loads one; nothing else knows file names.
+"""One file per format, or per public data set. A reader lists the scans and loads one; nothing else knows file names.
 
-Each module has ``SETTINGS``, the JSON Schema of its configuration (see `copylens.config.kinds`), and three functions:
+A new file here is found by its name. Another format that Pillow reads goes into `image_folder.py` instead. Each module
+has ``SETTINGS``, the JSON Schema of its configuration as literal YAML (see `copylens.config.kinds`), and three
+functions:
 
 - ``list_scans(root, settings)`` -> list of `Scan`, in an order that depends on the names alone;
 - ``load(root, scan, settings)`` -> `Image`: float32 [H, W] or [D, H, W] in the source's own units, and its spacing;
@@ -9,7 +11,7 @@ Each module has ``SETTINGS``, the JSON Schema of its configuration (see `copylen
 Where a source may be many files it also has ``files(root, scan, settings)`` -> their paths below the root; and where
 its settings have no ``pattern``, ``patterns(settings)`` -> the globs of all files that it reads.
 
-Files are untrusted. For any fault of one, all three raise ValueError with one line that begins with the file's name or
+Files are untrusted. For any fault, each function raises ValueError with one line that begins with the file's name or
 with the configuration's key to change. A reader opens a file in `copylens.data.limits.reading`, or in `reading_apart`
 if its library may never return; both stop it after settings['limits']['seconds']. Before it takes memory it compares
 the sizes in the file's header with the limits `pixels` and `bytes`. `copylens.data.listing.load_scan` checks the image.
