@@ -40,7 +40,7 @@ from copylens.reporting.summaries import paired_difference
 PAGES = (
     (
         ("copies", "Copies", "of synthetic images", ROLES["synthetic"]),
-        ("patients_memorized", "Memorized", "of patients, by |V| samples", ROLES["training"]),
+        ("patients_memorized", "Memorized", "of patients, n = patients of V", ROLES["training"]),
     ),
     (
         ("memorized_at_n_train", "Memorized", "of images, by |T| samples", ROLES["training"]),
