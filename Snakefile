@@ -11,7 +11,7 @@
 #   planted/{dataset}/                                images.npy  sources.tsv  transforms.tsv
 #   embeddings/{dataset}/{detector}/                  scans.npy
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
-#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  regions.npz  (matrix.npy asked for by name)
+#   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  regions.npz  (matrix.npy on request)
 #   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   agreement/{study}.csv   consensus/{study}.csv
 #   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf

@@ -1,13 +1,13 @@
-"""A large audit as somebody runs it: `snakemake audits` on folders of PNG files, drawn chest X-rays, 64 x 64.
+"""A large audit as a user runs it: `snakemake audits` on folders of PNG files, drawn chest X-rays, 64 x 64.
 
     python benchmarks/audit_at_scale.py 10000 10000 2
 
-Arguments: how many training and how many synthetic images, and how many cores. A tenth of the synthetic images are
-training images, turned, shifted and shaded; the others show patients who weren't trained on, as the held-out ones do.
-Writes benchmarks/audit_at_scale.tsv: minutes from the command to the reports, the peak of the memory of all processes
-together (each page counted once), the verdict with its interval of copies, and what share of the copies was withheld
-and of the others. benchmarks/audit_at_scale_jobs.tsv: seconds of each rule. Drawing the images isn't counted. Needs
-idle cores.
+Arguments: numbers of training images, of synthetic images and of cores. A tenth of the synthetic images are training
+images, turned, shifted and shaded; the others show patients who weren't trained on, as the held-out ones do. Writes
+benchmarks/audit_at_scale.tsv: minutes from the command to the reports, the peak of the memory of all processes together
+(each page counted once), the verdict with its interval of copies, and the shares of the copies and of the others that
+were withheld. benchmarks/audit_at_scale_jobs.tsv: seconds of each rule. Drawing the images isn't counted. Needs idle
+cores.
 """
 
 import contextlib

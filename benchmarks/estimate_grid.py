@@ -1,4 +1,4 @@
-"""What the paper-size grids cost, estimated from counts: jobs, GPU-hours, memory, disk.
+"""Costs of the paper-size grids, estimated from counts: jobs, GPU-hours, memory, disk.
 
     .venv/bin/python benchmarks/estimate_grid.py
 

@@ -1,14 +1,15 @@
-"""How often the intervals of a study's rates hold what they are intervals of, on simulated images with known copies.
+"""Coverage of the intervals of a study's rates, on simulated images with known copies.
 
     OMP_NUM_THREADS=1 python benchmarks/interval_coverage.py 128 2026
 
-Arguments: how many studies are simulated for each cell, and the seed. Where one of a cell's coverages is below 93 %,
+Arguments: the number of studies simulated for each cell, and the seed. Where one of a cell's coverages is below 93 %,
 which so few studies give by chance as well, four times as many others take their place.
 
-An image is a point of 16 coordinates, similarity is correlation. T, V and H have n patients each, with one or three
-images that correlate 0.9; S has as many samples as T has images, and each is a copy of a memorized patient's image with
-the chance `true_share`, which is also the share of T's patients that are memorized (one of them at least, where it
-isn't 0). The other samples are images of new patients (`like_patients`), or unlike any patient and never called.
+An image is a point of 16 coordinates, similarity is correlation. T, V and H (training, calibration, control) have n
+patients each, with one or three images that correlate 0.9; S has as many samples as T has images. Each is a copy of a
+memorized patient's image with the probability `true_share`, which is also the share of T's patients that are memorized
+(at least one of them, unless it is 0). The other samples are images of new patients (`like_patients`), or unlike any
+patient and never called.
 
 Writes benchmarks/interval_coverage.tsv, a row per cell, rule and rate: `expected`, the rate's mean over the cell's
 studies, which a study's interval is for; `coverage`, the share of intervals that hold it; `width`, their mean width.

@@ -1,13 +1,13 @@
-"""What the readers do with damaged files: every one must be read, or be refused in one sentence, at a bounded cost.
+"""The readers on damaged files: each file must be read, or refused in one sentence, at a bounded cost.
 
     python benchmarks/mutated_files.py 2000
 
-Argument: how many mutated files of each reader. They are made from valid ones by their number and a seed
-(tests/reader_mutations.py); the files that somebody made to do harm come on top (tests/hostile_files.py). Each is
-listed, loaded and resampled as `list_scans` and `gather_images` do. Writes benchmarks/mutated_files.tsv, a row per
-reader: how many were read, refused with the file's name or the key, ended in a traceback or killed the process; how
-many took more than 10 s of computing or 1 GiB of memory beyond the libraries', and the most of both. Exits with 1 if
-one did what it shouldn't.
+Argument: number of mutated files of each reader. They are made from valid ones by their number and a seed
+(tests/reader_mutations.py); hostile files come on top (tests/hostile_files.py). Each is listed, loaded and resampled as
+`list_scans` and `gather_images` do. Writes benchmarks/mutated_files.tsv, a row per reader: how many were read, refused
+with the file's name or the key, ended in a traceback or killed the process; how many took more than 10 s of computing
+or 1 GiB of memory beyond the libraries', and the most of both. Exits with 1 if any file ended in a traceback, killed
+the process or took more.
 """
 
 import os
@@ -28,7 +28,7 @@ MOST_S, MOST_GIB = 10, 1
 
 
 def row_of(reader: str, n: int) -> dict:
-    """Counts of a reader's mutants and hostile files; prints those that did what they shouldn't."""
+    """Counts of a reader's mutants and hostile files; prints the failures."""
     names = [name for name, hostile in HOSTILE.items() if hostile.reader == reader]
     start = time.perf_counter()
     outcomes = try_many(list(range(n)), lambda raw, number: write_mutant(raw, reader, number))

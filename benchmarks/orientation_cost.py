@@ -1,8 +1,8 @@
-"""What it costs to lay queries as training images lie before they are compared: seconds with it over seconds without.
+"""Cost of turning queries to the training images' orientation before comparison: seconds with it over those without.
 
     OMP_NUM_THREADS=1 python benchmarks/orientation_cost.py 160 100
 
-Arguments: how many training images and how many queries, drawn chest X-rays of 64 x 64 and knees of 32 x 32 x 32.
+Arguments: numbers of training images and of queries, drawn chest X-rays of 64 x 64 and knees of 32 x 32 x 32.
 Writes benchmarks/orientation_cost.tsv: a row per detector and anatomy. Each ratio is the median of three, in turn with
 and without, in one process. Needs idle cores.
 """

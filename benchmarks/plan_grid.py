@@ -2,7 +2,7 @@
 
     python benchmarks/plan_grid.py 5000
 
-Argument: at least how many jobs. The grid is config.yaml's first study with as many seeds as that takes. Writes
+Argument: the least number of jobs. The grid is config.yaml's first study with as many seeds as that takes. Writes
 benchmarks/plan_grid.tsv: jobs, seconds and peak memory of the dry run, and the seconds that one job of config.yaml
 takes to start.
 """
@@ -20,8 +20,8 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).parents[1]
-JOBS_PER_SEED = 35  # of which a seed has at least so many
-# As a user's is: bytecode is kept.
+JOBS_PER_SEED = 35  # or more
+# Like a user's: bytecode is kept.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
 
 

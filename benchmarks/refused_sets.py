@@ -1,11 +1,11 @@
-"""Sets of samples that no audit may pass, on real images: what was done to training images, and what the verdict says.
+"""Sets of samples that no audit may pass: real training images under transforms, and the verdict on each.
 
     COPYLENS_DATA=... python benchmarks/refused_sets.py configs/audit_nih.yaml unseen
     COPYLENS_DATA=... python benchmarks/refused_sets.py configs/audit_hippocampus.yaml unseen
 
 Arguments: a configuration, and an audit in it whose data set has patients of no set. All sets are compared at once, and
 each is judged by itself. Writes benchmarks/refused_sets_<data set>.tsv: set, samples, verdict, the lines that aren't
-passed, and the reasons. The last sets are controls: new patients as they are, blurred and noisy.
+passed, and the reasons. The last sets are controls: new patients unchanged, blurred and noisy.
 """
 
 import sys
@@ -51,7 +51,7 @@ def reordered(images: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def sets_of(trained: np.ndarray, calibration: np.ndarray, new: np.ndarray) -> dict[str, np.ndarray]:
-    """Samples [n, *grid] by what was done to them."""
+    """Samples [n, *grid] by their transform."""
     dims, generator, half = trained.ndim - 1, np.random.default_rng(0), len(trained) // 2
     inverted, transposed = 1 - trained, np.ascontiguousarray(np.swapaxes(trained, 1, dims))
 

@@ -2,7 +2,7 @@
 
     python benchmarks/search_at_scale.py 100000 1000000
 
-Arguments: how many queries and candidates, of width 128, for the 5 nearest. Writes benchmarks/search_at_scale.tsv:
+Arguments: numbers of queries and of candidates, of width 128, for the 5 nearest. Writes benchmarks/search_at_scale.tsv:
 seconds, GFLOP/s of the search (2 x queries x candidates x width operations) and of a product of two large matrices
 (sgemm) just before and after it, and the search's peak memory.
 """

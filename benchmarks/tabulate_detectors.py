@@ -50,7 +50,7 @@ def by_transform(table: pd.DataFrame, value: str, digits: int) -> pd.DataFrame:
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """The false positive rate of each detector on control images as they are, by split, with 95 % intervals."""
+    """The false positive rate of each detector on unchanged control images, by split, with 95 % intervals."""
     rows = []
     for detector, of_detector in table[table["transform"] == "identity"].groupby("detector", sort=False):
         shares = [
@@ -68,7 +68,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def claims(table: pd.DataFrame) -> str:
-    """On which transforms ours isn't better than each rival, by AUROC, mean over splits."""
+    """Transforms on which our detector isn't better than another one, by AUROC, mean over splits."""
     wide = table.pivot_table(index="transform", columns="detector", values="auroc", sort=False)
     lines = []
     for rival in RIVALS:

@@ -1,14 +1,14 @@
-"""How often an audit passes, by what the samples are: the real verdict on findings whose truth is known.
+"""How often an audit passes, by kind of samples: the real verdict on simulated findings whose truth is known.
 
     python benchmarks/verdict_power.py 120
 
 Argument: draws a cell. Three detectors score 200 training, 120 calibration and 120 control patients, 300 to 3,000
 samples and 100 planted copies of each of nine kinds. Similarities of new patients are normal; those of different
-detectors have a common part, and the more alike a new patient is to somebody, the more often all detectors name the
-same one: two of them agree by chance on about 1 % of new patients. Copies are more alike by so many deviations. Writes
-benchmarks/verdict_power.tsv: a row per cell, with the share of draws that PASS, FAIL and are NOT ABLE TO SAY, and how
-often the intervals of copies and of patients hold the truth. Where only one detector sees them they needn't: the rule
-asks for two.
+detectors have a common part, and the more alike a new patient is to a training patient, the more often all detectors
+name the same one: two of them agree by chance on about 1 % of new patients. Copies are more alike by a number of
+deviations. Writes benchmarks/verdict_power.tsv: a row per cell, with the share of draws that PASS, FAIL and are NOT
+ABLE TO SAY, and how often the intervals of copies and of patients hold the truth. Where only one detector sees the
+copies they needn't: the rule asks for two.
 """
 
 import sys
@@ -29,7 +29,7 @@ COPY = 6.0  # deviations by which a copy is more alike
 BARELY = 3.3  # the same of copies that the usual threshold finds in 95 %
 FOUND_LEAST = 0.9  # of the kind that is found least
 
-# What the samples are: n, share of copies, and by how much each detector finds them more alike.
+# Kinds of samples: n, share of copies, and the deviations by which copies are more alike to each detector.
 CELLS = {
     "new patients, 300": (300, 0.0, (COPY,) * 3),
     "new patients, 1,000": (1000, 0.0, (COPY,) * 3),
@@ -61,7 +61,7 @@ def new_patients(generator: np.random.Generator, n: int) -> tuple[dict, dict]:
 
 
 def found_in(generator: np.random.Generator, source: np.ndarray, more_alike: np.ndarray) -> tuple[dict, dict]:
-    """The same of images that are copies of `source` (-1: of nobody), more alike by [detector, image]."""
+    """The same of images that are copies of `source` (-1: no copy), more alike by [detector, image]."""
     similarity, patient = new_patients(generator, len(source))
     for number, name in enumerate(DETECTORS):
         sees = (source >= 0) & (more_alike[number] > 0)
@@ -91,12 +91,13 @@ def evidence(
         )
         planted.append(found_in(generator, of_planted, seen))
     sets["planted"] = tuple(
-        {name: np.concatenate([part[what][name] for part in planted]) for name in DETECTORS} for what in (0, 1)
+        {name: np.concatenate([part[place][name] for part in planted]) for name in DETECTORS} for place in (0, 1)
     )
-    nobody = ({name: np.empty(0) for name in DETECTORS}, {name: np.empty(0, int) for name in DETECTORS})
-    sets |= {"calibration_decoded": nobody, "control_decoded": nobody}
+    empty = ({name: np.empty(0) for name in DETECTORS}, {name: np.empty(0, int) for name in DETECTORS})
+    sets |= {"calibration_decoded": empty, "control_decoded": empty}
     found = {
-        name: Findings(*({of: pair[what][name] for of, pair in sets.items()} for what in (0, 1))) for name in DETECTORS
+        name: Findings(*({part: pair[place][name] for part, pair in sets.items()} for place in (0, 1)))
+        for name in DETECTORS
     }
     roles = ["train"] * N_TRAIN + ["calibration"] * N_HELD_OUT + ["control"] * N_HELD_OUT
     splits = pd.DataFrame({"patient": [f"patient_{row:05d}" for row in range(len(roles))], "role": roles})
@@ -108,7 +109,8 @@ def evidence(
     )
     near = {"synthetic": new_patients(generator, min(n, 1000)), "train": new_patients(generator, N_TRAIN)}
     held_out = {
-        name: Near(*({of: pair[what][name] for of, pair in near.items()} for what in (0, 1))) for name in DETECTORS
+        name: Near(*({part: pair[place][name] for part, pair in near.items()} for place in (0, 1)))
+        for name in DETECTORS
     }
     kind = {"zoom": np.float32(1), "shift": np.zeros(2, np.float32)}
     for name, size in (("synthetic", n), ("calibration", N_HELD_OUT), ("control", N_HELD_OUT)):
@@ -120,7 +122,7 @@ def evidence(
 
 
 def policy() -> dict:
-    """What an audit's policy says unless somebody says otherwise."""
+    """An audit's default policy."""
     entry = {"training": "a", "synthetic": {"dataset": "b"}, "detectors": list(DETECTORS)}
     schema.validate(entry, "an audit", ("properties", "audits", "additionalProperties"))
     return entry["policy"] | {"detectors": list(DETECTORS), "seed": 0}

@@ -1,5 +1,5 @@
-# Somebody's training images and synthetic ones -> a verdict, its reports, and the samples that may be released.
-# All but public/ is restricted.
+# Training images and synthetic images -> a verdict, its reports, and the samples that may be released. All but public/
+# is restricted.
 
 
 rule pool_images:

@@ -18,12 +18,12 @@ from copylens.config import audit_spec, checks, dependencies, kinds, spec
 from copylens.data import source_files
 
 
-def checked(what, check, *arguments):
-    """What `check` returns; its ValueError is the user's mistake, said in one line."""
+def checked(subject, check, *arguments):
+    """The result of `check`; its ValueError, a user's mistake, becomes one line."""
     try:
         return check(*arguments)
     except ValueError as error:
-        raise WorkflowError(f"{what}: {error}")
+        raise WorkflowError(f"{subject}: {error}")
 
 
 config = checked("configuration", checks.check, config)
@@ -42,7 +42,7 @@ wildcard_constraints:
 def code(script, *kinds_of):
     """An input function: the library files that a script's results depend on.
 
-    kinds_of: functions that say of which kinds these are, as (folder, kind), since scripts don't import them by name.
+    kinds_of: functions that return kinds as (folder, kind), because scripts don't import kinds by name.
     """
 
     def files(wildcards):
@@ -83,7 +83,8 @@ def audited_network(wildcards):
 
 
 def round_trip_network(wildcards):
-    return [("models", config["models"][each["model"]]["kind"]) for each in spec.round_trip(config, wildcards.dataset)]
+    networks = spec.round_trip(config, wildcards.dataset)
+    return [("models", config["models"][network["model"]]["kind"]) for network in networks]
 
 
 def detector_of(name):
@@ -107,12 +108,12 @@ def figure_code(name):
 
 
 def settings_of(function, *names):
-    """An input function: what `function` of the configuration says about these wildcards."""
+    """An input function: `function` of the configuration and of these wildcards."""
     return lambda wildcards: function(config, *(wildcards[name] for name in names))
 
 
 def files_state(wildcards):
-    """What state the user's files behind a data set are in; only the jobs that list them ask."""
+    """The state of the user's files behind a data set, for the jobs that list them."""
     return _files_state(wildcards.dataset)
 
 
@@ -160,7 +161,7 @@ def first_seed_runs(wildcards):
 
 
 def locating_runs(wildcards):
-    """Those of them whose detector says which parts are repeated."""
+    """The comparisons of `first_seed_runs` whose detector locates copies."""
     able = spec.detectors_that(config, config["studies"][wildcards.study], "where")
     return [run for run in first_seed_runs(wildcards) if run["detector"] in able]
 

@@ -63,7 +63,7 @@ rule compare_to_training:
         "../workflow/scripts/compare_to_training.py"
 
 
-# Nothing needs this; it's there for whoever asks for the file by name.
+# No rule needs this file: ask for it by name.
 rule write_matrix:
     input:
         scans="results/embeddings/{dataset}/{detector}/scans.npy",

@@ -1,5 +1,5 @@
-# Raw images -> one row table, one array, one split by patient. Before anything else: what trains longest is on the
-# largest data, and can start first only if they are all there.
+# Raw images -> one row table, one array, one split by patient. These jobs run before all others: the longest trainings
+# use the largest data, and can start first only if all data are ready.
 
 
 rule list_scans:

@@ -1,4 +1,4 @@
-# What stands behind a rate: true copies, agreement of detectors, people's judgement, and the parts that are repeated.
+# The evidence behind a rate: true copies, agreement of detectors, people's judgement, and repeated parts.
 
 
 rule correct_rates:

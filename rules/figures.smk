@@ -1,4 +1,4 @@
-# One rule draws every figure, from the files that it is given here. Nothing here needs torch.
+# One rule draws every figure from its input files. No figure needs torch.
 
 
 rule draw_copies_by_dataset:
@@ -159,7 +159,7 @@ use rule draw_copies_by_dataset as draw_variant_effects with:
             "results/figures/{study}/variant_effects.pdf",
             caption="../workflow/report/variant_effects.rst",
             category="{study}",
-            labels={"figure": "what augmentation, size and data change"},
+            labels={"figure": "effects of augmentation, size and data"},
         ),
     log:
         "results/logs/draw_variant_effects/{study}.log",
@@ -214,7 +214,7 @@ use rule draw_copies_by_dataset as draw_copied_regions with:
             "results/figures/{study}/copied_regions.pdf",
             caption="../workflow/report/copied_regions.rst",
             category="{study}",
-            labels={"figure": "which parts are repeated"},
+            labels={"figure": "repeated parts"},
         ),
     log:
         "results/logs/draw_copied_regions/{study}.log",
@@ -231,7 +231,7 @@ use rule draw_copies_by_dataset as draw_detector_benchmark with:
             "results/figures/{study}/detector_benchmark.pdf",
             caption="../workflow/report/detector_benchmark.rst",
             category="{study}",
-            labels={"figure": "which planted copies detectors find"},
+            labels={"figure": "planted copies that detectors find"},
         ),
     log:
         "results/logs/draw_detector_benchmark/{study}.log",

@@ -1,4 +1,4 @@
-# How good the images are, and what that can't see.
+# Image quality of the samples.
 
 
 rule score_quality:

@@ -116,7 +116,7 @@ def test_a_folder_that_is_elsewhere_takes_nothing_away(study):
     (study / "other").rename(study / "elsewhere")
     said = snakemake(study)
     assert "Nothing to be done" in said
-    assert f"results/data/other/scans.tsv: its files aren't looked at, there's no folder {study}/other" in said
+    assert f"results/data/other/scans.tsv: its files can't be checked, there's no folder {study}/other" in said
 
 
 def test_names_of_files_are_in_a_folder_of_their_owner(study, finished):

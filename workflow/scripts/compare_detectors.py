@@ -1,4 +1,4 @@
-"""Say how far a study's detectors agree about which samples are copies."""
+"""Measure how far a study's detectors agree on copies."""
 
 from copylens.jobs.job import job
 

@@ -1,5 +1,5 @@
-"""Embed one network's synthetic images, and the held-out images that went through its decoder; find what T has like
-them, and like the held-out images themselves."""
+"""Embed one network's samples, and the held-out images that went through its decoder; find the training images nearest
+to them, and to the held-out images themselves."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""List the images of a data set that are too alike for two images."""
+"""List the near-duplicates in a data set."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ with job(snakemake.log[0], snakemake.threads):
 
     names = ("kind", "splits", "samples", "sources", "transforms", "images", "synthetic")
     files = {name: snakemake.input[name] for name in names}
-    # Of these there is one file, or none.
+    # Each of these has one file, or none.
     for name in ("membership", "synthetic_scans"):
         files |= {name: snakemake.input[name][0]} if snakemake.input.get(name) else {}
     files["records"] = {part: Path(path) for part, path in snakemake.params.records.items()}

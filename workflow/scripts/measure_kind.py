@@ -1,4 +1,4 @@
-"""Ask whether an audit's samples are images of the same kind as the patients'."""
+"""Measure whether an audit's samples are images of the same kind as the patients'."""
 
 from pathlib import Path
 

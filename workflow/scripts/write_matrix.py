@@ -1,4 +1,4 @@
-"""Write a full similarity matrix, for whoever asked for it by name."""
+"""Write a full similarity matrix, on request."""
 
 from copylens.jobs.job import job
 

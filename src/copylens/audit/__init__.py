@@ -1,24 +1,24 @@
-"""Can a set of synthetic images be released? In: images of T, V, H and S. Out: a verdict, reports, and the rest.
+"""Can a set of synthetic images be released? In: images of T, V, H and S. Out: a verdict, reports, the other samples.
 
-In the order in which it is found out:
+T are the training images, V calibration, H control, S synthetic ones. The files, in the order of an audit:
 
-pool           the images of T, V, H and S in arrays of their own; shared patients, which make comparing worthless
-repeats        samples that are one and the same image
+pool           the images of T, V, H and S in the audit's arrays; an error if roles share a patient or an image
+repeats        samples that repeat one image
 kind           whether the samples are images of the same kind as the patients'
-nearest        each image's nearest training images by one detector, and those of copies planted in these very data
-evidence       which samples are copies, and what images of new patients and planted copies say about that
-exposure       how many patients that exposes, and who they are
-membership     whether a network's weights give away who was trained on
-measure        everything that is counted, once
+nearest        the nearest training image of every image and planted copy, by one detector
+evidence       which samples are copies; the rule's false positive rate and sensitivity
+exposure       how many patients the samples expose, and of which groups
+membership     whether a network's losses separate training patients from others
+measure        all counts and rates of an audit
 comparability  the verdict's lines about the images themselves, before any copy is counted
-criteria       the policy's demands of what was counted, and how each is met
+criteria       the verdict's lines about rates, each with the policy's limit
 outcomes       the three verdicts
-conclude       PASS, FAIL or NOT ABLE TO SAY, from how the criteria are met
-withhold       which samples are withheld at a threshold, and what is left
+conclude       PASS, FAIL or NOT ABLE TO SAY, from the lines' outcomes
+withhold       which samples are withheld at a threshold, and which share of planted copies
 quarantine     whether the samples that are left may be released
-verdict        all of that as one map
+verdict        the verdict as one map
 release        the folder of the samples that are left
-publish        the verdict and tables of samples, for everybody and restricted
-report         the same as pages
+publish        the verdict and tables of samples, public and restricted
+report         the reports as pages
 gate           the verdict as an exit code
 """

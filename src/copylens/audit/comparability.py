@@ -1,13 +1,16 @@
-"""Lines of a verdict about the images before any copy is counted: can these samples and patients be compared at all?"""
+"""Lines of a verdict about the images before any copy is counted: can these samples and patients be compared at all?
+
+T are the training images, V calibration, H control images.
+"""
 
 from copylens.audit.criteria import Line, counted
 from copylens.audit.measure import Interval, Kind, Measured
 from copylens.reporting.sentences import listed, percent
 
-OTHERWISE = 0.5  # share of samples that may lie otherwise than they fit: a generator may mirror half of them
+OTHERWISE = 0.5  # share of samples that may fit better in another orientation: a generator may mirror half of them
 UNLIKE = 0.9  # area under the curve of a classifier above which samples aren't of the patients' kind
 LIKELY_UNLIKE = 0.8  # the same where detectors find them farther from T, too
-FARTHER = 0.3  # of the chance that a sample is nearer to T than another patient's image is, where it is far from 0.5
+FARTHER = 0.3  # chance that a sample is nearer to T than another patient's image is, below which it is far from 0.5
 SHOWN = 3  # orientations that are named
 
 
@@ -24,12 +27,12 @@ def identical_files(measured: Measured) -> Line:
 
 
 def kind(measured: Measured) -> Line:
-    """Samples must lie as the patients' images lie, and show the same part of the body.
+    """Samples must have the orientation of the patients' images, and show the same part of the body.
 
-    They are of another kind if more than half of them surely lie otherwise than they fit; if a classifier separates
-    them from real images by a few pixels with an area that is surely above `UNLIKE`; or above `LIKELY_UNLIKE` where two
-    detectors find them much farther from T than other patients' images are. Poor quality alone makes them farther, but
-    changes few pixels little.
+    They are of another kind if surely more than half of them fit better in another orientation or order of slices; if a
+    classifier of a few pixels separates them from real images with an area under the curve surely above `UNLIKE`; or
+    above `LIKELY_UNLIKE` if two detectors also find them much farther from T than other patients' images are. Poor
+    quality alone makes samples farther from T, but changes these pixels little.
     """
     kind, n = measured.kind, measured.counts["synthetic_images"]
     share, low, high = kind.otherwise
@@ -41,9 +44,9 @@ def kind(measured: Measured) -> Line:
         fits = _how_they_fit(kind, n)
         outcome, explanation = "unable", f"{explanation} {fits}" if fits else explanation
     else:
-        outcome, explanation = "pass", "The samples lie as the patients' images do, and show what these show."
+        outcome, explanation = "pass", "The samples have the orientation and the content of the patients' images."
         if share > 0:
-            explanation += f" {percent(share)} fit better otherwise {real}."
+            explanation += f" {percent(share)} of samples {real} would fit better in another orientation."
     return Line(
         "kind",
         "Are the samples of the same kind as the patients' images?",
@@ -54,7 +57,7 @@ def kind(measured: Measured) -> Line:
         "share",
         outcome,
         explanation,
-        "Samples that lie, and are stored, as the training images are; or training images that are stored as these.",
+        "Samples oriented and stored like the training images, or training images oriented and stored like samples.",
     )
 
 
@@ -64,21 +67,21 @@ def _reasons(kind: Kind, area: Interval, real: str) -> list[str]:
     auc, auc_low, _ = area
     reasons = []
     if low > OTHERWISE:
-        reasons.append(f"{percent(share)} of them {real} fit far better")
+        reasons.append(f"{percent(share)} of them {real} fit far better in another orientation or order of slices")
     farther = [name for name, (_, _, high) in kind.nearer.items() if high < FARTHER]
     if auc_low > (LIKELY_UNLIKE if len(farther) >= 2 else UNLIKE):
-        reasons.append(f"a few pixels tell them from real images with an area under the curve of {auc:.2f}")
+        reasons.append(f"a few pixels separate them from real images with an area under the curve of {auc:.2f}")
         if farther:
-            reasons.append(f"under {listed(farther)} they are far more unlike them than other patients' images")
+            reasons.append(f"by {listed(farther)} they are much farther from training images than other patients' are")
     return reasons
 
 
 def _how_they_fit(kind: Kind, n: int) -> str:
-    """In which orientations, and by which zoom and shift, `n` samples are most like training images."""
+    """The orientations, zoom and shift in which `n` samples are most similar to training images."""
     fits = [f"{times} of {n} fit {how}" for how, times in kind.fits[:SHOWN] if times > SHOWN]
     moves = [f"zoomed by {kind.zoom:g}"] if kind.zoom != 1 else []
     moves += [f"shifted along axis {axis + 1} by {abs(by):.0%}" for axis, by in enumerate(kind.shift) if by]
-    # Of images that lie otherwise the mean image says nothing of zoom and shift.
+    # The mean of images in different orientations shows neither zoom nor shift.
     if moves and kind.otherwise[0] <= OTHERWISE:
         fits.append(f"as a whole they fit better {' and '.join(moves)}")
     return "; ".join(fits).capitalize() + "." if fits else ""
@@ -89,26 +92,26 @@ def apart(measured: Measured) -> Line:
     n = measured.n_like_training
     return counted(
         "apart",
-        "Are the held-out patients others than the training patients?",
+        "Are the held-out patients different from the training patients?",
         n,
         "unable" if n else "pass",
-        f"{n} of {measured.n_held_out} calibration and control images are so like a training patient's that chance "
-        "doesn't explain it" + (": they may show that very patient under another name." if n else "."),
-        "Held-out patients none of whom was trained on, under whatever name.",
+        f"{n} of {measured.n_held_out} calibration and control images are more similar to a training patient's than "
+        "chance explains" + (": they may show the same patient under another name." if n else "."),
+        "Held-out patients who aren't in the training set, also under another name.",
     )
 
 
 def held_out(measured: Measured, policy: dict) -> Line:
-    """Samples mustn't be near V and H more often than other patients' images, those of T, are."""
+    """Samples mustn't be called copies of V and H more often than T's images are, which show other patients."""
     share, low, high = measured.near_held_out
     by_chance, _, most = measured.near_held_out_training
     outcome = "pass" if low <= most else "fail" if low > most + policy["copies"] else "unable"
     explanation = (
-        f"Of the samples {percent(share)} are called copies of held-out patients (calibration and control), of the "
-        f"training images, which show other people, {percent(by_chance)}."
+        f"{percent(share)} of samples are called copies of held-out patients (calibration and control), and "
+        f"{percent(by_chance)} of training images, which show other people."
     )
     if outcome != "pass":
-        explanation += " The generator has seen held-out patients: they can't show what chance does."
+        explanation += " The generator has seen held-out patients, so they can't give a false positive rate."
     return Line(
         "held_out",
         "Are samples copies of held-out patients?",
@@ -119,5 +122,5 @@ def held_out(measured: Measured, policy: dict) -> Line:
         "share",
         outcome,
         explanation,
-        "Held-out patients whom the generator hasn't seen.",
+        "Held-out patients who weren't in the generator's training.",
     )

@@ -1,4 +1,4 @@
-"""What the policy demands of what was counted, each with how it was met: pass, fail or unable."""
+"""The verdict's lines about rates: a limit of the policy, the measured value, and pass, fail or unable."""
 
 import math
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from copylens.audit.membership import FALSE_POSITIVES
 from copylens.evaluation.prevalence import highest_false_positive_rate
 from copylens.reporting.sentences import listed, percent
 
-MANY = 5000  # calibration patients, as good as any number
+MANY = 5000  # calibration patients; larger numbers aren't tried
 
 
 @dataclass(frozen=True)
 class Line:
-    """One demand of the policy, and how it was met."""
+    """One demand of the policy and its outcome."""
 
     name: str
     question: str
@@ -27,7 +27,7 @@ class Line:
     unit: str  # share, count or nothing
     outcome: str  # pass, fail or unable
     explanation: str
-    needed: str | None = None  # what would let this line say more
+    needed: str | None = None  # a change that could decide the line, if it is unable
 
 
 def counted(name: str, question: str, n: int, outcome: str, explanation: str, needed: str | None = None) -> Line:
@@ -36,7 +36,7 @@ def counted(name: str, question: str, n: int, outcome: str, explanation: str, ne
 
 
 def against(limit: float, interval: tuple[float, float, float]) -> str:
-    """Whether all of an interval is above a limit, all of it at most there, or neither."""
+    """fail if the whole interval is above the limit, pass if none of it is, else (or if it isn't known) unable."""
     _, low, high = interval
     if not np.isfinite(high):
         return "unable"
@@ -44,7 +44,7 @@ def against(limit: float, interval: tuple[float, float, float]) -> str:
 
 
 def calibration_size(measured: Measured, policy: dict) -> Line:
-    """A threshold set by so few patients must have a low false positive rate even in the worst case."""
+    """There must be enough calibration patients for a low false positive rate even in the worst case."""
     n, level, limit = measured.n_calibration, policy["level"], policy["false_positives"]
     worth, possible = measured.calibration_size, measured.highest_false_positive_rate
     unequal = f" (an effective sample size of {worth})" if worth < n else ""
@@ -60,36 +60,36 @@ def calibration_size(measured: Measured, policy: dict) -> Line:
         "pass" if possible <= limit else "unable",
         f"With {n} calibration patients{unequal} a threshold may have a false positive rate of up to "
         f"{percent(possible)}.",
-        f"{enough if enough < MANY else 'Very many'} calibration patients, who weren't trained on, for at most "
-        f"{percent(limit)}.",
+        f"{enough if enough < MANY else 'Very many'} calibration patients who weren't trained on, for a false positive "
+        f"rate of at most {percent(limit)}.",
     )
 
 
 @cache
 def _enough_patients(limit: float, level: float) -> int:
-    """From where on all numbers are enough: as the percentile falls between two of them, one more may be worse."""
+    """The number from which on every number is enough. One more may be worse: the percentile's rank is rounded down."""
     short = [n for n in range(20, MANY) if highest_false_positive_rate(n, level) > limit]
     return short[-1] + 1 if short else 20
 
 
 def control_rate(measured: Measured, policy: dict) -> Line:
-    """The false positive rate must be low, on control images as they are and changed as copies are."""
+    """The false positive rate must be low, on control images and on the same under each transform."""
     suspicious = [row["transform"] for row in measured.controls if row["low"] > policy["copies"]]
     value, low, high = (measured.rule[f"control_rate{end}"] for end in ("", "_low", "_high"))
     limit = policy["false_positives"]
-    explanation = f"Of control patients, whom nothing was trained on, the rule calls {percent(value)} copies."
+    explanation = f"The rule calls {percent(value)} of control images copies: its false positive rate."
     needed = None
     if low > policy["copies"]:
-        explanation += f" That is surely more than the {percent(policy['copies'])} of copies that are allowed."
+        explanation += f" That is surely more than the {percent(policy['copies'])} of copies that the policy allows."
         needed = "Calibration and control patients of one kind, none of them in the training set under another name."
     elif suspicious:
-        explanation += f" Under {listed(suspicious)} it calls surely more than {percent(policy['copies'])} of them so."
+        explanation += f" Under {listed(suspicious)} that rate is surely more than {percent(policy['copies'])}."
         needed = (
-            f"Detectors with fewer false positives under {listed(suspicious)}, or a policy that doesn't ask for these."
+            f"Detectors with fewer false positives under {listed(suspicious)}, or a policy without these transforms."
         )
     elif high > limit:
-        explanation += f" There are too few of them to be sure that it isn't more than {percent(limit)}."
-        needed = "More control patients, who weren't trained on."
+        explanation += f" There are too few control patients to be sure that it is at most {percent(limit)}."
+        needed = "More control patients who weren't trained on."
     return Line(
         "control_rate",
         "Is the false positive rate low?",
@@ -111,14 +111,12 @@ def sensitivity(measured: Measured, policy: dict) -> Line:
     weak = [row["transform"] for row in shares if row["low"] < policy["sensitivity"]]
     needed = "More planted copies (planted.copies), of more training patients."
     if not weak:
-        explanation = (
-            f"Of copies planted in these data {percent(worst['share'])} or more are found under every transform."
-        )
+        explanation = f"The rule finds {percent(worst['share'])} or more of the planted copies under every transform."
     elif worst["share"] >= policy["sensitivity"]:
         explanation = f"{worst['n']} planted copies are too few to be sure that enough are found under {listed(weak)}."
     else:
         explanation = f"Too few planted copies are found under {listed(weak)}."
-        needed = f"Two detectors that find copies under {listed(weak)}, or a policy that doesn't ask for these."
+        needed = f"Two detectors that find copies under {listed(weak)}, or a policy without these transforms."
     return Line(
         "sensitivity",
         "Would copies be found?",
@@ -141,20 +139,20 @@ def copies(measured: Measured, policy: dict) -> Line:
         "samples are copies",
         policy,
         true_copies(measured.rule),
-        "More control patients or planted copies, or up to as many samples as there are control patients: intervals "
-        "become narrower.",
+        "More control patients or planted copies, or more samples (up to the number of control patients), for narrower "
+        "intervals.",
     )
 
 
 def patients(measured: Measured, policy: dict) -> Line:
-    """Few enough training patients may be exposed, as the rule that leaves least doubt has it."""
+    """Few enough training patients may be exposed, by the rule of `copylens.audit.exposure.exposure_rule`."""
     needed, n_patients = "More control patients, planted copies or training patients.", measured.n_training
     least = measured.exposed_if_none_named
     if least > policy["patients"] > 0:
         enough = math.ceil(least * n_patients / policy["patients"])
         needed = (
-            f"At least {enough} training patients, or a policy that allows more of them: of {n_patients}, "
-            f"{percent(least)} may be exposed even where no sample names one."
+            f"At least {enough} training patients, or a higher limit: of {n_patients} training patients up to "
+            f"{percent(least)} may be exposed even if no sample names one."
         )
     return _share(
         "patients",
@@ -171,23 +169,23 @@ def _share(name: str, question: str, clause: str, policy: dict, interval: tuple,
     outcome = against(policy[name], interval)
     statement = f"{percent(value)} of {clause} ({percent(low)} to {percent(high)})"
     if not np.isfinite(high):
-        explanation = f"The sensitivity isn't above the false positive rate: how many {clause} can't be said."
+        explanation = f"The sensitivity isn't above the false positive rate, so how many {clause} isn't known."
     elif outcome == "unable":
-        explanation = f"{statement}: the interval holds the limit of {percent(policy[name])}."
+        explanation = f"{statement}: the interval contains the limit of {percent(policy[name])}."
     else:
-        explanation = f"{statement}, corrected for what is missed and for what is called so by chance."
+        explanation = f"{statement}, corrected for sensitivity and false positive rate."
     return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed)
 
 
 def exceeding(measured: Measured, policy: dict) -> tuple[list[str], list[str]]:
-    """Detectors that surely find more copies than allowed at the usual threshold, and those that may at a rare one."""
+    """(detectors that surely find too many copies at the usual threshold, detectors that may at the rarer one)."""
     surely = [name for name, row in measured.detectors.items() if against(policy["copies"], true_copies(row)) == "fail"]
     perhaps = [name for name, row in measured.alone.items() if against(policy["copies"], true_copies(row)) != "pass"]
     return surely, perhaps
 
 
 def agreement(measured: Measured, policy: dict) -> Line:
-    """What one good detector sees counts, unless two agree on so many samples that `copies` fails."""
+    """No detector alone may find too many copies; fail if one surely does and `copies` fails too, else unable."""
     surely, perhaps = exceeding(measured, policy)
     too_many, fails = list(dict.fromkeys([*surely, *perhaps])), copies(measured, policy).outcome == "fail"
     if not too_many:
@@ -196,40 +194,40 @@ def agreement(measured: Measured, policy: dict) -> Line:
         explanation = f"More copies than the policy allows, by each of these alone: {listed(too_many)}."
         highest = [measured.alone[name]["true_copies_high"] for name in perhaps]
         if highest:
-            explanation += f" Up to {percent(max(highest))} of samples may be copies that stand out in one of them."
+            explanation += f" Up to {percent(max(highest))} of samples may be copies by one of them alone."
     if too_many and not fails:
         n = int(np.any([measured.called[name] for name in too_many], axis=0).sum())
-        explanation += f" Of the {n} samples that they call copies two detectors agree on {measured.n_agreed}."
+        explanation += f" They call {n} samples copies; two detectors agree on {measured.n_agreed} samples."
     return counted(
         "agreement",
         "Does any detector alone find too many copies?",
         len(too_many),
         "pass" if not too_many else "fail" if fails and surely else "unable",
         explanation,
-        "Somebody's eyes on the samples that only some detectors call copies, or a release of the rest without them.",
+        "A look at the samples that only some detectors call copies, or a release without these samples.",
     )
 
 
 def membership(member: dict, policy: dict) -> Line:
-    """Losses mustn't tell who was trained on."""
+    """Losses mustn't separate training patients from others."""
     interval, limit = (member["auc"], member["auc_low"], member["auc_high"]), policy["membership"]
     explanation = (
-        f"Losses tell training patients from others with an area under the curve of {member['auc']:.2f} "
+        f"Losses separate training patients from others with an area under the curve of {member['auc']:.2f} "
         f"({member['auc_low']:.2f} to {member['auc_high']:.2f}; 0.5 is chance), and find "
-        f"{percent(member['tpr_at_1fpr'])} of them at 1 % false positives."
+        f"{percent(member['tpr_at_1fpr'])} of training images at 1 % false positives."
     )
     outcome, needed = against(limit, interval), "More held-out patients, which make the interval narrower."
     if member["n_others"] * FALSE_POSITIVES >= 1 and member["tpr_at_1fpr_low"] > policy["patients"] + FALSE_POSITIVES:
-        # Some who are known for sure, though most are not.
+        # Some members may be found with few false positives, even if the area under the curve is low.
         outcome = "fail"
         explanation += (
-            f" That is surely more than the {percent(policy['patients'])} of patients who may be exposed and the 1 % "
-            "that chance finds."
+            f" That is surely more than the {percent(policy['patients'])} of patients who may be exposed plus the 1 % "
+            "found by chance."
         )
     elif member["auc_high"] < 1 - limit:
         outcome = "unable"
-        explanation += " Losses are lower on patients who weren't trained on: the two aren't images of one kind."
-        needed = "Held-out images that differ from the training images in nothing but the patients."
+        explanation += " Losses are lower on held-out patients: these and the training images aren't of one kind."
+        needed = "Held-out images that differ from the training images only in the patients."
     return Line(
         "membership",
         "Do the weights give away who was trained on?",

@@ -1,16 +1,17 @@
-"""Which samples are copies, and what the same rule says of new patients' images and of planted copies.
+"""Which samples are copies, with the rule's false positive rate on new patients and its sensitivity to planted copies.
 
-The rule: a sample is a copy where any two detectors call it one by the matched rule (see
-`copylens.evaluation.thresholds`) and name the same patient. Images of new patients that two detectors call copies by
-chance rarely lie nearest to the same patient in both, so the rule's false positive rate is far below one detector's.
+T are the training images, V calibration, H control, S synthetic ones.
 
-What only one detector sees is looked for at a rarer threshold, which few images of new patients pass: a share `rate` of
-V and H, from the exponential tail of their similarities (mean excess over a high percentile; Davison and Smith 1990,
-J. R. Stat. Soc. B 52:393). Correlations are measured on Fisher's scale there.
+The rule: a sample is a copy if any two detectors call it one by the matched rule (see `copylens.evaluation.thresholds`)
+and name the same patient. Two detectors that call a new patient's image a copy by chance rarely name the same patient,
+so the rule's false positive rate is far below one detector's.
 
-Shares of real images have intervals by patients, not by images: where one patient's images are so alike that they all
-say the same, the effective sample size of patients of m images each is (sum of m)^2 / sum of m^2 (Kish 1965,
-"Survey Sampling").
+Copies that only one detector finds are counted at a rarer threshold, which a share `rate` of V and H passes by the
+exponential tail of their similarities (mean excess over a high percentile; Davison and Smith 1990, J. R. Stat. Soc. B
+52:393). Correlations are on Fisher's scale there.
+
+Confidence intervals of real images' shares use the effective sample size, as if a patient's images all gave the same
+result: (sum of m)^2 / sum of m^2, m images of each patient (Kish 1965, "Survey Sampling").
 """
 
 from dataclasses import dataclass
@@ -23,29 +24,29 @@ from scipy.stats import beta
 from copylens.data.splits import rows_of
 from copylens.evaluation.intervals import effective_number
 from copylens.evaluation.prevalence import true_share
-from copylens.evaluation.thresholds import PERCENTILE, largest_by_chance, tail_threshold
+from copylens.evaluation.thresholds import PERCENTILE, largest_by_chance, matched_threshold, tail_threshold
 from copylens.jobs.files import read_arrays, read_table
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded", "planted")
 HELD_OUT = ("calibration", "control")
-NOBODY = "nobody"  # whom a sample is identical to that is no image of T, V or H
+NOBODY = "nobody"  # in the place of a patient, for a sample that equals no image of T, V or H
 RARE = 0.01  # share of new patients' images that pass the threshold of a detector alone
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What one detector says: each image's similarity to its nearest training image, and that one's patient."""
+    """One detector's results: each image's similarity to its nearest training image, and that image's patient."""
 
     similarity: dict[str, np.ndarray]  # by set, float32 [image]
     patient: dict[str, np.ndarray]  # by set, the number of a patient of T [image]
 
     def tau(self, percentile: float = PERCENTILE) -> float:
-        """The matched rule's threshold, on V as it is and, where there is a decoder, after it: the larger one."""
-        held_out = [self.similarity[name] for name in ("calibration", "calibration_decoded")]
-        return float(max(np.percentile(values, percentile) for values in held_out if len(values)))
+        """The matched rule's threshold: the larger one of V and, where there is a decoder, of decoded V."""
+        held_out = (self.similarity[name] for name in ("calibration", "calibration_decoded"))
+        return matched_threshold(held_out, percentile)
 
     def rare_tau(self, rate: float) -> float:
-        """What a share `rate` of new patients' images exceeds, by the tail of V and H; never below `tau`."""
+        """The threshold that a share `rate` of new patients' images passes, by the tail of V and H; at least `tau`."""
         both = [
             np.concatenate([self.similarity[f"{name}{decoded}"] for name in HELD_OUT]) for decoded in ("", "_decoded")
         ]
@@ -62,29 +63,29 @@ class Findings:
 
 @dataclass(frozen=True)
 class Near:
-    """What one detector says of samples, and of training images, beside the images of V and H."""
+    """One detector's comparison of samples, and of training images, with the images of V and H."""
 
     similarity: dict[str, np.ndarray]  # of the sets synthetic and train to the nearest of V and H, float32 [image]
     patient: dict[str, np.ndarray]  # by set, the number of a patient of V or H [image]
 
     def calls(self, name: str) -> np.ndarray:
-        """Which are more alike to one of V and H than T, other patients' images, usually are, bool [image]."""
+        """Which images are more similar to V and H than 95 % of T, other patients' images, are, bool [image]."""
         return self.similarity[name] > np.percentile(self.similarity["train"], PERCENTILE)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that an audit's detectors say. Of two that agree, the first in this order gives the patient and the image."""
+    """All detectors' results. Of two that agree, the first in this order gives the patient and the image."""
 
     detectors: dict[str, Findings]  # in the order of the configuration
     splits: pd.DataFrame  # scan, patient, role, about_...
-    identical_to: np.ndarray  # int [S], number of the patient whose training image it is pixel by pixel, -1 for none
-    sources: pd.DataFrame  # of the planted images: patient, role (train: a copy; control: of nobody, transformed alike)
+    identical_to: np.ndarray  # int [S], number of the patient with the same training image pixel by pixel, -1 for none
+    sources: pd.DataFrame  # of planted images: patient, role (train: a copy; control: no copy, transformed likewise)
     transforms: list[str]
-    held_out: dict[str, Near]  # by detector: what is near V and H
-    kind: dict[str, np.ndarray]  # how images lie, and whether a classifier separates them (`copylens.audit.kind`)
-    group: np.ndarray  # int [S], samples of one number are one and the same image
-    is_held_out: np.ndarray  # bool [S], whether it is pixel by pixel an image of V or H
+    held_out: dict[str, Near]  # by detector
+    kind: dict[str, np.ndarray]  # orientations, and a classifier's scores (`copylens.audit.kind`)
+    group: np.ndarray  # int [S], samples with the same number repeat one image
+    is_held_out: np.ndarray  # bool [S], whether the sample equals an image of V or H pixel by pixel
 
     @property
     def patients(self) -> np.ndarray:
@@ -102,11 +103,11 @@ class Evidence:
         return (self.sources["role"] == "train").to_numpy()
 
     def copies(self, name: str, rate: float | None = None) -> np.ndarray:
-        """Which images of a set the rule calls copies, bool [image]; at thresholds of a rate, where there is one."""
+        """Which images of a set the rule calls copies, at the thresholds of `rate` (None: the usual), bool [image]."""
         return self.named_by(name, rate) >= 0
 
     def named_by(self, name: str, rate: float | None = None) -> np.ndarray:
-        """Which detector names the patient that the rule calls an image a copy of: its position, -1 for no copy."""
+        """The position of the detector that names the copied patient, -1 for no copy, int [image]."""
         findings = list(self.detectors.values())
         calls = [detector.calls_rarely(name, rate) for detector in findings]
         return agreeing(calls, [detector.patient[name] for detector in findings])
@@ -117,9 +118,9 @@ class Evidence:
         return agreeing([one.calls(name) for one in near], [one.patient[name] for one in near]) >= 0
 
     def like_training(self) -> np.ndarray:
-        """The number of the patient of T whom two detectors find an image of V and H like beyond chance, -1 for none.
+        """The patient of T that two detectors find more similar to an image of V or H than chance explains.
 
-        int [image], V's images first.
+        The patient's number, -1 for none, int [image], V's images first.
         """
         called, patient = [], []
         for detector in self.detectors.values():
@@ -130,9 +131,9 @@ class Evidence:
         return np.where(first >= 0, np.stack(patient)[np.maximum(first, 0), np.arange(len(first))], -1)
 
     def nearest_patient(self, name: str, rate: float | None = None) -> np.ndarray:
-        """The number of the patient whom the rule names, or for no copy the first detector does, [image].
+        """The number of the patient that the rule names, or for no copy the first detector's nearest one, int [image].
 
-        Of a sample that is a training image, that one's.
+        A sample that equals a training image has that image's patient.
         """
         named = np.stack([detector.patient[name] for detector in self.detectors.values()])
         nearest = np.take_along_axis(named, np.maximum(self.named_by(name, rate), 0)[None], axis=0)[0]
@@ -148,12 +149,12 @@ class Evidence:
 
     @property
     def n_samples(self) -> float:
-        """The effective sample size of S, in samples of which no two are the same (mode collapse repeats them)."""
+        """The effective sample size of S, in which samples may repeat one image (mode collapse)."""
         return effective_number(self.group)
 
     @property
     def n_planted(self) -> float:
-        """The effective sample size of the patients that copies are planted of."""
+        """The effective sample size of the planted copies' patients."""
         return effective_number(self.sources["patient"][self.is_copy])
 
     def _patients_of(self, role: str) -> pd.Series:
@@ -176,9 +177,9 @@ def evidence_of(
     transforms: list[str],
     kind: dict[str, np.ndarray],
 ) -> Evidence:
-    """From each detector's arrays (see `copylens.audit.nearest`), the tables of the images and how they lie.
+    """From each detector's arrays (see `copylens.audit.nearest`), the images' tables and their orientations.
 
-    Raises ValueError for a sample that is identical to somebody unknown.
+    Raises ValueError where identical_to has an unknown patient.
     """
     patient_of = splits["patient"].to_numpy()
     patients, number_of = np.unique(patient_of[rows_of(splits, "train")], return_inverse=True)
@@ -195,7 +196,7 @@ def evidence_of(
     identical_to = samples["identical_to"].to_numpy()
     unknown = set(identical_to) - {NOBODY, *patients, *others}
     if unknown:
-        raise ValueError(f"samples.tsv: identical_to has '{min(map(str, unknown))}', whom splits.tsv doesn't have")
+        raise ValueError(f"samples.tsv: identical_to has '{min(map(str, unknown))}', who isn't in splits.tsv")
     number = dict(zip(patients, range(len(patients)), strict=True))
     return Evidence(
         findings,
@@ -211,7 +212,7 @@ def evidence_of(
 
 
 def read_evidence(files: dict) -> Evidence:
-    """What the detectors found, from the files of `copylens.audit.publish.judge_audit`."""
+    """The evidence in the files of `copylens.audit.publish.judge_audit`."""
     return evidence_of(
         {detector: read_arrays(path) for detector, path in files["nearest"].items()},
         read_table(files["splits"]),
@@ -223,7 +224,7 @@ def read_evidence(files: dict) -> Evidence:
 
 
 def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
-    """Of a share of `n`, by Clopper and Pearson 1934; 0 to 1 where nothing was looked at."""
+    """The confidence interval of a share of `n`, by Clopper and Pearson 1934; 0 to 1 for n = 0."""
     if n == 0:
         return 0.0, 1.0
     called, tail = share * n, (1 - level) / 2
@@ -233,9 +234,10 @@ def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
 
 
 def called_shares(evidence: Evidence, called: np.ndarray, level: float, copies: bool = True) -> list[dict]:
-    """Of planted copies, by transform: n, share that is called a copy, low, high. `called`: bool [transform x source].
+    """The sensitivity by transform: transform, n, share of planted copies called copies, low, high.
 
-    Where `copies` is false, of control patients' images that were transformed alike.
+    Where `copies` is false the false positive rate: the same of control images under the same transforms. called: bool
+    [transform x source].
     """
     counted = evidence.is_copy if copies else ~evidence.is_copy
     n = effective_number(evidence.sources["patient"][counted])
@@ -255,12 +257,12 @@ def rates(
     roles: tuple[str, ...] = ("control",),
     shares: list[dict] | None = None,
 ) -> dict[str, float]:
-    """What a rule says of S and of new patients, what it finds, and how many samples are copies in truth.
+    """A rule's share of S called copies, control rate, sensitivity, and true copies, each with _low and _high.
 
-    `called`: by set of images, bool. The control rate, of the images of `roles`, is the larger one of these as they are
-    and after a decoder. sensitivity: the mean over transforms (`shares`, or else all). true_copies: Rogan and Gladen's
-    (`copylens.evaluation.prevalence`), its upper end that of copies which are all of the kind that is found least. With
-    _low, _high. Samples that are the same count once in every n.
+    called: by set of images, bool [image]. control_rate: of the images of `roles`, the larger one before and after a
+    decoder. sensitivity: the mean over transforms (`shares`, or else all). true_copies: the corrected share of S (Rogan
+    and Gladen, `copylens.evaluation.prevalence`), whose upper end assumes that all copies are of the kind with the
+    lowest sensitivity. Every n is an effective sample size.
     """
     controls = [
         np.concatenate([called[f"{role}{decoded}"] for role in roles])

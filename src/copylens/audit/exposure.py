@@ -1,8 +1,10 @@
-"""Whom a set of samples exposes: how many patients, how many more by releasing or drawing more, and who they are.
+"""How many patients a set of samples exposes, how many more samples would expose, and which groups they belong to.
 
-What chance names grows with the number of samples, and nobody can tell it from a copy; so the more samples there are,
-the rarer a threshold is taken (see `copylens.audit.evidence`) as long as planted copies are found at it. Which one is
-decided by what it says of new patients and of planted copies, never by the samples.
+T are the training images, V calibration, H control, S synthetic ones.
+
+The more samples there are, the more patients are named by chance, and a false positive looks like a copy. So larger
+sets get a rarer threshold (see `copylens.audit.evidence`), as long as its sensitivity is high enough. The threshold is
+chosen by its false positive rate and sensitivity, never by the samples.
 """
 
 import math
@@ -24,11 +26,11 @@ class Rule:
     """Two detectors that agree, at their usual thresholds (None) or those that a share `rate` of new patients pass."""
 
     rate: float | None
-    rates: dict[str, float]  # what it says of new patients and of planted copies
+    rates: dict[str, float]  # its control rate, sensitivity and so on (`copylens.audit.evidence.rates`)
 
 
 def exposure_rule(evidence: Evidence, usual: dict[str, float], level: float) -> Rule:
-    """The rule that leaves least doubt where so many samples expose nobody."""
+    """The rule whose share of exposed patients has the lowest upper end under the null, where S exposes nobody."""
     rules = [Rule(None, usual)]
     for rate in RATES:
         called = {name: evidence.copies(name, rate) for name in SETS}
@@ -44,9 +46,9 @@ def exposure_rule(evidence: Evidence, usual: dict[str, float], level: float) -> 
 
 
 def _false_positives(evidence: Evidence, rate: float | None) -> float:
-    """What share of new patients' images two detectors are expected to agree on, by V and H.
+    """The expected share of new patients' images that two detectors agree on, by V and H.
 
-    Where there are none half a one is, or less in proportion to the rate: rarer thresholds are passed less often.
+    Half an image is added to their number, less at rarer thresholds, in proportion to the rate, so that none isn't 0.
     """
     usual = 1 - PERCENTILE / 100
     both = [
@@ -57,13 +59,13 @@ def _false_positives(evidence: Evidence, rate: float | None) -> float:
 
 
 def named_patients(evidence: Evidence, rate: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(numbers of the patients whom samples are called copies of, how many samples name each)."""
+    """(numbers of the patients that samples are called copies of, how many samples name each)."""
     copies = evidence.copies("synthetic", rate) | evidence.identical
     return np.unique(evidence.nearest_patient("synthetic", rate)[copies], return_counts=True)
 
 
 def exposed_patients(evidence: Evidence, rule: Rule, level: float) -> tuple[float, float, float]:
-    """(share, low, high) of T's patients of whom S holds a copy: those named, corrected (`exposed_share`)."""
+    """(share, low, high) of T's patients with a copy in S: the named patients, corrected (`exposed_share`)."""
     named = len(named_patients(evidence, rule.rate)[0])
     return exposed_share(named, evidence.n_samples, len(evidence.patients), rule.rates, level)
 
@@ -71,13 +73,13 @@ def exposed_patients(evidence: Evidence, rule: Rule, level: float) -> tuple[floa
 def exposed_share(
     named: float, n: float, n_patients: int, rule_rates: dict[str, float], level: float
 ) -> tuple[float, float, float]:
-    """(share, low, high) of `n_patients` who are exposed by `n` samples, if the rule names so many of them.
+    """(share, low, high) of `n_patients` who are exposed by `n` samples, if the rule names `named` of them.
 
-    Of n samples the rule names n x control rate patients wrongly, drawn with replacement, and of the right ones the
-    share that it finds. low: as many are named wrongly as may be (Poisson, at the control rate's upper end). high: none
-    are, since what chance names may be a few patients again and again, and as many are missed as may be (binomial, at
-    the lower end of the share that is found of the kind that is found least). NaN three times where no more copies are
-    found than images of new patients called copies.
+    By chance n samples name n x control rate patients, drawn with replacement; of exposed patients the rule names the
+    share `sensitivity`. low: as many are named by chance as may be (Poisson, at the control rate's upper end). high:
+    none is named by chance, because chance may name the same few patients again and again, and as many are missed as
+    may be (binomial, at the lower end of the lowest sensitivity under any transform). NaN three times where the
+    sensitivity isn't above the control rate.
     """
     if not rule_rates["sensitivity"] > rule_rates["control_rate"]:
         return math.nan, math.nan, math.nan
@@ -95,12 +97,12 @@ def exposed_share(
 
 
 def exposure_of(evidence: Evidence, rule: Rule, most: float, level: float) -> dict:
-    """How many patients are exposed when so many samples are released, and how many more would be by sampling on.
+    """Patients exposed by the number of samples released, and an estimate for ever more samples.
 
-    curve: released, named (expected number of patients whom copies name), patients (exposed, corrected) with low and
-    high. within_policy: the largest number of samples, drawn at random, of which surely at most the share `most` of T's
-    patients is exposed. rate: of the rule's thresholds, None for the usual ones. chao1: of all patients that copies
-    name, seen or not (Chao 1984, bias-corrected; interval of Chao 1987), at most T's.
+    curve: released, named (expected number of patients that copies name), patients (exposed, corrected) with low and
+    high. within_policy: the largest number of samples, drawn at random, that surely expose at most the share `most` of
+    T's patients. rate: of the rule's thresholds, None for the usual ones. chao1: the number of patients that ever more
+    samples would name (Chao 1984, bias-corrected; interval of Chao 1987), at most T's.
     """
     numbers, times = named_patients(evidence, rule.rate)
     n, n_patients = len(evidence.identical), len(evidence.patients)
@@ -110,14 +112,14 @@ def exposure_of(evidence: Evidence, rule: Rule, most: float, level: float) -> di
         return round(float(exposure(times, n, released).sum()), 9) if len(times) else 0.0
 
     def exposed(released: int) -> tuple[float, float, float]:
-        # Samples that are the same are drawn by chance once.
+        # Chance names patients once for all samples that repeat one image.
         return exposed_share(named(released), released * evidence.n_samples / n, n_patients, rule.rates, level)
 
     curve = []
     for released in np.unique(np.geomspace(1, n, CURVE_POINTS).round().astype(int)).tolist():
         patients, low, high = (share * n_patients for share in exposed(released))
         curve.append({"released": released, "named": named(released), "patients": patients, "low": low, "high": high})
-    # All samples, or else what is found by halving: the upper end isn't quite monotone.
+    # All samples, or else bisection: the upper end isn't quite monotone.
     within, beyond = (n, n + 1) if exposed(n)[2] <= most else (0, n)
     while beyond - within > 1:
         middle = (within + beyond) // 2
@@ -135,7 +137,7 @@ def exposure_of(evidence: Evidence, rule: Rule, most: float, level: float) -> di
 
 
 def chao1(times: np.ndarray, level: float) -> tuple[float, float, float]:
-    """(estimate, low, high) of how many there are in all, given how many times each one seen was seen."""
+    """(estimate, low, high) of the number of species, seen or not, from how many times each seen one was seen."""
     seen, once, twice = len(times), int((times == 1).sum()), int((times == 2).sum())
     unseen = once * (once - 1) / (2 * (twice + 1))
     if unseen == 0:
@@ -147,11 +149,12 @@ def chao1(times: np.ndarray, level: float) -> tuple[float, float, float]:
 
 
 def groups_of(evidence: Evidence, level: float) -> list[dict]:
-    """Who is named, by what the tables say about T's patients: column, value, patients, named, share, low, high.
+    """Patients named, by group of T's patients (a column's value): column, value, patients, named, share, low, high.
 
-    Rows go from the rarest value to the commonest. Values that fewer than `FEWEST` patients have are one row, with the
-    next rarest ones if they are still too few together; a column that has nothing else to show is left out. Where fewer
-    than `FEWEST` of a group are named, or aren't, how many is None; and of one more group, if only one is hidden so.
+    Rows go from the rarest value to the commonest. Values of fewer than `FEWEST` patients form one row, with the next
+    rarest ones if they are still too few together; a column without any other row is left out. Counts are None where
+    fewer than `FEWEST` of a group are named, or aren't; if that hides only one group, the smallest other one is hidden
+    too.
     """
     of_training = evidence.splits[evidence.splits["role"] == "train"]
     named = set(evidence.patients[named_patients(evidence)[0]])
@@ -173,7 +176,7 @@ def groups_of(evidence: Evidence, level: float) -> list[dict]:
             if 0 < len(patients & named) < FEWEST or 0 < len(patients - named) < FEWEST
         }
         if len(hidden) == 1:
-            # The total would tell what one row hides: the smallest other one is hidden with it.
+            # The column's total would reveal a single hidden row.
             hidden |= {value for value, _ in [group for group in groups if group[0] not in hidden][:1]}
         for value, patients in groups:
             hit, n = len(patients & named), len(patients)

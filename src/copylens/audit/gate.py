@@ -17,16 +17,15 @@ ERROR = 3
 
 
 def gate(folder: Path) -> tuple[int, str]:
-    """(exit code, what to say) of the audit in `folder`: 0 PASS, 1 FAIL, 2 NOT ABLE TO SAY, 3 where there is none.
+    """(exit code, message) for the audit in `folder`: 0 PASS, 1 FAIL, 2 NOT ABLE TO SAY, 3 without a valid verdict.
 
-    A verdict that isn't whole, isn't what verdict.schema.yaml describes, or is about other files than those that are
-    there now, is an error too.
+    A verdict is valid if it is whole, matches verdict.schema.yaml, and is about the files that are there now.
     """
     path = folder / "public" / "verdict.json"
     try:
         schema = yaml.safe_load(SCHEMA.read_text())
     except (OSError, yaml.YAMLError) as error:
-        return ERROR, f"{SCHEMA}: can't be read, which says what a verdict is ({_first(error)}); install copylens again"
+        return ERROR, f"{SCHEMA}: can't be read ({_first(error)}); install copylens again"
     try:
         verdict = json.loads(checked(path).read_text())
         jsonschema.validate(verdict, schema)
@@ -36,24 +35,24 @@ def gate(folder: Path) -> tuple[int, str]:
         return ERROR, f"{path}: can't be read as a verdict ({_first(error)}); make it again with: snakemake audits"
     other = _other_files(verdict, folder / "restricted" / "files.json")
     if other:
-        return ERROR, f"{verdict['audit']}: no verdict about the files that are there now: {one_line('; '.join(other))}"
+        return ERROR, f"{verdict['audit']}: the verdict isn't about the present files: {one_line('; '.join(other))}"
     return CODES[verdict["verdict"]], "\n".join([f"{verdict['audit']}: {verdict['verdict']}", *verdict["reasons"]])
 
 
 def _other_files(verdict: dict, path: Path) -> list[str]:
-    """What differs between the user's files and those that the verdict is about; nothing where they are the same."""
+    """Differences between the user's files and the audited ones; empty if there are none."""
     again = "audit them with: snakemake audits"
     try:
         parts = source_files.read(path)
         audited = {f"{part}_files": source_files.digest(of_part["files"]) for part, of_part in parts.items()}
         named = {key: value for key, value in verdict["provenance"]["checksums"].items() if key.endswith("_files")}
         if audited != named:
-            return [f"{path} isn't of this verdict", again]
+            return [f"{path} belongs to another verdict", again]
         changes = source_files.changes(parts)
     except FileNotFoundError:
-        return [f"{path} is missing, which says which files were audited", again]
+        return [f"{path} is missing: it lists the audited files", again]
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
-        return [f"{path} can't be read, which says which files were audited ({_first(error)})", again]
+        return [f"{path} can't be read ({_first(error)}): it lists the audited files", again]
     return [*changes, again] if changes else []
 
 

@@ -1,9 +1,9 @@
-"""Whether the samples are images of the same kind as the patients': what lies otherwise looks like nobody's copy.
+"""Whether the samples are images of the same kind as the patients': detectors may miss a copy in another orientation.
 
 Images that were transposed, inverted, zoomed or saved with their slices in another order are unlike all training images
-under every detector, also if they show these very patients; so before copies are counted it is asked how the samples
-lie, and whether a small classifier tells them from real images by what a few pixels show. Blur, noise and what else a
-generator lacks in quality changes these pixels little.
+under every detector, even if they show the same patients. So before copies are counted, the samples' orientations are
+estimated, and a small classifier tries to separate samples from real images by a few pixels. Blur, noise and other
+losses of quality change these pixels little.
 """
 
 import itertools
@@ -37,14 +37,14 @@ SHIFTS = (0.0, -0.375, -0.25, -0.125, 0.125, 0.25, 0.375)
 
 
 def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, path: Path) -> None:
-    """Write how the samples and the calibration and control images lie, and whether a classifier separates them.
+    """Write the orientations of the samples and of calibration and control images, and a classifier's scores.
 
     For each set of `SETS`: `<set>_orientation`, a row of `copylens.imaging.orientation.orientations`, `<set>_sorted`,
-    the axis along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], what a
-    cross-validated logistic regression on a few pixels says for synthetic against real images; no rows where there are
-    too few. zoom and shift [axis] under which the samples' mean image is most like the training images'. example, the
-    position of a sample that lies otherwise than it fits best, fitted [*grid], that sample as it fits, and nearest, the
-    row of images.npy that it is most like then; -1 without one.
+    the axis along which slices had to be sorted or -1, int64 [image], and `<set>_score`, float32 [image], the decision
+    value for synthetic against real of a cross-validated logistic regression on a few pixels; no rows where there are
+    too few images. zoom and shift [axis] under which the samples' mean image is most similar to the training images'.
+    example, the position of a misoriented sample, fitted [*grid], the sample in its best orientation, and nearest, its
+    nearest row of images.npy then; -1 without one.
     """
     splits, images, synthetic = read_table(splits_path), read_array(images_path), read_array(synthetic_path)
     trained = rows_of(splits, "train")
@@ -63,15 +63,15 @@ def measure_kind(images_path: Path, splits_path: Path, synthetic_path: Path, pat
 
 
 def lie_of(orienter: Orienter, images: np.ndarray) -> Lie:
-    """How images [n, *grid] lie."""
+    """The orientations of images [n, *grid]."""
     lies = [orienter(as_batch(images[start : start + BATCH]))[1] for start in range(0, len(images), BATCH)]
     return Lie(*map(np.concatenate, zip(*map(astuple, lies), strict=True)))
 
 
 def cross_validated(few: list[np.ndarray]) -> list[np.ndarray]:
-    """Of images by a few pixels each, [n, pixel], the first ones synthetic: how synthetic each looks, float32 [n].
+    """The decision values for synthetic, float32 [n] for each set of `few` [n, pixel], whose first set is synthetic.
 
-    Each image is judged by a classifier that was fitted to four fifths of the others.
+    Each image is scored by a classifier that was fitted to the other folds.
     """
     ends = np.cumsum([len(some) for some in few])
     truth = np.arange(ends[-1]) < ends[0]
@@ -84,7 +84,9 @@ def cross_validated(few: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: float, z: float) -> tuple:
-    """(area, low, high): the chance that one of `above` is larger than one of `below`, whose numbers count as n each.
+    """(area under the curve, low, high): the chance that a value of `above` is larger than one of `below`.
+
+    n_above and n_below are effective sample sizes, z is the normal quantile of the confidence interval's upper end.
 
     Hanley and McNeil 1982, Radiology 143:29.
     """
@@ -97,7 +99,7 @@ def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: 
 
 
 def words_of(orientation: int, sorted_along: int, dims: int) -> str:
-    """How an image fits best, as a sentence has it; nothing if as it lies."""
+    """An image's best orientation in words; empty if that is its own."""
     parts = [f"with its slices along axis {sorted_along + 1} in another order"] if sorted_along >= 0 else []
     return ", ".join(filter(None, [*parts, orientations(dims)[orientation].words]))
 
@@ -105,20 +107,20 @@ def words_of(orientation: int, sorted_along: int, dims: int) -> str:
 def _few_pixels(images: np.ndarray) -> np.ndarray:
     dims = images.ndim - 1
     blocks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-    # Standardised: other brightness and contrast are no other kind.
+    # Standardised, because another brightness or contrast doesn't make another kind.
     rows = [standardise(resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1)) for some in blocks]
     return np.concatenate([part.numpy() for part in rows])
 
 
 def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray]:
-    """Under which zoom and shift the samples' mean image is most like the training images'."""
+    """The zoom and shift under which the samples' mean image is most similar to the training images'."""
     dims = synthetic.ndim - 1
     mean, wanted = (as_batch(some.mean(axis=0, dtype=np.float32)[None]) for some in (synthetic, training))
     moves = list(itertools.product(ZOOMS, itertools.product(SHIFTS, repeat=dims)))
     correlations = []
     for zoom, shift in moves:
         places = places_of(mean.shape[2:], torch.eye(dims)[None] / zoom, torch.tensor(shift[::-1])[None])
-        # What lies outside of the mean image shows nothing.
+        # Places outside of the mean image have no values.
         inside = (places[0].abs() <= 1).all(dim=-1)
         view = look(mean, places)[0, 0][inside]
         correlations.append(float(standardise(view[None])[0] @ standardise(wanted[0, 0][inside][None])[0]))
@@ -129,7 +131,7 @@ def _placed(synthetic: np.ndarray, training: np.ndarray) -> dict[str, np.ndarray
 
 
 def _example(orienter: Orienter, synthetic: np.ndarray, arrays: dict, images: np.ndarray, trained: np.ndarray) -> dict:
-    """A sample that lies otherwise than it fits, as most of these do, and its like among the training images."""
+    """A misoriented sample with the commonest better orientation, and its nearest training image."""
     pairs = np.stack([arrays["synthetic_orientation"], arrays["synthetic_sorted"]], axis=1)
     otherwise = np.flatnonzero((pairs != [0, -1]).any(axis=1))
     if not len(otherwise):

@@ -1,4 +1,7 @@
-"""All that is counted in an audit, once. What follows from it is decided in criteria, conclude and quarantine."""
+"""All counts and rates of an audit, computed once. criteria, conclude and quarantine decide by them.
+
+T are the training images, V calibration, H control, S synthetic ones.
+"""
 
 import math
 from collections import Counter
@@ -17,14 +20,14 @@ Interval = tuple[float, float, float]  # value, low, high
 
 @dataclass(frozen=True)
 class Kind:
-    """How samples lie and what a few of their pixels show, beside images of V and H."""
+    """Orientations of samples and a classifier of a few of their pixels, beside images of V and H."""
 
     otherwise: Interval  # share of samples that fit far better in another orientation or order of slices
     otherwise_real: float  # the same share of V and H
     auc: Interval | None  # of a classifier of samples against V and H; None for too few images
     nearer: dict[str, Interval]  # by detector, the chance that a sample is nearer to T than an image of V and H is
-    fits: list[tuple[str, int]]  # in which orientations those samples fit, and how many; commonest first
-    zoom: float  # under which the samples' mean image is most like the training images'
+    fits: list[tuple[str, int]]  # orientations in which those samples fit, and their numbers; commonest first
+    zoom: float  # under which the samples' mean image is most similar to the training images'
     shift: np.ndarray  # the same, as a share of each axis, float [axis]
 
 
@@ -41,7 +44,7 @@ class Measured:
     n_identical_held_out: int  # samples that are images of V or H
     kind: Kind
     n_held_out: int  # images of V and H
-    n_like_training: int  # of these, images that show a training patient, as two detectors have it
+    n_like_training: int  # of these, images more similar to a training patient than chance explains
     near_held_out: Interval  # share of samples that are called copies of V or H
     near_held_out_training: Interval  # the same share of T's images
     tau: dict[str, float]  # by detector
@@ -50,7 +53,7 @@ class Measured:
     alone: dict[str, dict[str, float]]  # rates of each at a threshold that `RARE` of new patients pass
     planted: list[dict]  # shares of planted copies that the rule finds
     planted_by_detector: dict[str, list[dict]]
-    controls: list[dict]  # shares of control images, transformed alike, that the rule calls copies
+    controls: list[dict]  # shares of control images under the same transforms that the rule calls copies
     called: dict[str, np.ndarray]  # samples that each detector calls copies, bool [S]
     n_agreed: int  # samples that the rule calls copies
     exposed: Interval  # share of T's patients
@@ -113,15 +116,15 @@ def true_copies(row: dict[str, float]) -> Interval:
 def _called_by_rule(evidence: Evidence) -> dict[str, np.ndarray]:
     first = next(iter(evidence.detectors.values()))
     called = {name: evidence.copies(name) for name in first.similarity}
-    # What is a training image needs no detector.
+    # A sample that equals a training image is a copy without any detector.
     return called | {"synthetic": called["synthetic"] | evidence.identical}
 
 
 def _alone(evidence: Evidence, policy: dict) -> dict[str, dict[str, float]]:
     """Each detector's rates at a threshold that `RARE` of new patients' images pass, over the transforms under which it
-    finds as many planted copies as the policy asks. False positives are measured on V and H.
+    has the sensitivity that the policy asks for. False positives are measured on V and H.
 
-    A detector that finds so many under none of them isn't in it.
+    A detector without such a transform is left out.
     """
     rows = {}
     for name, detector in evidence.detectors.items():
@@ -146,7 +149,7 @@ def _near_held_out(evidence: Evidence, level: float) -> tuple[Interval, Interval
 def _kind(evidence: Evidence, level: float) -> Kind:
     arrays, z = evidence.kind, norm.ppf(0.5 + level / 2)
     n, n_real = evidence.n_samples, evidence.n_independent(*HELD_OUT)
-    otherwise = _lie_otherwise(arrays, "synthetic")
+    otherwise = _misoriented(arrays, "synthetic")
     share = float(otherwise.mean())
     auc = None
     if len(arrays["synthetic_score"]):
@@ -157,7 +160,7 @@ def _kind(evidence: Evidence, level: float) -> Kind:
     words = Counter(words_of(int(orientation), int(axis), dims) for orientation, axis in pairs)
     return Kind(
         otherwise=(share, *exact_interval(share, n, level)),
-        otherwise_real=float(np.concatenate([_lie_otherwise(arrays, name) for name in HELD_OUT]).mean()),
+        otherwise_real=float(np.concatenate([_misoriented(arrays, name) for name in HELD_OUT]).mean()),
         auc=auc,
         nearer={name: _nearer(detector, n, n_real, z) for name, detector in evidence.detectors.items()},
         fits=words.most_common(),
@@ -166,7 +169,7 @@ def _kind(evidence: Evidence, level: float) -> Kind:
     )
 
 
-def _lie_otherwise(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+def _misoriented(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
     """Which images of a set would fit far better in another orientation or order of slices, bool [image]."""
     return (arrays[f"{name}_orientation"] != 0) | (arrays[f"{name}_sorted"] >= 0)
 

@@ -1,6 +1,7 @@
-"""Whether a diffusion model's weights give away who was trained on: a loss is lower on an image that was learnt.
+"""Membership inference: a diffusion model's loss is lower on images that it was trained on.
 
-Yeom et al. 2018, arXiv 1709.01604; for diffusion models Matsumoto et al. 2023, arXiv 2302.03262.
+Yeom et al. 2018, arXiv 1709.01604; for diffusion models Matsumoto et al. 2023, arXiv 2302.03262. V are the calibration
+images, H the control images: both are of patients who weren't trained on.
 """
 
 from pathlib import Path
@@ -15,12 +16,12 @@ from copylens.jobs.seeds import generator_of
 
 NOISE_LEVELS = 10
 DRAWS = 500  # of the bootstrap over patients
-FALSE_POSITIVES = 0.01  # at which members are found
+FALSE_POSITIVES = 0.01  # false positive rate at which the share of members found is given
 
 
 def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
     """Write for `train` and `held_out` (V then H) the denoising losses, float32 [image, noise level], and patients."""
-    # Here, because the verdict needs no network.
+    # Imported here, because the verdict needs no neural network.
     from copylens.generation.load import load_model
     from copylens.training.tensors import as_batch
 
@@ -41,7 +42,7 @@ def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream:
 
 
 def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[str, float]:
-    """How well the losses tell members from others: auc and tpr_at_1fpr, with _low and _high, n_members, n_others.
+    """How well losses separate members from others: auc and tpr_at_1fpr, with _low and _high, n_members, n_others.
 
     Each noise level's losses count in units of their mean, so that no level drowns the others. Intervals resample
     patients.
@@ -67,7 +68,7 @@ def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[s
 
 
 def _area_and_sensitivity(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[float, float]:
-    """(area under the curve, share of members found at 1 % false positives), each image counted so many times."""
+    """(area under the curve, share of members found at 1 % false positives), each image counted `times` times."""
     false, true, _ = roc_curve(member, score, sample_weight=times, drop_intermediate=False)
     # A little more, because sums of weights are rounded.
     return float(roc_auc_score(member, score, sample_weight=times)), float(true[false <= FALSE_POSITIVES + 1e-9].max())

@@ -1,4 +1,7 @@
-"""Every image of an audit beside its nearest training images, by one detector."""
+"""Every image of an audit beside its nearest training images, by one detector.
+
+T are the training images, V calibration, H control images.
+"""
 
 from pathlib import Path
 
@@ -19,12 +22,12 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
     """Write for each set `<set>_similarity`, float32, and `<set>_index`, int64 [image]: its nearest row of T.
 
     The sets are synthetic, calibration, control, calibration_decoded, control_decoded (no rows without a decoder) and
-    planted (transforms one after the other). The nearest is the best of `k` candidates. Of a detector that chooses
-    these by images they are of `k` patients, one each: what counts may be how far one stands out from the others, and
-    many images of one patient would hide it.
+    planted (transforms one after the other). The nearest is the best of `k` candidates. If a detector chooses
+    candidates by images, they are one image of each of `k` patients: its similarity may depend on how far one candidate
+    stands out from the others, and several images of one patient would hide that.
 
-    Likewise synthetic_to_held_out and train_to_held_out, of samples and of T beside the images of V and H: as many of
-    them as `SAMPLES` and `TRAINED` allow, spread evenly, because these are compared for their share alone.
+    Likewise synthetic_to_held_out and train_to_held_out: samples, and images of T, beside the images of V and H. At
+    most `SAMPLES` and `TRAINED` of them, spread evenly, because only shares are computed from these.
 
     files: images, splits and scans (the embeddings of images), synthetic, decoded, planted.
     """
@@ -59,7 +62,7 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
 
 
 def _comparer(detector: Path, real: Images, rows: np.ndarray, splits: pd.DataFrame, search: dict) -> Comparer:
-    """What compares with these rows of the real images."""
+    """A comparer with these rows of the real images."""
     patients = np.unique(splits["patient"].to_numpy()[rows], return_inverse=True)[1]
     several = len(np.unique(patients)) < len(patients)
     return Comparer(detector, real[rows], search, patients if several else None)

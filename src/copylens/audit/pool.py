@@ -1,4 +1,4 @@
-"""The images of an audit in arrays of their own: T, V and H by patient, and S."""
+"""The arrays of an audit: training images T, calibration images V, control images H, and synthetic images S."""
 
 import hashlib
 from pathlib import Path
@@ -14,23 +14,23 @@ from copylens.data.splits import ROLES
 from copylens.jobs.files import new_array, read_array, read_table, write_array, write_table
 from copylens.jobs.seeds import generator_of
 
-ABOUT = "about_"  # begins the columns of scans.tsv that say something about a patient
+ABOUT = "about_"  # prefix of the columns of scans.tsv that describe a patient
 
 
 def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
-    """Write the arrays of an audit and what their rows are into `folder`.
+    """Write the arrays of an audit, and tables of their rows, into `folder`.
 
     images.npy, float32 [T then V then H, *grid]; splits.tsv: scan, patient, role and about_<column>, rows as there;
-    synthetic.npy, float32 [S, *grid]; samples.tsv: sample (from 1), identical_to (the patient of T, or else of V or H,
-    whose image it is pixel by pixel, or `NOBODY`), group (the same number for samples that are one and the same image);
-    decoded.npy, float32 [V then H, *grid], those images through the network's decoder, or no rows.
+    synthetic.npy, float32 [S, *grid]; samples.tsv: sample (from 1), identical_to (the patient with the same image pixel
+    by pixel, of T before V and H, or `NOBODY`), group (one number for all samples that repeat one image); decoded.npy,
+    float32 [V then H, *grid], those images through the network's decoder, or no rows.
 
-    sources: listing (each data set's settings, by what it is to the audit) and seed. files: training_images,
+    sources: listing (each data set's settings, by its part in the audit) and seed. files: training_images,
     training_scans; training_splits and training_rows where there are any; held_out_images and held_out_scans; synthetic
     (images [S, *grid], or [state, S, *grid] of which the last is taken) and decoded.
 
-    Raises ValueError where patients aren't known, where a patient has two roles or an image is in T and in V or H, and
-    for less than two patients in T.
+    Raises ValueError for unknown patients, a patient with two roles, an image of T that is in V or H too, and fewer
+    than two patients in T.
     """
     training = _training(files)
     if "synthetic_scans" in files:
@@ -62,7 +62,7 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
         raise ValueError(
             f"the synthetic images are {synthetic.shape[1:]}, the training images {grid}; give both one grid"
         )
-    # Training images come first, and count where one is a held-out image too.
+    # In reverse, so that of equal images the first one counts.
     known = dict(zip(reversed(seen), reversed(rows["patient"].tolist()), strict=True))
     identical_to = [known.get(fingerprint, NOBODY) for fingerprint in _fingerprints(synthetic)]
     about = [column for column in rows if column.startswith(ABOUT)]
@@ -72,13 +72,13 @@ def pool_images(sources: dict, files: dict[str, Path], folder: Path) -> None:
     real = read_array(folder / "images.npy")
     samples["group"] = 1 + groups_of_repeats(synthetic, real, rows["patient"].to_numpy())
     write_table(pd.DataFrame(samples), folder / "samples.tsv")
-    # What went through a decoder is the training set's own V and H.
+    # Decoded images are V and H of the training set's own split, not of a separate held-out set.
     decoded = read_array(files["decoded"]) if "decoded" in files and held_out is training else np.empty((0, *grid))
     write_array(decoded, folder / "decoded.npy")
 
 
 def _training(files: dict[str, Path]) -> pd.DataFrame:
-    """The training set's scans with row and role: as split; as the network saw them; or all of them for training."""
+    """The training set's scans with row and role. Without a split, in a file or in the table, all are for training."""
     scans = _known(read_table(files["training_scans"]), "training")
     if "training_splits" in files:
         scans["role"] = read_table(files["training_splits"])["role"]
@@ -92,7 +92,7 @@ def _training(files: dict[str, Path]) -> pd.DataFrame:
 
 
 def _held_out(scans: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The held-out scans with row and role: as their table says, or half of the patients for each."""
+    """The held-out scans with row and role: by their table, or half of the patients for each."""
     scans = _known(scans, "held_out")
     if "split" in scans:
         return scans.assign(role=scans["split"])
@@ -105,27 +105,27 @@ def _known(scans: pd.DataFrame, part: str) -> pd.DataFrame:
     unknown = int(scans["patient"].str.startswith(UNKNOWN).sum())
     if unknown:
         raise ValueError(
-            f"{part}: nothing says whose {unknown} of its {len(scans)} images are; give its data set the key patient "
+            f"{part}: {unknown} of its {len(scans)} images have no known patient; give its data set the key patient "
             "('(.+)' if each file is a patient of its own), or a table"
         )
     return scans.assign(row=np.arange(len(scans)))
 
 
 def _refuse_colours(training: pd.DataFrame, synthetic: pd.DataFrame) -> None:
-    """Grey values of coloured images aren't those of grey ones."""
+    """Raise ValueError if only one set is in colour: the grey values of both wouldn't be comparable."""
     of_training, of_synthetic = (
         float(scans["colourful"].fillna(False).mean()) if "colourful" in scans else 0.0
         for scans in (training, synthetic)
     )
     if (of_training > 0.5) != (of_synthetic > 0.5):
         raise ValueError(
-            f"{of_synthetic:.0%} of the synthetic images are in colour, of the training images {of_training:.0%}; "
+            f"{of_synthetic:.0%} of the synthetic images and {of_training:.0%} of the training images are in colour; "
             "save both alike"
         )
 
 
 def _refuse_two_roles(rows: pd.DataFrame) -> None:
-    """A table may split one patient's images; nothing else does."""
+    """Raise ValueError for a patient with two roles, which only the column split of a table can give."""
     roles = rows.groupby("patient")["role"].agg(lambda roles: " and ".join(sorted(set(roles))))
     shared = roles[roles.str.contains(" and ")]
     if len(shared):
@@ -142,7 +142,7 @@ def _refuse_two_roles(rows: pd.DataFrame) -> None:
 
 
 def _refuse_shared_patients(listing: dict, training: pd.DataFrame, held_out: pd.DataFrame, files: dict) -> None:
-    """Two data sets have pseudonyms of their own, so the ids are compared as their sources have them."""
+    """Raise ValueError for a held-out patient who is in T, by ids of the sources: pseudonyms differ by data set."""
     ids = {
         part: [scan.patient for scan in listed_scans(listing[part], files[f"{part}_scans"])[1]]
         for part in ("training", "held_out")
@@ -157,13 +157,13 @@ def _refuse_shared_patients(listing: dict, training: pd.DataFrame, held_out: pd.
     if shared:
         raise ValueError(
             f"held_out: {len(set(shared))} of its patients were trained on, such as {shared[0]}; "
-            "a threshold needs patients who weren't. If they are other people of the same id, tell them apart by the "
-            "key patient, or by a table"
+            "a threshold needs patients who weren't. If they are other people with the same id, give them different "
+            "ids by the key patient, or by a table"
         )
 
 
 def _refuse_shared_images(rows: pd.DataFrame, seen: list[bytes]) -> None:
-    """The same image under two names is the same patient."""
+    """Raise ValueError for an image of T that is in V or H too: it shows one patient under two names."""
     trained = {}
     for patient, role, fingerprint in zip(rows["patient"], rows["role"], seen, strict=True):
         if role == "train":

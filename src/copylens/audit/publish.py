@@ -1,4 +1,7 @@
-"""The verdict and the samples' tables, in two editions: a public one without patients, and a restricted one."""
+"""The verdict and the samples' tables, in two editions: a public one without patients, and a restricted one.
+
+V are the calibration images, H the control images.
+"""
 
 import os
 import platform
@@ -20,14 +23,13 @@ from copylens.jobs.files import read_arrays, write_table
 LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
 README = """This folder is restricted: it holds images, names and numbers of patients.
 
-Nothing in it may leave the place that the patients' images are kept in. What may be shown to others lies in the
-folder `public` beside it, and nowhere else. The folder `rest` holds the samples that aren't withheld; report.html says
-whether they may be released.
+Nothing in it may leave the place where the patients' images are kept. Only the folder `public` beside it may be shown
+to others. The folder `rest` holds the samples that aren't withheld; report.html says whether they may be released.
 """
 
 
 def restrict(folder: Path) -> None:
-    """Make `folder` one that only its owner can open, and say why."""
+    """Create `folder`, which only its owner can open, with a README.txt that gives the reason."""
     folder.mkdir(parents=True, exist_ok=True)
     os.chmod(folder, 0o700)
     with whole(folder / "README.txt") as temporary:
@@ -47,15 +49,15 @@ def judge_audit(
     outputs: verdict (JSON), public and restricted (tables), files (`copylens.data.source_files`; its digests stand in
     the verdict).
 
-    The public table: sample and withheld, nothing else, because whoever has a patient's image and the samples can
-    compute similarities too, and would learn from them whether the patient was trained on. The restricted one: sample,
-    and for each detector similarity, called and patient, then copy, withheld, identical, held_out (an image of V or H),
-    named_by, the detector whose patient counts, group (see `copylens.audit.repeats`), and the sample's file.
+    The public table has the columns sample and withheld, no more: anyone with a patient's image and the samples can
+    compute similarities too, and published ones would reveal whether the patient was trained on. The restricted one
+    has sample; for each detector similarity, called and patient; copy, withheld, identical, held_out (an image of V or
+    H), named_by (the detector that names the patient), group (see `copylens.audit.repeats`), and the sample's file.
 
     files: nearest (by detector), kind, splits, samples, sources, transforms, images, synthetic; membership where
-    weights are to be released, synthetic_scans where samples are a data set; records of all data sets, by what they are
-    to the audit. config: the audit's part of the configuration, to be shown. listing: how the data set of samples is
-    listed, None for a network's.
+    weights are to be released, synthetic_scans where samples are a data set; records of all data sets, by their part in
+    the audit. config: the audit's part of the configuration, for the report. listing: settings of the data set of
+    samples, None for a network's.
     """
     evidence = read_evidence(files)
     member = (
@@ -84,7 +86,7 @@ def judge_audit(
 
 
 def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:
-    """What each sample is called, and by whom, with the training patient that it is most like."""
+    """A row per sample: each detector's similarity, call and nearest training patient; the rule's call; its group."""
     columns = {"sample": np.arange(1, len(withheld) + 1)}
     for name, detector in evidence.detectors.items():
         columns[f"similarity_{name}"] = detector.similarity["synthetic"]

@@ -1,4 +1,7 @@
-"""Whether the rest may be released when copies are withheld: the same audit, of the samples that are left."""
+"""Whether the rest may be released when copies are withheld: the same audit, of the samples that are left.
+
+V are the calibration images.
+"""
 
 import math
 from typing import Any
@@ -15,15 +18,15 @@ STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V above which samples are 
 
 
 def withholding(measured: Measured, policy: dict) -> list[str]:
-    """Detectors that withhold by themselves: the first one, and all that alone find more copies than allowed."""
+    """Detectors whose calls alone withhold a sample: the first, and each that finds too many copies by itself."""
     surely, perhaps = exceeding(measured, policy)
     return list(dict.fromkeys([next(iter(measured.detectors)), *surely, *perhaps]))
 
 
-def quarantine(measured: Measured, rests: list[Rest], policy: dict, shaky: list[str]) -> dict:
-    """The first of `rests` that passes, or the one that leaves the least doubt, with the verdict on it and the reasons.
+def quarantine(measured: Measured, rests: list[Rest], policy: dict, distrust: list[str]) -> dict:
+    """The first of `rests` that passes, or else the one with the lowest upper end, with its verdict and the reasons.
 
-    rests: by ever lower thresholds (`STRICTER`). shaky: why nothing that is counted means anything.
+    rests: at ever lower thresholds (`STRICTER`). distrust: explanations of the lines that make all rates untrustworthy.
     """
     n, tried = measured.counts["synthetic_images"], []
     for rest in rests:
@@ -35,31 +38,31 @@ def quarantine(measured: Measured, rests: list[Rest], policy: dict, shaky: list[
             "detectors": rest.detectors,
         }
         row |= residual
-        if shaky:
-            return row | {"verdict": UNABLE, "reasons": shaky}
+        if distrust:
+            return row | {"verdict": UNABLE, "reasons": distrust}
         weak = [planted["transform"] for planted in rest.planted if planted["low"] < policy["sensitivity"]]
         most = high if rest.n_released and high is not None else math.inf
         enough = most <= policy["copies"]
         few = most * rest.n_released <= policy["patients"] * measured.n_training
         if enough and few and not weak:
             reason = (
-                f"{rest.n_withheld} of {n} samples are withheld. Of the {rest.n_released} that are left at most "
-                f"{percent(most)} are copies that were missed, given that {percent(rest.sensitivity)} of planted "
-                "copies are withheld too."
+                f"{rest.n_withheld} of {n} samples are withheld. At most {percent(most)} of the {rest.n_released} that "
+                f"are left are missed copies, because {percent(rest.sensitivity)} of planted copies are withheld at "
+                "the same thresholds."
             )
             return row | {"verdict": PASS, "reasons": [reason]}
         tried.append((row, weak))
-    # The threshold that leaves the least doubt; of equals the one that withholds least.
+    # The threshold with the lowest upper end; of equals the one that withholds least.
     row, weak = min(tried, key=lambda pair: 1.0 if pair[0]["residual_high"] is None else pair[0]["residual_high"])
     return row | {"verdict": UNABLE, "reasons": [_why_unable(row, weak, n, policy)]}
 
 
 def _residual(measured: Measured, rest: Rest, policy: dict) -> tuple[dict, float | None]:
-    """The share of copies among the samples that are left: residual, residual_low, residual_high; and that high again.
+    """({residual, residual_low, residual_high}, its upper end): the share of missed copies among the samples left.
 
-    Of the true copies' share, by the rule or by a detector that withholds, whichever is the largest, the part that is
-    missed, over the share that is left; planted copies show how many are missed. The upper end assumes that all copies
-    are of the kind that is found least. None where the true copies' share isn't known.
+    The share of true copies, the largest by the rule or by a detector that withholds, times the share of planted copies
+    that isn't withheld, over the share of samples that is left. The upper end assumes that all copies are of the kind
+    with the lowest sensitivity. None where the share of true copies isn't known.
     """
     surely, perhaps = exceeding(measured, policy)
     rows = [measured.rule, *(measured.detectors[name] for name in surely)]
@@ -79,12 +82,12 @@ def _why_unable(row: dict, weak: list[str], n: int, policy: dict) -> str:
     if not row["released"]:
         return "Nothing is left: every sample is withheld."
     if weak:
-        return f"Copies under {listed(weak)} are missed too often for the rest to be sure."
+        return f"Too many planted copies under {listed(weak)} are missed to be sure of the rest."
     if row["residual_high"] is None:
-        return "The rule's sensitivity isn't above its false positive rate, so nothing is known of the rest."
+        return "The rule's sensitivity isn't above its false positive rate, so copies in the rest can't be estimated."
     return (
         f"Even with {row['withheld']} of {n} samples withheld, up to {percent(row['residual_high'])} of the "
-        f"{row['released']} that are left may be copies that were missed; the policy allows "
+        f"{row['released']} that are left may be missed copies; the policy allows "
         f"{percent(policy['copies'])} of samples and {percent(policy['patients'])} of patients. More planted "
         "copies (planted.copies) would narrow this; with a generator that mostly copies, nothing would."
     )

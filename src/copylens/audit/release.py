@@ -1,4 +1,4 @@
-"""The samples that are left when copies are withheld: a list of both, and a folder to release."""
+"""The samples that are left when copies are withheld: a folder to release, and a list of all samples."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from copylens.data.listing import files_of, find_scans, listed_scans
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run a cell for that begins so
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins with one of these
 
 
 def gather_rest(
@@ -27,12 +27,13 @@ def gather_rest(
 ) -> None:
     """Write into `folder` the samples that aren't withheld, and list.tsv: sample, file, withheld.
 
-    Below files/ are copies, under their own names. Where samples aren't files of their own (of a network, or several in
-    one file) images.npy has them as they were compared, float32 [sample, *grid]. listing, scans_path: how the data set
-    of samples is listed, and its scans.tsv; None for a network's. files_path: the record of the audited files
-    (`copylens.data.source_files`). Cells that a spreadsheet would run get a leading apostrophe.
+    Below files/ are copies of the samples' files, under their own names. Where samples have no files of their own (a
+    network drew them, or a file holds several) images.npy has their images on the audit's grid, float32 [sample,
+    *grid]. listing, scans_path: settings of the data set of samples, and its scans.tsv; None for a network's samples.
+    files_path: the record of the audited files (`copylens.data.source_files`). Cells that a spreadsheet would run get a
+    leading apostrophe.
 
-    Raises ValueError, and leaves no folder, where the data set, or a copied file, isn't what was audited.
+    Raises ValueError, and leaves no folder, where the data set or a copied file has changed since the audit.
     """
     samples = read_table(samples_path)
     names = sample_names(listing, scans_path, len(samples))
@@ -57,7 +58,7 @@ def gather_rest(
 
 
 def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[str]:
-    """What each of `n` samples is called where it comes from: its file, with the number of its part, or its number."""
+    """The name of each of `n` samples: its file, with the number of its part; or its number, if a network drew it."""
     if listing is None or scans_path is None:
         return [f"sample {number}" for number in range(1, n + 1)]
     scans = listed_scans(listing, scans_path)[1]
@@ -68,7 +69,7 @@ def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[
 def _whole_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place when the body ends; removed when the body fails."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed here
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a process with this number that was killed
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -79,7 +80,7 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def harmless(cell: str) -> str:
-    """A cell of a table that no spreadsheet takes for a formula."""
+    """The cell, with a leading apostrophe if a spreadsheet would take it for a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 

@@ -1,4 +1,4 @@
-"""Samples that are one and the same image: a generator whose modes collapsed says one thing many times."""
+"""Samples that repeat one image, as a generator with mode collapse draws them."""
 
 import numpy as np
 
@@ -7,15 +7,15 @@ from copylens.imaging.filters import no_larger, resize
 from copylens.training.tensors import as_batch
 
 LONGEST = 32, 16  # pixels of the longest side that images are compared at, in 2D and 3D
-ALIKE = 0.98  # correlation from which two samples may be the same
-MANY = 2000  # real images, spread evenly, that show how alike images of different patients are
+ALIKE = 0.98  # correlation from which one sample may repeat another
+MANY = 2000  # real images, spread evenly, for the similarity of different patients' images
 BLOCK = 1024
 
 
 def groups_of_repeats(synthetic: np.ndarray, real: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """The group of each sample [S, *grid], int64 [S]: the position of the first one that it is the same as, or its own.
+    """The group of each sample [S, *grid], int64 [S]: the position of the first sample that it repeats, or its own.
 
-    Two samples are the same if they correlate by `ALIKE` or more, and by more than 99 % of real images [R, *grid] with
+    A sample repeats another if they correlate by `ALIKE` or more, and by more than 99 % of real images [R, *grid] with
     the most similar image of another of the `patients` [R].
     """
     subset = np.unique(np.linspace(0, len(real) - 1, min(MANY, len(real))).round().astype(int))

@@ -18,7 +18,7 @@ from copylens.reporting.audit_report.paragraphs import pair_numbers
 def report_audit(files: dict, public: Path, restricted: Path) -> None:
     """Write report.html and report.pdf into both folders.
 
-    files: as of `judge_audit`, and verdict, public_samples, restricted_samples.
+    files: those of `judge_audit`, and verdict, public_samples, restricted_samples.
     """
     verdict = json.loads(checked(files["verdict"]).read_text())
     evidence = read_evidence(files)
@@ -48,15 +48,15 @@ def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
 
 
 def bands_of(evidence: Evidence) -> dict[str, dict[str, list[float | None]]]:
-    """What the public edition says of them: by detector, each group's shares by band."""
+    """The similarities of `scores_of` for the public edition: by detector, each group's shares by band."""
     scores = scores_of(evidence)
     return {name: shares_by_band(scores[name], detector.tau()) for name, detector in evidence.detectors.items()}
 
 
 def held_out_alike(evidence: Evidence) -> list[tuple[str, str, str]]:
-    """Held-out images that chance doesn't make so like a training patient: whose, their role, and whom they are like.
+    """(held-out patient, role, training patient) of held-out images more similar to the latter than chance explains.
 
-    A patient several of whose images are like the same training patient is listed once.
+    Each pair of patients is listed once, however many of their images are similar.
     """
     rows = np.concatenate([rows_of(evidence.splits, role) for role in HELD_OUT])
     alike = evidence.like_training()
@@ -66,10 +66,7 @@ def held_out_alike(evidence: Evidence) -> list[tuple[str, str, str]]:
 
 
 def _lying(kind: dict[str, np.ndarray], files: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """A sample that lies otherwise than it fits: as it lies, as it fits best, and the training image most like it then.
-
-    None where there is none.
-    """
+    """(a misoriented sample, the sample in its best orientation, its nearest training image then); None without one."""
     if kind["example"] < 0:
         return None
     sample, nearest = read_array(files["synthetic"])[kind["example"]], read_array(files["images"])[kind["nearest"]]

@@ -1,4 +1,4 @@
-"""Evidence against a policy: PASS, FAIL or NOT ABLE TO SAY, and why."""
+"""The verdict on an audit's evidence: its lines by criteria and comparability, and what `conclude` makes of them."""
 
 import json
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 
 from copylens.audit import comparability, criteria
-from copylens.audit.conclude import conclude, shaky
+from copylens.audit.conclude import conclude, distrust
 from copylens.audit.evidence import RARE, Evidence
 from copylens.audit.measure import Measured, measure, true_copies
 from copylens.audit.outcomes import PASS
@@ -17,22 +17,23 @@ from copylens.evaluation.thresholds import PERCENTILE
 SCHEMA = "copylens-verdict-1"
 RULE = "A sample is called a copy where any two detectors call it one and name the same patient."
 LIMITS = (
-    "No copies found means that these detectors found none of the kinds that were planted; other kinds may be there.",
-    "A copy is nearer to a patient's image than other patients' images are. Whether somebody could be recognised, or "
-    "something be learnt about them, is another question.",
-    "The thresholds hold for images like the calibration patients'. Other scanners, sites or protocols move them, and "
+    "No copies found means that these detectors found none of the planted kinds; there may be copies of other kinds.",
+    "A copy is nearer to a patient's image than other patients' images are. Whether the patient could be recognised, "
+    "or anything could be learnt about them, is another question.",
+    "The thresholds hold for images like the calibration patients'. Other scanners, sites or protocols shift them, and "
     "the control rate shows it only if the control patients are like the training patients. Samples that are smoother "
-    "than real images may look more like them than other real images do.",
-    "Only pixels were looked at, at the resolution of the comparison. What file names, headers and metadata of the "
-    "synthetic files say wasn't.",
-    "Patients who are in none of the sets, and what several samples say together about one patient, are not looked at.",
+    "than real images may be more similar to training images than other patients' images are.",
+    "The audit compares pixels, at one resolution. It doesn't read file names, headers or metadata of the synthetic "
+    "files.",
+    "The audit covers neither patients in none of the sets, nor information that several samples together give about "
+    "one patient.",
 )
 
 
 def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     """The verdict as plain values, all but `audit` and `provenance` (see verdict.schema.yaml).
 
-    member: what `copylens.audit.membership` found, where weights are to be released too.
+    member: the result of `copylens.audit.membership`, if weights are to be released too.
     """
     measured = measure(evidence, policy, member)
     lines = [
@@ -63,19 +64,19 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "exposure": measured.exposure,
         "groups": measured.groups,
         "membership": measured.membership,
-        "quarantine": None if verdict == PASS else _quarantine(evidence, measured, policy, shaky(lines)),
+        "quarantine": None if verdict == PASS else _quarantine(evidence, measured, policy, distrust(lines)),
         "limits": list(LIMITS),
     }
 
 
-def _quarantine(evidence: Evidence, measured: Measured, policy: dict, shaky: list[str]) -> dict:
+def _quarantine(evidence: Evidence, measured: Measured, policy: dict, reasons: list[str]) -> dict:
     detectors = withholding(measured, policy)
     rests = [measure_rest(evidence, percentile, detectors, policy["level"]) for percentile in STRICTER]
-    return quarantine(measured, rests, policy, shaky)
+    return quarantine(measured, rests, policy, reasons)
 
 
 def to_json(verdict: dict) -> str:
-    """The verdict as JSON with null for what isn't a number."""
+    """The verdict as JSON; NaN and infinity become null."""
 
     def plain(value):
         if isinstance(value, dict):
@@ -90,7 +91,7 @@ def to_json(verdict: dict) -> str:
 
 
 def _rounded(tau: float) -> float:
-    """To three digits: all of them would tell whoever has the calibration images which training image one is like."""
+    """Three digits: with all of them, anyone who has the calibration images could tell which training image is near."""
     return float(f"{tau:.3g}")
 
 

@@ -1,4 +1,7 @@
-"""Which samples are withheld at a threshold, and what planted copies say of those that are left."""
+"""Which samples are withheld at a threshold, and which share of planted copies is withheld with them.
+
+V are the calibration images, S the samples.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +12,7 @@ from copylens.audit.evidence import Evidence, called_shares, exact_interval
 
 @dataclass(frozen=True)
 class Rest:
-    """What is left where everything above a percentile of V is withheld."""
+    """The numbers of samples withheld and left at a percentile of V, and the sensitivity of withholding."""
 
     percentile: float
     detectors: list[str]  # each of which withholds by itself
@@ -21,12 +24,12 @@ class Rest:
 
 
 def withheld_samples(evidence: Evidence, percentile: float, detectors: list[str]) -> np.ndarray:
-    """Samples that the rule, or one of `detectors` at a percentile of V, calls copies, or that are real. Bool [S]."""
+    """Samples called copies by the rule or by one of `detectors` at a percentile of V, and real images, bool [S]."""
     return _withheld(evidence, "synthetic", percentile, detectors) | evidence.identical | evidence.is_held_out
 
 
 def measure_rest(evidence: Evidence, percentile: float, detectors: list[str], level: float) -> Rest:
-    """Count what is withheld at a percentile of V, of samples and of planted copies."""
+    """Count the samples and the planted copies that are withheld at a percentile of V."""
     withheld = withheld_samples(evidence, percentile, detectors)
     shares = called_shares(evidence, _withheld(evidence, "planted", percentile, detectors), level)
     sensitivity = float(np.mean([row["share"] for row in shares]))

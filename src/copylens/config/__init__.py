@@ -1,13 +1,13 @@
-"""What a configuration means. In: a YAML file. Out: the settings of each stage, or one line that names the wrong key.
+"""The configuration. In: a YAML file. Out: the settings of each stage, or one line that names the wrong key.
 
-schema        what may be written, key by key
+schema        validation against the JSON Schema, key by key
 kinds         the plug-ins: which kinds of reader, model, detector and figure there are, each one file
-checks        what a schema can't say: names that must exist, sizes that must fit, resources that rules know
+checks        checks beyond the schema: names that must exist, sizes that must fit, resources that rules know
 spec          the checked configuration resolved to the settings of one run
 audit_spec    the same for an audit
 columns       the columns that every table of a study shares
 grids         sizes of latent grids
-dependencies  which of the library's files a result depends on
+dependencies  the library's files that a result depends on
 
 Imports neither torch nor numpy, because every cluster job reads the Snakefile again.
 """

@@ -2,12 +2,12 @@
 
 from copylens.config.spec import listing_settings, with_autoencoder, with_sorted_keys
 
-# What an audit takes of a network's samples.
+# The files of a network's samples that an audit uses.
 SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
 
 
 def datasets(config: dict, audit: str) -> dict[str, str]:
-    """The data sets that an audit opens, by what they are to it: training, held_out, synthetic."""
+    """The data sets that an audit opens, by role: training, held_out, synthetic."""
     entry = config["audits"][audit]
     named = {
         "training": entry["training"],
@@ -26,7 +26,7 @@ def network(config: dict, audit: str) -> dict | None:
 
 
 def images(config: dict, audit: str) -> dict[str, str]:
-    """The arrays and tables that an audit's images come from, by what they are to it."""
+    """The arrays and tables that an audit's images come from, by role."""
     named = datasets(config, audit)
     files = {f"{part}_images": f"results/data/{name}/images.npy" for part, name in named.items()}
     files |= {f"{part}_scans": f"results/data/{name}/scans.tsv" for part, name in named.items()}
@@ -42,13 +42,13 @@ def images(config: dict, audit: str) -> dict[str, str]:
 
 
 def synthetic_scans(config: dict, audit: str) -> list[str]:
-    """scans.tsv of the data set of synthetic images, where they are one."""
+    """scans.tsv of the synthetic images, if they are a data set."""
     named = datasets(config, audit).get("synthetic")
     return [f"results/data/{named}/scans.tsv"] if named else []
 
 
 def records(config: dict, audit: str) -> dict[str, str]:
-    """The records of the data sets' files, which lie beside what is declared of them."""
+    """The records of the data sets' files, which lie beside the declared outputs."""
     named = datasets(config, audit)
     return {part: f"results/data/{name}/restricted/files.json" for part, name in named.items()}
 
@@ -63,40 +63,40 @@ def weights(config: dict, audit: str) -> list[str]:
 
 
 def comparisons(config: dict, audit: str) -> list[str]:
-    """What each detector of an audit finds, the deciding one first."""
+    """The nearest training images by each detector of an audit, the deciding detector first."""
     return [f"results/audits/{audit}/restricted/nearest/{name}.npz" for name in config["audits"][audit]["detectors"]]
 
 
 def membership(config: dict, audit: str) -> list[str]:
-    """The losses that give away who was trained on, where weights are to be released."""
+    """The losses of the membership test, if weights are to be released."""
     tested = config["audits"][audit]["weights"]
     return [f"results/audits/{audit}/restricted/membership.npz"] if tested else []
 
 
 def shown(config: dict, audit: str) -> dict:
-    """An audit's entry, as its report shows it: no folder and no file of the data sets that it names."""
+    """An audit's entry as its report shows it, without the folders and files of its data sets."""
     return with_sorted_keys(config["audits"][audit])
 
 
 def sources(config: dict, audit: str) -> dict:
-    """What an audit's images are gathered from: how each data set is listed, and the seed of the held-out split."""
+    """The sources of an audit's images: how each data set is listed, and the seed of the held-out split."""
     listed = {part: listing_settings(config, name) for part, name in datasets(config, audit).items()}
     return with_sorted_keys({"listing": listed, "seed": config["audits"][audit]["seed"]})
 
 
 def planted(config: dict, audit: str) -> dict:
-    """Which copies are planted among an audit's own images."""
+    """Settings of the copies planted among an audit's own images."""
     entry = config["audits"][audit]
     return with_sorted_keys({**entry["planted"], "transforms": entry["policy"]["transforms"], "round_trip": None})
 
 
 def policy(config: dict, audit: str) -> dict:
-    """What an audit may say yes to, and which detectors say it."""
+    """An audit's policy, with its detectors and seed."""
     entry = config["audits"][audit]
     return with_sorted_keys(entry["policy"]) | {"detectors": entry["detectors"], "seed": entry["seed"]}
 
 
 def files(config: dict, audit: str) -> list[str]:
-    """What an audit makes."""
+    """An audit's outputs."""
     folder = f"results/audits/{audit}"
     return [f"{folder}/public/report.html", f"{folder}/restricted/report.html", f"{folder}/restricted/rest"]

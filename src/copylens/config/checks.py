@@ -1,4 +1,4 @@
-"""The configuration checked: against the schema, which fills in the defaults, and for what no schema can say."""
+"""Checks of a configuration: against the schema, which fills in the defaults, and beyond it."""
 
 import copy
 import difflib
@@ -13,7 +13,7 @@ from copylens.config.grids import halve
 from copylens.config.kinds import kinds
 from copylens.config.schema import validate
 
-# What Snakemake and its Slurm executor read of a rule's resources; what is nearly one of these is ignored in silence.
+# The resources that Snakemake and its Slurm executor read; they ignore a misspelt one in silence.
 RESOURCES = {
     *("mem", "mem_mb", "mem_mib", "mem_mb_per_cpu", "disk", "disk_mb", "disk_mib", "tmpdir", "runtime"),
     *("gpu", "gpu_model", "gres", "tasks", "tasks_per_gpu", "tasks_per_node", "nodes", "mpi"),
@@ -32,7 +32,7 @@ def load_config(path: Path) -> dict:
 def check(config: dict) -> dict:
     """A copy of `config` with every default filled in.
 
-    Raises ValueError with the path of the first key that is wrong and what would be right.
+    Raises ValueError with the path of the first wrong key, and with its correction.
     """
     config = copy.deepcopy(config)
     validate(config)
@@ -69,7 +69,7 @@ def check_resources(named: dict) -> None:
 
 
 def check_executor(name: str) -> None:
-    """Raise ValueError if this machine can't submit to what the executor `name` submits to."""
+    """Raise ValueError if this machine can't submit jobs for the executor `name`."""
     if name == "slurm" and shutil.which("sbatch") is None:
         raise ValueError(
             "Slurm's sbatch isn't on this machine's PATH; run it on a cluster's login node, or without --profile slurm"
@@ -79,7 +79,7 @@ def check_executor(name: str) -> None:
 def _check_duplicates(config: dict, key: str, name: str) -> None:
     _check_reference(key, name, config["detectors"])
     if "training" in config["detectors"][name]:
-        raise ValueError(f"{key}: '{name}' is trained on training images, which aren't chosen yet; use one that isn't")
+        raise ValueError(f"{key}: '{name}' needs training, but there is no split yet; use one without training")
 
 
 def _check_kind(key: str, kind: str, folder: str) -> None:
@@ -95,7 +95,7 @@ def _check_dataset(key: str, entry: dict) -> None:
         if name in entry and "root" not in entry:
             raise ValueError(f"{key}.{name}: the reader {entry['reader']} opens no files; leave it out")
     if entry.get("patient") is not None and "table" in entry:
-        raise ValueError(f"{key}.patient: the table {entry['table']} says whose image each is; leave out one of them")
+        raise ValueError(f"{key}.patient: the table {entry['table']} gives the patients too; leave out one of them")
     if entry.get("patient") is not None and re.compile(entry["patient"]).groups < 1:
         raise ValueError(f"{key}.patient: needs a group, (...), that holds the patient's id; got '{entry['patient']}'")
     if entry["reader"] == "phantom" and entry["split"] is not None:
@@ -112,7 +112,7 @@ def _check_dataset(key: str, entry: dict) -> None:
 
 
 def _check_variants(config: dict) -> None:
-    """Each variant must fit at least one model; which ones it must fit is the studies' word."""
+    """Each variant must fit at least one model; a study checks those that it combines."""
     for variant in config["variants"]:
         errors = []
         for model in config["models"]:
@@ -153,7 +153,7 @@ def _check_round_trip(config: dict, key: str, named: dict | None) -> None:
 
 
 def _check_network(key: str, settings: dict) -> None:
-    """What would fail only when the network is built, or when it is sampled after hours of training."""
+    """Mistakes that would fail only when the network is built, or when it is sampled after hours of training."""
     channels = settings.get("channels", [])
     levels = settings.get("attention_levels")
     if levels and len(levels) != len(channels):
@@ -173,8 +173,8 @@ def _check_study(config: dict, key: str, study: dict) -> None:
     for name in study["datasets"]:
         if config["datasets"][name]["split"] is None and "table" not in config["datasets"][name]:
             raise ValueError(
-                f"datasets.{name}.split: {key} needs it, to know which patients train, calibrate and are controls; "
-                "or a table with a column split"
+                f"datasets.{name}.split: {key} needs it, or a table with a column split, to choose training, "
+                "calibration and control patients"
             )
     for model, names in study["more_variants"].items():
         _check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
@@ -186,7 +186,7 @@ def _check_study(config: dict, key: str, study: dict) -> None:
         _check_kind(f"{key}.figures[{position}]", name, "figures")
     if "copied_regions" in study["figures"] and not spec.detectors_that(config, study, "where"):
         raise ValueError(
-            f"{key}.figures: copied_regions needs a detector that says where, such as one of kind copylens"
+            f"{key}.figures: copied_regions needs a detector that locates copies, such as one of kind copylens"
         )
     for position, model in enumerate(study["models"]):
         if "sampling" not in config["models"][model]:
@@ -241,7 +241,7 @@ def _check_audit(config: dict, key: str, audit: dict) -> None:
 
 
 def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:
-    """Where every patient has one image, it's known before anything is listed how many there are."""
+    """With one image per patient, the number of training images is known before anything is listed."""
     split = config["datasets"][dataset]["split"] or {}
     if split.get("scans_per_patient") == 1 and (settings.get("n_train") or 0) > split["train"]:
         raise ValueError(

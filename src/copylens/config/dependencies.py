@@ -1,6 +1,6 @@
-"""Which of the library's files results depend on: found by reading imports, so that no list of them can be forgotten.
+"""The library's files that results depend on, found by reading imports, so that no list can miss one.
 
-An edit of one of these files reruns what depends on it; a touch doesn't.
+An edit of one of these files reruns the jobs that depend on it; a touch doesn't.
 """
 
 import ast
@@ -18,7 +18,7 @@ PLUMBING.add(PACKAGE / "data" / "source_files.py")
 
 
 def code_of(folder: str, kind: str, *modules: str) -> list[Path]:
-    """What `kind` and the modules depend on (paths below the package without .py): these and what they import."""
+    """The files that `kind` and the modules (paths below the package without .py) depend on, these included."""
     return code_behind(path_of(folder, kind), *(PACKAGE / f"{name}.py" for name in modules))
 
 
@@ -54,6 +54,6 @@ def _used_by(path: Path) -> list[Path]:
 
 
 def _body_of(package: Path) -> list[Path]:
-    """A package's own file, where it says more than its docstring."""
+    """A package's own file, if it holds more than a docstring."""
     path = package / "__init__.py"
     return [path] if path.is_file() and len(ast.parse(path.read_text()).body) > 1 else []

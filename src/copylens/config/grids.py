@@ -2,7 +2,7 @@
 
 
 def halve(shape: list[int], times: int, name: str) -> list[int]:
-    """`shape` after `times` halvings. ValueError that says which sizes would fit if one can't be halved evenly."""
+    """`shape` after `times` halvings. ValueError that names fitting sizes if one can't be halved evenly."""
     factor = 2**times
     if any(size % factor for size in shape):
         fitting = [max(1, round(size / factor)) * factor for size in shape]

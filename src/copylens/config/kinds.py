@@ -1,7 +1,7 @@
-"""What a file in one of the folders of kinds says about itself, read without importing it.
+"""The plug-in files in the folders of kinds, and their settings, read without importing them.
 
-A configuration's word for a kind is the file's name; its settings, which figures have none of, stand in the file as
-SETTINGS, a JSON Schema in YAML (`required` and `properties`; `$ref` leads into workflow/schemas/config.schema.yaml).
+A configuration names a kind by its file's name. The file holds the kind's settings (figures have none) as SETTINGS, a
+JSON Schema in YAML (`required` and `properties`; `$ref` leads into workflow/schemas/config.schema.yaml).
 """
 
 import ast
@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 PACKAGE = Path(__file__).parents[1]
-# Where the files of each sort of kind lie.
+# The folder of each sort of kind.
 FOLDERS = {
     "readers": "data/readers",
     "phantoms": "data/phantoms",
@@ -19,7 +19,7 @@ FOLDERS = {
     "detectors": "detection/detectors",
     "figures": "reporting/figures",
 }
-# The public functions that each sort must have, and those that it may have; the folders' docstrings say what they do.
+# The required and the optional public functions of each sort; the folders' docstrings describe them.
 CONTRACTS = {
     "readers": ({"list_scans", "load", "checksum"}, {"files", "patterns"}),
     "phantoms": ({"draw"}, set()),
@@ -45,7 +45,7 @@ def implementation(folder: str, kind: str):
 
 
 def settings_schema(folder: str, kind: str) -> dict:
-    """What a configuration may say about `kind`, as JSON Schema; ValueError if its file doesn't say."""
+    """The JSON Schema of a kind's settings; ValueError if its file has none."""
     path = path_of(folder, kind)
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SETTINGS"]:

@@ -1,4 +1,4 @@
-"""A configuration against its JSON Schema: defaults filled in, and the first thing wrong said with its key."""
+"""Validation of a configuration against its JSON Schema: fills in defaults, and names the first wrong key."""
 
 import copy
 import difflib
@@ -19,7 +19,7 @@ SECTIONS = {"datasets": ("readers", "reader"), "models": ("models", "kind"), "de
 def validate(instance: dict, path: str = "", part: tuple[str, ...] = ()) -> None:
     """Check `instance` in place against the schema, or against the part of it that `part` leads to; fills defaults.
 
-    Raises ValueError for the first thing wrong; `path` is where the instance stands in the configuration.
+    Raises ValueError for the first mistake; `path` is the instance's path in the configuration.
     """
     error = next(iter(_checker(part).iter_errors(instance)), None)
     if error is None:
@@ -49,7 +49,7 @@ _Validator = jsonschema.validators.extend(
 )
 
 
-# Python refuses some expressions with other errors than its own.
+# Python refuses some expressions with other errors than re.error.
 _formats = jsonschema.FormatChecker()
 _formats.checks("regex", raises=(re.error, OverflowError, RecursionError))(
     lambda value: not isinstance(value, str) or bool(re.compile(value))
@@ -58,7 +58,7 @@ _formats.checks("regex", raises=(re.error, OverflowError, RecursionError))(
 
 @functools.cache
 def _schema() -> dict:
-    """The schema in the file, with the settings of every kind, as its file gives them."""
+    """The schema file, with the settings of every kind from the kind's own file."""
     schema = yaml.safe_load(SCHEMA.read_text())
     for section, (folder, key) in SECTIONS.items():
         entries = schema["properties"][section]["additionalProperties"]
@@ -81,7 +81,7 @@ def _checker(part: tuple[str, ...]):
 
 
 def _explain(error: jsonschema.ValidationError, key: str) -> str:
-    """What is wrong and what would be right, with the key's path."""
+    """The mistake and its correction, with the key's path."""
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(name for name in error.instance if name not in known)

@@ -1,6 +1,6 @@
 """A checked configuration (`copylens.config.checks`), resolved to the settings of one run.
 
-Imports neither torch nor numpy, because every cluster job reads the Snakefile again. What is returned has sorted keys:
+Imports neither torch nor numpy, because every cluster job reads the Snakefile again. Settings have sorted keys:
 Snakemake compares parameters by their text, and reordering a configuration must not retrain anything.
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from copylens.config.kinds import can
 from copylens.config.schema import validate
 
-# Which part of a data set's entry belongs to which stage; what is in neither list tells the reader where to look.
+# The keys of a data set's entry by stage; all others are the reader's.
 IMAGE_KEYS = ("grid", "fit", "scaling")
 SPLIT_KEYS = ("split", "duplicates")
 PLANTED_KEYS = ("planted",)
-# Keys that say how a trained network is used; changing one must not train again.
+# Keys for the use of a trained network; changing one must not train again.
 USAGE_KEYS = ("sampling", "neighbours", "search")
 
 
@@ -25,7 +25,7 @@ def data_root() -> Path:
 
 
 def listing_settings(config: dict, dataset: str) -> dict:
-    """What a reader needs to list and to load the scans of `dataset`."""
+    """The reader's settings, to list and to load the scans of `dataset`."""
     entry = config["datasets"][dataset]
     return with_sorted_keys({key: entry[key] for key in entry if key not in IMAGE_KEYS + SPLIT_KEYS + PLANTED_KEYS})
 
@@ -36,7 +36,7 @@ def image_settings(config: dict, dataset: str) -> dict:
 
 
 def split_settings(config: dict, dataset: str) -> dict:
-    """How many patients of `dataset` are for training, calibration and control, where a table doesn't say it."""
+    """Numbers of training, calibration and control patients, unless a table gives the split; use of duplicates."""
     split, duplicates = (config["datasets"][dataset][key] for key in SPLIT_KEYS)
     return with_sorted_keys({**(split or {}), "duplicates": duplicates["action"] if duplicates else "list"})
 
@@ -53,7 +53,7 @@ def duplicates_files(config: dict, dataset: str) -> list[str]:
 
 
 def duplicates_detector(config: dict, dataset: str) -> dict:
-    """The detector that near-duplicates of `dataset` are looked for with: its settings, and neighbours."""
+    """The detector that finds near-duplicates in `dataset`: its settings, and neighbours."""
     name = config["datasets"][dataset]["duplicates"]["detector"]
     return with_sorted_keys(
         {"settings": detector_settings(config, name), "neighbours": config["detectors"][name]["neighbours"]}
@@ -61,7 +61,7 @@ def duplicates_detector(config: dict, dataset: str) -> dict:
 
 
 def planted_settings(config: dict, dataset: str) -> dict:
-    """Which copies are planted among the images of `dataset`."""
+    """Settings of the copies planted among the images of `dataset`."""
     return with_sorted_keys(config["datasets"][dataset]["planted"])
 
 
@@ -108,7 +108,7 @@ def detector_settings(config: dict, detector: str) -> dict:
 
 
 def search_settings(config: dict, detector: str) -> dict:
-    """How a detector's embeddings are searched; one that compares images has nothing to say."""
+    """Settings of the search among a detector's embeddings; exact for a detector without any."""
     return with_sorted_keys(config["detectors"][detector].get("search", {"kind": "exact"}))
 
 
@@ -119,7 +119,7 @@ def detector_files(config: dict, detector: str) -> list[str]:
 
 
 def autoencoder_of(config: dict, model: str, variant: str) -> tuple[str, str] | None:
-    """(model, variant) of the autoencoder that `model` works in the latent space of; None if it has none."""
+    """(model, variant) of the autoencoder in whose latent space `model` works; None if it has none."""
     named = resolve(config, model, variant).get("autoencoder")
     return (named["model"], named["variant"]) if named else None
 
@@ -132,7 +132,7 @@ def with_autoencoder(config: dict, model: str, variant: str) -> list[tuple[str, 
 
 
 def variants_of(config: dict, study: str, model: str) -> list[str]:
-    """The variants of `model` that a study looks at."""
+    """The variants of `model` in a study."""
     entry = config["studies"][study]
     return entry["variants"] + [name for name in entry["more_variants"].get(model, []) if name not in entry["variants"]]
 
@@ -175,7 +175,7 @@ def compared_detectors(config: dict, study: str) -> list[dict]:
 
 
 def study_files(config: dict, study: str) -> list[str]:
-    """What a study makes: its tables and figures."""
+    """A study's outputs: its tables and figures."""
     entry = config["studies"][study]
     tables = ["scores"]
     tables += ["quality"] if entry["quality"] else []
@@ -192,18 +192,18 @@ def stage_files(config: dict, folder: str, name: str) -> list[str]:
 
 
 def review_files(config: dict, study: str) -> list[str]:
-    """People's answers and what they are about, if the configuration names a file of them."""
+    """The file of people's answers and the key of their pairs, if the configuration names one."""
     answers = config["studies"][study]["correction"]["answers"]
     return [answers, f"results/review/{study}/key.csv"] if answers else []
 
 
 def correction_settings(config: dict, study: str) -> dict:
-    """By which planted copies a study's rates are corrected."""
+    """The transforms of the planted copies that a study's rates are corrected by."""
     return with_sorted_keys({"transforms": config["studies"][study]["correction"]["transforms"]})
 
 
 def review_settings(config: dict, study: str) -> dict:
-    """How many pairs people are shown."""
+    """Number of pairs that people judge, and the seed."""
     return with_sorted_keys(config["studies"][study]["review"])
 
 

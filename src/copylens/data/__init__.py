@@ -1,14 +1,14 @@
 """Images in. In: the user's files. Out: scans.tsv, images.npy and splits.tsv with pseudonyms in place of names.
 
-scan          one image of one patient, and the image once it is read
-limits        how large and how slow a stranger's file may be
+scan          one image of one patient, and its pixels
+limits        limits on the size and reading time of untrusted files
 arrays        numbers in .npy and .npz files
 folders       files by pattern, patients in their names, tables beside them
 readers       one file per format
 phantoms      drawn patients, for trying everything without a download
 volumes       volumes head up, spacing, slices
 listing       a data set's scans, with pseudonyms
-source_files  whether the user's files are still those that were listed
+source_files  records of the user's files, to notice changes
 images        scans resampled to one grid
 splits        patients divided into T (train), V (calibration) and H (control)
 """

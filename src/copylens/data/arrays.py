@@ -1,4 +1,4 @@
-"""Arrays of numbers in strangers' .npy and .npz files."""
+"""Arrays of numbers in untrusted .npy and .npz files."""
 
 import hashlib
 import math
@@ -23,7 +23,7 @@ def array_checksum(array: np.ndarray) -> str:
 def read_numbers(root: Path, path: str, axes: tuple[int, ...], limits: dict) -> np.ndarray:
     """The array of a .npy file, memory-mapped.
 
-    Raises ValueError naming the file if it is damaged or pickled, or holds something else than numbers along so many
+    Raises ValueError naming the file if it is damaged or pickled, or holds no numbers along one of these counts of
     `axes`.
     """
     with reading(path, limits, UNREADABLE.format(".npy file")):
@@ -37,7 +37,7 @@ def read_numbers(root: Path, path: str, axes: tuple[int, ...], limits: dict) -> 
 
 @contextmanager
 def refuse_pickles(path: str) -> Iterator[None]:
-    """Say so where NumPy refuses the pickled objects of a file."""
+    """Raise ValueError naming the file where NumPy refuses its pickled objects."""
     try:
         yield
     except ValueError as error:
@@ -50,7 +50,7 @@ def refuse_pickles(path: str) -> Iterator[None]:
 
 
 def check_numbers(array: np.ndarray, name: str, axes: tuple[int, ...]) -> None:
-    """Raise ValueError unless `array` holds numbers along so many `axes`, and has any."""
+    """Raise ValueError unless `array` holds numbers, at least one, along one of these counts of `axes`."""
     if array.dtype.kind not in "buif":
         raise ValueError(f"{name}: holds {array.dtype}; whole or decimal numbers are needed")
     if array.ndim not in axes:

@@ -1,4 +1,4 @@
-"""What every data set of files may say beside them: patterns, patients in names, a table, links."""
+"""Settings shared by all data sets of files: patterns, patients in names, a table, links."""
 
 import glob
 import os
@@ -39,7 +39,7 @@ def list_files(root: Path, settings: dict, pattern: str) -> list[str]:
 
 
 def inside(root: Path, settings: dict, path: str) -> Path:
-    """Where `path` below `root` really is; ValueError if that's elsewhere and settings['outside_links'] isn't true."""
+    """The resolved `path` below `root`; ValueError if it leads outside and settings['outside_links'] isn't true."""
     try:
         target = (root / path).resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a null character, or links in a circle
@@ -50,7 +50,7 @@ def inside(root: Path, settings: dict, path: str) -> Path:
 
 
 def patients_of(paths: list[str], settings: dict) -> list[str | None]:
-    """Each path's patient: what the first group of the expression settings['patient'] finds in it; None without one.
+    """Each path's patient: the first group of the expression settings['patient']; None without an expression.
 
     Raises ValueError for a path that the expression doesn't match, and for an expression that takes too long.
     """
@@ -68,7 +68,7 @@ def patients_of(paths: list[str], settings: dict) -> list[str | None]:
 
 
 def about_of(row: dict[str, str], settings: dict, where: str, identities: Iterable[str]) -> tuple[str, ...]:
-    """What settings['about'] asks for from a `row` of the table `where`, whose columns `identities` are never given."""
+    """The columns settings['about'] in a `row` of the table `where`; its columns `identities` are never given."""
     known = [column for column in row if column not in identities]
     unknown = [column for column in settings.get("about", []) if column not in known]
     if unknown:
@@ -77,9 +77,9 @@ def about_of(row: dict[str, str], settings: dict, where: str, identities: Iterab
 
 
 def read_rows(root: Path, settings: dict, path: str, key: str, columns: list[str] | None = None) -> list[dict]:
-    """Rows of a .csv or .tsv file below `root`, every value as text. `columns` are the names of one without a header.
+    """Rows of a .csv or .tsv file below `root`, every value as text. `columns` names those of a file without a header.
 
-    Raises ValueError, which opens with the file's name or with the configuration's `key`, if it can't be read.
+    Raises ValueError, which begins with the file's name or the configuration's `key`, if the file can't be read.
     """
     separator = "\t" if path.endswith(".tsv") else ","
     place = inside(root, settings, path)
@@ -95,7 +95,7 @@ def read_rows(root: Path, settings: dict, path: str, key: str, columns: list[str
 
 
 def _refuse_nulls(place: Path, path: str) -> None:
-    """pandas reads past them, or stops in the middle of a value."""
+    """Raise ValueError for null bytes: pandas reads past them, or stops in the middle of a value."""
     with place.open("rb") as file:
         if any(b"\0" in block for block in iter(lambda: file.read(2**20), b"")):
             raise ValueError(f"{path}: holds null bytes; save it as a table in UTF-8")
@@ -104,9 +104,10 @@ def _refuse_nulls(place: Path, path: str) -> None:
 def choose(root: Path, scans: list[Scan], settings: dict) -> list[Scan]:
     """The scans that settings['table'] names, with the patient, split and `about` of its rows; all without a table.
 
-    Its columns: path (below `root`, as the reader's scans have it), patient, if need be split (one of SPLITS), and what
-    `about` names. Raises ValueError for a table that lacks columns, names a file twice, one that isn't there, that the
-    reader doesn't list or that lies outside the folder, or has an unknown split; and for an `about` without columns.
+    Its columns: path (below `root`, as the reader's scans have it), patient, optionally split (one of SPLITS), and
+    those of `about`. Raises ValueError for a table that lacks columns, names a file twice, one that isn't there, that
+    the reader doesn't list or that lies outside the folder, or has an unknown split; and for an `about` without
+    columns.
     """
     table = settings.get("table")
     if table is None:

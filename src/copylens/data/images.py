@@ -10,9 +10,9 @@ from copylens.data.listing import find_scans, load_scan, reader_of
 from copylens.data.scan import Image
 from copylens.jobs.files import new_array, read_table
 
-# How many pixels of a long axis are weighed at a time.
+# Pixels of a long axis that are weighted at a time.
 BLOCK = 2**16
-# How many products MONAI may add up in smoothing one axis of an image, for each of which it takes 8 bytes of memory.
+# The most products that MONAI may sum in smoothing one axis of an image, at 8 bytes of memory each.
 MOST_PRODUCTS = 2**25
 
 
@@ -74,7 +74,7 @@ def _cells(image: Image, grid: tuple[int, ...]) -> list[float]:
 def _resampler(grid: tuple[int, ...], fit: str):
     """Image -> [*grid]. `pad` and `crop` keep the body's proportions, `stretch` doesn't.
 
-    The grid's cells are cubes to them: what was 1 x 1 x 4 mm a pixel is four times as long in the third axis.
+    Both treat the grid's cells as cubes: a pixel of 1 x 1 x 4 mm becomes four times as long in the third axis.
     """
     import torch
 
@@ -102,7 +102,7 @@ def _resampler(grid: tuple[int, ...], fit: str):
 
 
 def _resize_large(image, padded: list[int], value: float, grid: tuple[int, ...]) -> np.ndarray:
-    """What MONAI's SpatialPad with a `value` and its Resize make of a tensor, up to rounding.
+    """The result of MONAI's SpatialPad with a `value` and Resize on a tensor, up to rounding.
 
     MONAI itself takes 72 s and 19 GiB for a volume of 120 x 512 x 512 and a grid of 64; skimage's resize differs at the
     borders. Both steps are sums along one axis after another, so neither the padded nor the smoothed image is needed.
@@ -114,7 +114,7 @@ def _resize_large(image, padded: list[int], value: float, grid: tuple[int, ...])
         edges = torch.tensor([0, (length - size) // 2, (length - size) // 2 + size, length], dtype=torch.float64)
         left, own, right = _weights(edges, length, target).T
         sums = [total[..., None] * weights for total, weights in zip(sums, (left + own + right, own), strict=True)]
-    # What shrinks most comes first, and leaves little to do for the rest.
+    # The axis that shrinks most comes first, and leaves little to do for the others.
     for axis in sorted(range(len(grid)), key=lambda axis: grid[axis] / image.shape[axis]):
         before, size, after = image.shape[:axis], image.shape[axis], image.shape[axis + 1 :]
         stacked = image.reshape(before.numel(), size, after.numel())
@@ -128,7 +128,7 @@ def _resize_large(image, padded: list[int], value: float, grid: tuple[int, ...])
 
 
 def _weights(edges, length: int, target: int):
-    """[target, n]: what each pixel of a grid takes of what lies between n + 1 edges along an axis of `length` pixels.
+    """Weights [target, n] of the n intervals between edges, along an axis of `length` pixels, in each pixel of a grid.
 
     A Gaussian up to 4 sigma, ends in zeros, then linear interpolation between the pixels' centres; sigma as in
     skimage.transform.resize.

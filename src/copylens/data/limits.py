@@ -1,7 +1,7 @@
-"""What a stranger's file may cost: its size is looked at before it's read, and time while it is.
+"""Limits on untrusted files: size is checked before reading, time while reading.
 
-`limits` are those of a data set's entry: `pixels` of an image, `padded` of one in its grid's proportions, `bytes` of
-what is read at once, `seconds` of computing on a file.
+`limits` are those of a data set's entry: `pixels` of an image, `padded` of one in its grid's proportions, `bytes` read
+at once, `seconds` of computing on a file.
 """
 
 import contextlib
@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# Another process would first import all that this one has, and run its script again.
+# A process that isn't forked would first import everything again, and run the script again.
 FORK = multiprocessing.get_context("fork")
 
 
 class _OutOfTime(BaseException):
-    """No Exception, so that no library takes it for a damaged file and goes on."""
+    """Not an Exception, so that no library takes it for a damaged file and continues."""
 
 
 @contextlib.contextmanager
 def reading(name: str, limits: dict, refusal: str) -> Iterator[None]:
-    """The body reads the file `name`: whatever a library raises over it becomes the ValueError `name: refusal`.
+    """The body reads the file `name`: any error of a library becomes the ValueError `name: refusal`.
 
-    A ValueError that names the file already is left alone. Raises ValueError after limits['seconds'] of computing, too:
-    waiting for a slow disk isn't counted. What one call of a library does isn't interrupted, so look at sizes first.
+    A ValueError that names the file already is left alone. Also raises ValueError after limits['seconds'] of computing;
+    waiting for a slow disk isn't counted. A single call of a library isn't interrupted, so check sizes first.
     """
     try:
         with _alarm(limits["seconds"]):
@@ -43,9 +43,9 @@ def reading(name: str, limits: dict, refusal: str) -> Iterator[None]:
 
 
 def reading_apart(name: str, limits: dict, refusal: str, read: Callable[[], T]) -> T:
-    """What `read` returns, with the errors of `reading`, from a process that is forked off for it.
+    """The result of `read`, with the errors of `reading`, computed in a forked process.
 
-    For a library that damaged files send in circles, or through memory that isn't its own, where nothing else stops it.
+    For a library that a damaged file can send into an endless loop or to invalid memory, which nothing else stops.
     """
 
     def attempt() -> tuple[Any, str]:
@@ -67,7 +67,7 @@ def reading_apart(name: str, limits: dict, refusal: str, read: Callable[[], T]) 
 
 
 def _apart(seconds: float, function: Callable[[], T]) -> T:
-    """What `function` returns in a process of its own; _OutOfTime after so long, EOFError if it dies."""
+    """The result of `function` in a process of its own; _OutOfTime after `seconds`, EOFError if it dies."""
     receiver, sender = FORK.Pipe(duplex=False)
     process = FORK.Process(target=_send, args=(sender, seconds, function))
     with receiver:
@@ -97,7 +97,7 @@ def _too_long(name: str, limits: dict) -> str:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise _OutOfTime in the body after so many seconds of computing; nothing outside a process's main thread."""
+    """Raise _OutOfTime in the body after `seconds` of computing; has no effect outside a process's main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -152,7 +152,7 @@ def check_unpacked(name: str, file, limits: dict) -> None:
 
 
 def check_inflated(name: str, file, wbits: int, limits: dict) -> None:
-    """The same of data that zlib packed, with its own `wbits`."""
+    """The same for data compressed by zlib, with its `wbits`."""
     packed = zlib.decompressobj(wbits)
     size = 0
     while block := file.read(2**16):
@@ -163,10 +163,10 @@ def check_inflated(name: str, file, wbits: int, limits: dict) -> None:
 
 
 def search_all(key: str, expression: str, texts: list[str], limits: dict) -> list[str | None]:
-    """What the first group of a regular expression finds in each text: None where there's no match.
+    """The first group of a regular expression in each text; None without a match.
 
     Raises ValueError, which begins with the expression's `key`, if that takes more than limits['seconds']: an
-    expression may try every way to match, and nothing within Python stops it.
+    expression may backtrack through every way to match, and nothing within Python stops it.
     """
     search = re.compile(expression).search
     try:

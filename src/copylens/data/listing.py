@@ -25,11 +25,11 @@ def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
 
 
 def listed_scans(settings: dict, table_path: Path) -> tuple[Path, list[Scan]]:
-    """`find_scans`, where they are still those of scans.tsv; ValueError if an image came, went, or was changed."""
+    """`find_scans`, compared with scans.tsv; ValueError if an image was added, removed or changed."""
     root, scans = find_scans(settings)
     reader = reader_of(settings)
     checksums = read_table(table_path)["checksum"].tolist()
-    # Files are read only if there are as many as there were.
+    # Files are read only if their number is unchanged.
     if len(scans) != len(checksums) or [reader.checksum(root, scan, settings) for scan in scans] != checksums:
         raise ValueError(f"{table_path}: the data set has changed since it was listed; run again")
     return root, scans
@@ -38,16 +38,16 @@ def listed_scans(settings: dict, table_path: Path) -> tuple[Path, list[Scan]]:
 def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
     """Write scans.tsv: columns scan, patient (both pseudonyms), shape (before resampling), checksum of the source.
 
-    Then split, where a table gives it, colourful, where images show colours, and about_<column> for each column that
+    Then split, if a table gives it, colourful, if images show colours, and about_<column> for each column that
     settings['about'] names. Patients are numbered in the order of a hash of their id, so that a number shows nothing of
-    the id. Whoever has the list of ids could compute the numbers again: a pseudonym isn't anonymous. A scan of nobody
-    known is a patient unknown_<number> of its own. Beside it, in a restricted folder, the record of the files
-    (`copylens.data.source_files`), with the `state` they are in. Every scan is opened: a damaged file is found here,
-    before anything is computed. Raises ValueError naming the file.
+    the id. With the list of ids the numbers can be computed again: a pseudonym isn't anonymous. A scan of an unknown
+    patient counts as a patient of its own, unknown_<number>. Beside it, in a restricted folder, the record of the files
+    (`copylens.data.source_files`) with their `state`. Every scan is opened: a damaged file is found here, before
+    anything is computed. Raises ValueError naming the file.
     """
     reader = reader_of(settings)
     root, scans = find_scans(settings)
-    # First: what changes from here on differs from the record.
+    # First, so that later changes differ from the record.
     files = _record(root, scans, settings, state)
     patients = {scan.patient for scan in scans if scan.patient is not None}
     in_hash_order = sorted(patients, key=_hash)
@@ -78,7 +78,7 @@ def files_of(root: Path, scan: Scan, settings: dict) -> list[str]:
 
 
 def _record(root: Path, scans: list[Scan], settings: dict, state: str) -> dict:
-    if "table" in settings:  # what it doesn't name is no part of the data set
+    if "table" in settings:  # other files are no part of the data set
         paths = {path for scan in scans for path in files_of(root, scan, settings)}
         return source_files.take(settings, [], {settings["table"], *paths}, state)
     reader = reader_of(settings)
@@ -87,7 +87,7 @@ def _record(root: Path, scans: list[Scan], settings: dict, state: str) -> dict:
 
 
 def _hash(patient: str) -> str:
-    # An id from a file's name may be no UTF-8.
+    # An id from a file's name needn't be UTF-8.
     return hashlib.sha256(patient.encode(errors="surrogateescape")).hexdigest()
 
 
@@ -97,7 +97,7 @@ def reader_of(settings: dict):
 
 
 def load_scan(reader, root: Path, scan: Scan, settings: dict) -> Image:
-    """One image in the source's own units; ValueError naming the file if there is nothing in it to work with."""
+    """One image in the source's own units; ValueError naming the file if its pixels are unusable."""
     image = reader.load(root, scan, settings)
     check_pixels(scan.source, image.pixels.shape, settings["limits"])
     if not (np.isfinite(image.spacing).all() and min(image.spacing) > 0):

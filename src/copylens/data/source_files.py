@@ -1,9 +1,9 @@
-"""The user's files that a data set was listed from: what they were then, and whether they still are.
+"""Records of the user's files that a data set was listed from, to notice changes.
 
 A record has their folder, the globs that find them, and of each its size, times and SHA-256. File names are the
-hospital's own words, so that records lie in restricted folders; what leaves has a record's `digest`.
+hospital's own words, so records lie in restricted folders; public results have only a record's `digest`.
 
-Imports neither numpy nor pandas: the workflow asks each time that it begins.
+Imports neither numpy nor pandas: the workflow compares records each time that it starts.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ UNREADABLE = "unreadable"  # in the place of a checksum
 
 
 def record_of(table_path: Path | str) -> Path:
-    """Where the record of a data set lies, by its scans.tsv."""
+    """Path of a data set's record, given its scans.tsv."""
     return Path(table_path).parent / "restricted" / "files.json"
 
 
@@ -31,7 +31,7 @@ def take(settings: dict, patterns: list[str], paths: Iterable[str], state: str) 
     """The record of a data set's files: those that match the globs `patterns` below its root, and `paths`."""
     record = {"data": str(data_root().absolute()), "root": settings.get("root", ""), "patterns": patterns}
     files = look(record | {"files": {path: [] for path in paths}})
-    # Where no files are read, nothing says on which machine.
+    # Without files the record doesn't depend on the machine.
     return record | {"state": state, "files": files} | ({} if files else {"data": ""})
 
 
@@ -43,19 +43,19 @@ def write(record: dict, path: Path | str) -> None:
 
 
 def read(path: Path | str) -> dict:
-    """What `write` wrote."""
+    """A record, or several by name, written by `write`."""
     return json.loads(checked(path).read_text())
 
 
 def root_of(record: dict) -> Path:
-    """The folder of a record's files: below COPYLENS_DATA where it is set, and else where it was."""
+    """The folder of a record's files: below COPYLENS_DATA if it is set, else the recorded one."""
     return Path(os.environ.get("COPYLENS_DATA", record["data"]), record["root"])
 
 
 def look(record: dict) -> dict[str, list]:
-    """The record's files as they are now, and those that came, sorted by path: size, two times, SHA-256.
+    """The present state of the record's files and of new ones, sorted by path: size, two times, SHA-256.
 
-    Bytes are read only where size or times aren't those of the record: a file of another date is the same file.
+    Bytes are read only if size or times differ from the record: a new date alone is no change.
     """
     root, known = root_of(record), record["files"]
     matches = {path for pattern in record["patterns"] for path in glob.glob(pattern, root_dir=root, recursive=True)}
@@ -75,20 +75,20 @@ def look(record: dict) -> dict[str, list]:
 
 
 def differing(one: dict[str, list], other: dict[str, list]) -> list[str]:
-    """The files whose bytes differ, or that only one of both has."""
+    """The files whose bytes differ, or that only one of both holds."""
     return sorted(path for path in one.keys() | other.keys() if one.get(path, [0])[-1] != other.get(path, [1])[-1])
 
 
 def digest(files: dict[str, list]) -> str:
-    """SHA-256 of what `sha256sum` prints of these files, sorted by path."""
+    """SHA-256 of the lines that `sha256sum` prints for these files, sorted by path."""
     lines = [f"{files[path][-1]}  {path}\n" for path in sorted(files, key=os.fsencode)]
     return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
 
 
 def state(settings: dict, table_path: Path | str) -> str:
-    """A word for a data set's files that changes when their bytes do, a parameter of the job that lists them.
+    """A fingerprint of a data set's files that changes when their bytes do, a parameter of the job that lists them.
 
-    It's what the last listing was told, as long as its files are the same: the first one is told nothing.
+    While the files are unchanged it stays that of the last listing; the first listing's is empty.
     """
     path = record_of(table_path)
     if not path.exists():
@@ -96,33 +96,33 @@ def state(settings: dict, table_path: Path | str) -> str:
     record = read(path) | {"data": str(data_root().absolute()), "root": settings.get("root", "")}
     root = root_of(record)
     if record["files"] and not root.is_dir():
-        # Listing again would fail, and take with it what was made of these files.
-        print(f"{table_path}: its files aren't looked at, there's no folder {root}; set COPYLENS_DATA", file=sys.stderr)
+        # Listing again would fail, and delete the results of these files.
+        print(f"{table_path}: its files can't be checked, there's no folder {root}; set COPYLENS_DATA", file=sys.stderr)
         return record["state"]
     files = look(record)
     if differing(record["files"], files):
         return digest(files)
     if files != record["files"]:
-        with contextlib.suppress(OSError):  # it's somebody else's
+        with contextlib.suppress(OSError):  # the folder is another user's
             write(record | {"files": files}, path)  # next time the bytes needn't be read
     return record["state"]
 
 
 def freeze(records: dict[str, Path], path: Path | str) -> dict[str, str]:
-    """Write the records of several data sets, by what they are to an audit, as one; `<part>_files`, the digest of each.
+    """Write the records of an audit's data sets, by role, as one file; returns `<part>_files`, the digest of each.
 
-    Raises ValueError where there is none.
+    Raises ValueError if a record is missing.
     """
     for record in records.values():
         if not record.exists():
-            raise ValueError(f"{record}: isn't there, so that nothing says which files were listed; run again")
+            raise ValueError(f"{record}: isn't there, so the listed files are unknown; run again")
     parts = {part: read(record) for part, record in records.items()}
     write(parts, path)
     return {f"{part}_files": digest(record["files"]) for part, record in parts.items()}
 
 
 def changes(parts: dict[str, dict]) -> list[str]:
-    """Sentences that say which files of an audit's data sets aren't those that it saw; none where all are."""
+    """Sentences about the files of an audit's data sets that changed since the audit; none if all are the same."""
     sentences = []
     for part, record in parts.items():
         then, name = record["files"], part.replace("_", "-")

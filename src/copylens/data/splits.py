@@ -1,4 +1,4 @@
-"""Training, calibration and control images: split by patient, never overlapping."""
+"""Training (T), calibration and control images: split by patient, never overlapping."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ def split_patients(settings: dict, table_path: Path, split_path: Path, duplicate
     Patients, not scans, are drawn, so that no patient has scans in two roles. Where scans.tsv has a column split, its
     roles are taken instead. Near-duplicates (see `copylens.evaluation.duplicates`) are, by settings['duplicates'], left
     alone (list), their patients given one role (group), or the later one of two scans isn't used (drop). Raises
-    ValueError when there are too few patients, nobody knows them, or nothing says which role they have.
+    ValueError for too few or unknown patients, and if neither a table nor the settings give a split.
     """
     table = read_table(table_path)
     unknown = int(table["patient"].str.startswith(UNKNOWN).sum())
     if unknown:
         raise ValueError(
-            f"patient: nothing says whose {unknown} of the {len(table)} scans are, so they can't be split by patient; "
+            f"patient: {unknown} of the {len(table)} scans have no known patient, so they can't be split by patient; "
             "give the key patient an expression ('(.+)' if each file is a patient of its own), or a table"
         )
     pairs = read_table(duplicates_path) if duplicates_path else pd.DataFrame(columns=["scan", "patient"])
@@ -36,7 +36,7 @@ def split_patients(settings: dict, table_path: Path, split_path: Path, duplicate
         usable = table if dropped is None else table[~dropped]
         roles = table["patient"].map(_draw_roles(usable, pairs, settings)).fillna("unused")
     else:
-        raise ValueError("split: is missing; say how many patients are for train, calibration and control")
+        raise ValueError("split: is missing; give the numbers of patients for train, calibration and control")
     if dropped is not None:
         roles[dropped] = "unused"
     if settings.get("scans_per_patient") is not None:
@@ -68,7 +68,7 @@ def _given_roles(table: pd.DataFrame, settings: dict, grouped: bool) -> pd.Serie
 
 
 def _draw_roles(usable: pd.DataFrame, pairs: pd.DataFrame, settings: dict) -> dict[str, str]:
-    """A role for as many patients as the configuration asks for."""
+    """Roles of the patients that the configuration asks for."""
     patients = np.sort(usable["patient"].unique())
     wanted = {role: settings[role] for role in ROLES}
     if sum(wanted.values()) > len(patients):
@@ -91,9 +91,9 @@ def _groups(pairs: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _roles(shuffled: np.ndarray, group_of: dict[str, list[str]], wanted: dict[str, int]) -> dict[str, str]:
-    """A role for so many patients: in their random order, linked ones together where there is room for all of them."""
+    """Roles of `wanted` patients, in random order; linked ones together if there is room for all of them."""
     room, role_of = dict(wanted), {}
-    # Linked patients first: single ones fill what they leave.
+    # Linked patients first: single ones fill the remaining places.
     for patient in sorted(shuffled, key=lambda patient: patient not in group_of):
         group = group_of.get(patient, [patient])
         if patient in role_of:

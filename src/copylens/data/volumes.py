@@ -1,4 +1,4 @@
-"""Volumes in the body's own directions, whatever the order they are stored in; their slices as 2D images."""
+"""Volumes in the body's own directions, from any storage order; their slices as 2D images."""
 
 import nibabel
 import numpy as np
@@ -7,13 +7,13 @@ from copylens.data.scan import Image
 
 
 def canonical(image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Values [left to right, back to front, feet to head], the closest to it, and spacing in the image's own unit."""
+    """Values [left to right, back to front, feet to head] or closest to it, and spacing in the image's own unit."""
     image = nibabel.as_closest_canonical(image)
     return np.asarray(image.dataobj, dtype=np.float32), tuple(map(float, image.header.get_zooms()[:3]))
 
 
 def check_affine(affine: np.ndarray) -> None:
-    """Raise ValueError if an affine [4, 4] doesn't say how a volume lies in the body."""
+    """Raise ValueError if an affine [4, 4] gives no orientation of a volume in the body."""
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) == 0:
         raise ValueError("its affine holds NaN or infinity, or leaves out a direction; mend its sform or qform")
 
@@ -27,9 +27,9 @@ def check_axes(shape: tuple[int, ...]) -> None:
 
 
 def head_up(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None, part: int | None) -> Image:
-    """What `canonical` gives as [D, H, W] feet to head, front to back, left to right; or its slice `part` [H, W].
+    """A volume of `canonical` as [D, H, W] feet to head, front to back, left to right; or its slice `part` [H, W].
 
-    So the same part of the body lies the same way in every image. `slices` has the axis (0 left-right, 1 back-front,
+    A part of the body then lies the same way in every image. `slices` has the axis (0 left-right, 1 back-front,
     2 feet-head) and, from 0 to 1, the positions along it. Raises ValueError if it isn't a volume.
     """
     check_axes(volume.shape)
@@ -46,7 +46,7 @@ def head_up(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None,
 
 
 def stacked(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None, part: int | None) -> Image:
-    """A volume [D, H, W] of unknown orientation as it is, or the slice [H, W] at slices['positions'][part] of it."""
+    """A volume [D, H, W] of unknown orientation, unchanged, or the slice [H, W] at slices['positions'][part] of it."""
     if part is None:
         return Image(np.ascontiguousarray(volume, dtype=np.float32), spacing)
     assert slices is not None  # a part is one of its positions

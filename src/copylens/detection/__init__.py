@@ -1,12 +1,12 @@
-"""Which training image is a sample like? In: images and a detector. Out: nearest training images and similarities.
+"""Copy detection. In: images and a detector. Out: each image's nearest training images, with their similarities.
 
 detectors     one file per kind of copy detector
 networks      the embedding networks that detectors share
-train         train or fit a detector on T
-embed         load it, and embed images
-likeness      how alike two images are that lie on each other
-shortlist     which training images are worth a closer look
+train         train or fit a detector on the training images
+embed         load a detector, and embed images
+likeness      pixelwise similarity of two aligned images
+shortlist     a coarse search that preselects training images
 search        nearest neighbours by correlation of embeddings, exact or approximate, at any size
-nearest       nearest training images by a detector, whatever its kind
-regions       which parts of an image are repeated
+nearest       nearest training images by a detector of any kind
+regions       regions of training images that samples repeat
 """

@@ -15,7 +15,7 @@ from copylens.jobs.workdir import Chunks, Unfinished, claim, discard
 from copylens.training.module import TrainedModule, device
 from copylens.training.tensors import as_batch
 
-BATCHES = 16  # embedded between two notes of how far it is
+BATCHES = 16  # embedded between two saves of the progress
 
 
 def load_detector(folder: Path) -> TrainedModule:
@@ -27,7 +27,7 @@ def load_detector(folder: Path) -> TrainedModule:
 
 
 def family_of_detector(folder: Path):
-    """The file of the kind of the detector in `folder`."""
+    """The module of the kind of the detector in `folder`."""
     return implementation("detectors", read_yaml(folder / "spec.yaml")["settings"]["kind"])
 
 
@@ -58,8 +58,8 @@ class Embedder:
 def embed_file(embed: Embedder, images_path: Path, embeddings_path: Path, unfinished: Unfinished) -> None:
     """Write the embeddings of every image in a file, float32 [..., d] for images [..., *grid].
 
-    What is embedded isn't embedded again after an interruption. Raises ValueError if an embedding isn't finite or
-    doesn't vary, because such an image would never be called a copy.
+    After an interruption it resumes with the images not embedded yet. Raises ValueError if an embedding isn't finite or
+    is constant, because such an image would never be called a copy.
     """
     images = read_array(images_path)
     identity = embed.identity | {"data": file_checksum(Path(images_path))}
@@ -84,7 +84,7 @@ def embed_file(embed: Embedder, images_path: Path, embeddings_path: Path, unfini
 
 
 def embed_images(embed: Embedder, images: np.ndarray, embedded: Chunks) -> None:
-    """Fill what isn't `embedded` yet of images [..., *grid], in their order."""
+    """Embed the images [..., *grid] that aren't in `embedded` yet, in order."""
     rows = images.reshape(-1, *images.shape[-embed.n_axes :])
     for start in range(embedded.done, len(rows), BATCHES * embed.batch_size):
         embedded.add(embed(rows[start : start + BATCHES * embed.batch_size]))
@@ -95,9 +95,9 @@ def _refuse_blind(rows: np.ndarray, images_path: Path, work: Path) -> None:
     if len(constant) or not finite:
         discard(work)
     if not finite:
-        raise ValueError(f"{images_path}: the detector gives values that are not finite; lower its learning_rate")
+        raise ValueError(f"{images_path}: the detector's embeddings are not finite; lower its learning_rate")
     if len(constant):
         raise ValueError(
-            f"{images_path}: the detector sees nothing in image {constant[0]} (its embedding is one constant, "
-            f"as those of {len(constant)} images are); leave blank images out, or choose another detector"
+            f"{images_path}: {len(constant)} images have constant embeddings, the first one is image {constant[0]}; "
+            "leave blank images out, or choose another detector"
         )

@@ -1,4 +1,4 @@
-"""How alike two images are that lie on each other, pixel by pixel."""
+"""Pixelwise similarity of two aligned images."""
 
 import torch
 
@@ -6,7 +6,7 @@ from copylens.imaging.correlation import standardise
 from copylens.imaging.filters import box, smooth
 
 N_LIKENESSES = 5
-WIDE = 2.0  # pixels, by which a generator's memory is blurred
+WIDE = 2.0  # pixels of blur, because generators blur the images that they memorize
 CONTRAST = 9e-4  # of structural similarity, (0.03 x the image's range) squared
 
 
@@ -18,8 +18,8 @@ def stretch(correlation: torch.Tensor) -> torch.Tensor:
 def likenesses(images: torch.Tensor, others: torch.Tensor, channels: tuple[int, int], width: int) -> list[torch.Tensor]:
     """`N_LIKENESSES` measures of pairs of images, both [k, channel, *grid], each [k].
 
-    Correlation of two channels, a sharp one and a smooth one, and of the smooth one nearness of pixels, the same when
-    blurred, and structural similarity in windows of `width` pixels.
+    Correlation of two channels, a sharp one and a smooth one; of the smooth one also nearness of pixels, nearness after
+    a blur, and structural similarity in windows of `width` pixels.
     """
     fine, soft = (_correlation(images[:, channel], others[:, channel]) for channel in channels)
     one, other = images[:, channels[1] :], others[:, channels[1] :]

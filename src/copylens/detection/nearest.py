@@ -1,9 +1,9 @@
-"""Each image's nearest training images by one detector, whatever its kind.
+"""Each image's nearest training images by one detector of any kind.
 
 A detector compares in up to two stages. Candidates are the training images whose embeddings correlate most with the
-query's; or, where its kind has ``compare``, whose embeddings it finds most similar to the query's image. Where its kind
-has ``verify``, the candidates are compared again, by their images. Where its kind has ``lay``, each query is first laid
-as training images lie (`copylens.imaging.orientation`).
+query's; a kind with ``compare`` ranks the embeddings by the query's image instead. A kind with ``verify`` compares the
+candidates again, by their images. A kind with ``lay`` first turns each query to the training images' orientation
+(`copylens.imaging.orientation`).
 """
 
 import functools
@@ -27,7 +27,7 @@ QUERIES = 64  # compared at a time by their images
 
 @dataclass(frozen=True)
 class Images:
-    """Some rows of an array of images, and of their embeddings. Both are read when they are asked for."""
+    """Rows of an array of images and of their embeddings, both read on demand."""
 
     array: np.ndarray  # [row, *grid]
     embedded: np.ndarray  # [row, d]
@@ -45,19 +45,19 @@ class Images:
         return Rows(self.embedded, self.rows)
 
     def pixels(self, rows):
-        """Images [B, 1, *grid] as a network takes them."""
+        """Images [B, 1, *grid], as input of a network."""
         from copylens.training.tensors import as_batch
 
         return as_batch(self.array[self.rows[rows]])
 
 
 def all_of(array: np.ndarray, embedded: np.ndarray) -> Images:
-    """Every row of an array."""
+    """All rows of an array."""
     return Images(array, embedded, np.arange(len(array)))
 
 
 class Comparer:
-    """One detector and the training images that it looks for. The network is loaded only where its kind needs it."""
+    """One detector and the training images that it searches. The network is loaded only if its kind needs it."""
 
     def __init__(self, folder: Path, training: Images, search: dict = EXACT, patients: np.ndarray | None = None):
         self.folder, self.training, self.search, self.patients = folder, training, search, patients
@@ -74,12 +74,12 @@ class Comparer:
 
     @property
     def kind(self):
-        """The file of the detector's kind."""
+        """The module of the detector's kind."""
         return implementation("detectors", self.settings["kind"])
 
     @functools.cached_property
     def lay(self) -> Callable:
-        """What lays images [B, 1, *grid] as training images lie, where the detector's kind asks for that."""
+        """Turns images [B, 1, *grid] to the training images' orientation if the kind has `lay`; else the identity."""
         if not self.spec["lay"]:
             return lambda images_BC: images_BC
         blocks = range(0, len(self.training), QUERIES)
@@ -87,11 +87,10 @@ class Comparer:
         return lambda images_BC: orienter(images_BC)[0]
 
     def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The `k` most similar training images: similarity, float32, and position in T, int64 [query, rank].
+        """The `k` most similar training images: similarity, float32, and position in `training`, int64 [query, rank].
 
-        Where the training images' patients are given, and candidates are chosen by images, these are of one patient
-        each.
-        Queries are shared out among torch's threads, in blocks: whatever their number, the bits are the same.
+        Given the training images' patients, a kind with `compare` returns candidates of different patients. Blocks of
+        queries are shared out among torch's threads; their number doesn't change a bit of the result.
         """
         k = min(k, len(self.training))
         if not len(queries):
@@ -131,14 +130,14 @@ class Comparer:
 
 
 def in_threads(function: Callable, arguments: Iterable, device) -> Iterator:
-    """`function` of each argument: on a CPU as many at a time as torch has threads, each with one of them."""
+    """`function` of each argument, in order; on a CPU as many calls run at a time as torch has threads, one each."""
     import torch
 
     if device.type != "cpu":
         yield from map(function, arguments)
         return
     n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # of threads that start from now on, too
+    torch.set_num_threads(1)  # also in the threads that start from now on
     try:
         with ThreadPoolExecutor(n_threads) as threads:
             yield from threads.map(function, arguments)
@@ -147,7 +146,7 @@ def in_threads(function: Callable, arguments: Iterable, device) -> Iterator:
 
 
 def best_of(similarity: np.ndarray, k: int, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The `k` largest entries of each row, largest first: values and columns; of each group of columns only one."""
+    """The `k` largest entries of each row, largest first: values and columns; at most one of each group of columns."""
     order = np.argsort(-similarity, axis=1, kind="stable")
     if groups is not None:
         order = np.stack([row[np.sort(np.unique(groups[row], return_index=True)[1])] for row in order])
@@ -158,10 +157,10 @@ def best_of(similarity: np.ndarray, k: int, groups: np.ndarray | None = None) ->
 def compare_to_training(files: dict[str, Path], detector: Path, k: int, search: dict, nearest_path: Path) -> None:
     """Write nearest.npz: for each set of `SETS` `<set>_to_train_similarity` and `<set>_to_train_index` [query, k].
 
-    Of the samples' every state there is one: [state, query, k]. Sets after the decoder have no rows where the network
-    has none. Indices are rows of images.npy.
+    The samples' arrays have a first axis for the network's states: [state, query, k]. Sets after the decoder have no
+    rows for a network without one. Indices are rows of images.npy.
 
-    `search` says how embeddings are searched (`copylens.detection.search.nearest`).
+    search: settings of the search among embeddings (`copylens.detection.search.nearest`).
 
     files: images, samples, decoded (images [.., *grid]); scans, synthetic, reconstructed (their embeddings); splits and
     training_rows.
@@ -182,7 +181,7 @@ def compare_to_training(files: dict[str, Path], detector: Path, k: int, search: 
 
 
 def image_sets(files: dict[str, Path]) -> tuple[dict[str, list[Images]], np.ndarray]:
-    """Images by set (one entry per state of the synthetic ones, else one), and the rows of images.npy that T has."""
+    """Images by set (one entry per state of the synthetic ones, else one), and the training rows of images.npy."""
     splits = read_table(files["splits"])
     real = all_of(read_array(files["images"]), read_array(files["scans"]))
     rows = read_table(files["training_rows"])["row"].to_numpy()
@@ -198,7 +197,7 @@ def image_sets(files: dict[str, Path]) -> tuple[dict[str, list[Images]], np.ndar
 
 
 def _check_held_out(splits: pd.DataFrame, rows: np.ndarray, path: Path) -> None:
-    """Calibration and control are worth nothing with patients that the generator saw, or with nobody."""
+    """Raise ValueError unless calibration and control have patients, none of whom was trained on."""
     trained = set(splits["patient"].iloc[rows])
     for name in ("calibration", "control"):
         patients = set(splits["patient"][splits["role"] == name])

@@ -1,4 +1,4 @@
-"""Networks that turn an image into an embedding and learn from views of it: what trained detectors share."""
+"""Embedding networks that learn from augmented views of images, shared by the trained detectors."""
 
 import math
 
@@ -9,7 +9,7 @@ from copylens.jobs.lean_monai import nets
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import TrainedModule
 
-SMALLEST_3D = 4  # the 3D encoder halves each axis for as long as it keeps so many voxels: to 4x4x4 from a power of two
+SMALLEST_3D = 4  # voxels to which the 3D encoder halves each axis at most: 4x4x4 from a power of two
 
 
 class EmbeddingNetwork(TrainedModule):
@@ -83,11 +83,11 @@ def _resnet(settings: dict) -> nets.ResNet:
 
 
 def _encoder(settings: dict, grid: list[int]) -> nets.Regressor:
-    """Each level halves the axes that are still long enough; the last width is that of all further levels."""
+    """Each level halves the axes that are still long enough; the last width repeats for further levels."""
     widths = settings["channels_3d"]
     halvings = [max(0, int(math.log2(size / SMALLEST_3D))) for size in grid]
     levels = max(1, *halvings)
-    # A stride per axis, which MONAI takes and its hint leaves out.
+    # A stride per axis: MONAI accepts one, although its type hint doesn't.
     strides: list = [tuple(1 + (level < times) for times in halvings) for level in range(levels)]
     return nets.Regressor(
         in_shape=(1, *grid),

@@ -1,4 +1,4 @@
-"""Which parts of training images a detector finds again in samples."""
+"""Regions of training images that a detector finds again in samples."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ SHOWN = 8  # samples of a network
 
 
 def locate_copies(nearest_path: Path, samples_path: Path, images_path: Path, folder: Path, path: Path) -> None:
-    """Write what the samples most similar to training images repeat of them, each of another one: sample, row (of
-    images.npy), rank, similarity, and regions [pair, *grid], the correlation of each place of the training image with
-    its like in the sample.
+    """Write the regions that the samples most similar to training images repeat, one sample per training image: sample,
+    row (of images.npy), rank, similarity, and regions [pair, *grid], the correlation of each pixel of the training
+    image with its match in the sample.
 
-    folder: the detector's, whose kind has `where`. Samples are those of the network's last state.
+    folder: a detector whose kind has `where`. Samples are those of the network's last state.
     """
     arrays = read_arrays(nearest_path)
     similarity, row = (arrays[f"synthetic_to_train_{column}"][-1, :, 0] for column in ("similarity", "index"))

@@ -1,7 +1,7 @@
-"""Nearest neighbours by Pearson correlation of embeddings, in blocks: never more of either set in memory than a block.
+"""Nearest neighbours by Pearson correlation of embeddings, with no more than a block of either set in memory.
 
 Embeddings may lie in memory-mapped files, one or several (`Shards`), and are standardised block by block. The search is
-exact unless it is told otherwise; an approximate one says which share of the exact neighbours it found.
+exact by default; an approximate one prints its recall, the share of the exact neighbours that it found.
 """
 
 import time
@@ -23,7 +23,7 @@ SHOWN_EVERY = 30  # seconds between two lines of progress
 
 
 class Rows:
-    """Some rows of an array, read when they are asked for: `rows[start:stop]` is an array [stop - start, d]."""
+    """Some rows of an array, read on demand: `rows[start:stop]` is an array [stop - start, d]."""
 
     def __init__(self, array: np.ndarray, rows: np.ndarray):
         self.array, self.rows = array, rows
@@ -37,7 +37,7 @@ class Rows:
 
 
 class Shards:
-    """Embeddings in several .npy files, one after the other, read when they are asked for."""
+    """Embeddings in several .npy files, one after the other, read on demand."""
 
     def __init__(self, paths: Sequence[Path | str]):
         self.arrays = [read_array(path) for path in paths]
@@ -66,8 +66,8 @@ def nearest(queries, candidates, k: int, search: dict = EXACT) -> tuple[np.ndarr
     """The `k` most correlated candidates of each query, best first.
 
     Both are embeddings [image, d]: arrays, `Rows` or `Shards`. Returns correlation[query, rank], float32, and
-    index[query, rank], int64. search: kind (exact, ivf or hnsw) and, unless exact, above (how many candidates there
-    must be for it; fewer are searched exactly), lists and probes (ivf), links and effort (hnsw).
+    index[query, rank], int64. search: kind (exact, ivf or hnsw) and, unless exact, above (the least number of
+    candidates for it; fewer are searched exactly), lists and probes (ivf), links and effort (hnsw).
 
     Raises ValueError for embeddings of different lengths and for more neighbours than there are candidates.
     """
@@ -94,7 +94,7 @@ def nearest(queries, candidates, k: int, search: dict = EXACT) -> tuple[np.ndarr
 
 
 def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each block of candidates with each block of queries; a query keeps the best of what it had and what it meets."""
+    """Each block of candidates with each block of queries; a query keeps its best so far."""
     correlation = np.full((len(queries), k), -np.inf, np.float32)
     rows = np.full((len(queries), k), -1, np.int64)
     blocks = _blocks(len(candidates), CANDIDATES)
@@ -111,7 +111,7 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
                 nearest_in_block = faiss.knn(*arguments, metric=faiss.METRIC_INNER_PRODUCT)
             values = np.concatenate([correlation[part], nearest_in_block[0]], axis=1)
             numbers = np.concatenate([rows[part], nearest_in_block[1] + block.start], axis=1)
-            order = np.lexsort((numbers, -values))[:, :k]  # of equals the first row comes first
+            order = np.lexsort((numbers, -values))[:, :k]  # ties go to the first row
             correlation[part] = np.take_along_axis(values, order, axis=1)
             rows[part] = np.take_along_axis(numbers, order, axis=1)
             progress.add(len(wanted) * len(some))
@@ -126,7 +126,7 @@ def _index(candidates, search: dict):
         lists = search["lists"] or round(4 * n**0.5)
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
         index.cp.seed, index.nprobe = 0, search["probes"]
-        # Spread over all of them: neighbouring rows may be alike.
+        # Spread over all candidates, because neighbouring rows may be alike.
         centres = np.sort(generator_of("approximate search, centres").permutation(n)[: 64 * lists])
         index.train(standardise_array(_picked(candidates, centres)))
     else:
@@ -146,7 +146,7 @@ def _blocks(n: int, size: int) -> list[slice]:
 
 
 class Progress:
-    """A line now and then about a search that takes long."""
+    """Prints the progress of a long search now and then."""
 
     def __init__(self, pairs: int):
         self.pairs, self.done, self.start, self.shown = pairs, 0, time.monotonic(), time.monotonic()
@@ -159,8 +159,8 @@ class Progress:
 
 
 def write_matrix(scans_path: Path, synthetic_path: Path, training_rows_path: Path, matrix_path: Path) -> None:
-    """Write the full matrix, float32 similarity[synthetic, scan]: rows of S (the network's last state), columns in the
-    order of training_rows.tsv.
+    """Write the full matrix, float32 similarity[synthetic, scan]: a row per sample of the network's last state, columns
+    in the order of training_rows.tsv.
 
     Raises ValueError above `LARGEST_MATRIX` cells; nearest.npz has the nearest neighbours at any size.
     """

@@ -1,4 +1,4 @@
-"""A coarse search: which of many training images a query may resemble in some pose, before any is looked at closely."""
+"""A coarse search that preselects, among many training images, those that a query may resemble in some pose."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ import torch
 
 from copylens.imaging.correlation import standardise
 
-COMPONENTS = 64  # of an image or of a half of it, that are compared
+COMPONENTS = 64  # compared components of an image or of a half of it
 LEARNT_FROM = 2000  # training images at most, spread evenly
 BLOCK = 1024  # training images that are compared at a time
 
 
 class CoarseSearch:
-    """Training images [T, channel, *grid] as their largest principal components, as a whole and, if so, by halves."""
+    """The largest principal components of training images [T, channel, *grid], whole and, if set, by halves."""
 
     def __init__(self, images_BC: torch.Tensor, halves: bool = True):
         self.bases, self.training, self.halves = [], [], halves
@@ -23,10 +23,10 @@ class CoarseSearch:
             self.training.append(rows @ basis)
 
     def __call__(self, views_BC: torch.Tensor, n_halved: int = 0) -> torch.Tensor:
-        """How far each training image's likeness to its best view stands out, in deviations over all of them, [T].
+        """The z-score, among all training images, of each one's likeness to its best view, [T].
 
-        Views [view, channel, *grid] are of one query; of the first `n_halved` ones the halves are compared too. Of a
-        training image's parts the best counts.
+        Views [view, channel, *grid] are of one query; the first `n_halved` are also compared by halves. A training
+        image gets the maximum over its parts.
         """
         by_part = []
         views = _parts(views_BC, self.halves)
@@ -38,9 +38,9 @@ class CoarseSearch:
 
 
 def ranked(likely: torch.Tensor, n: int, closely: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """One query's similarity to all training images, [T]: of the `n` likeliest ones what `closely` says of their rows.
+    """One query's similarity to all training images, [T]: for the `n` likeliest ones, `closely` of their rows.
 
-    The others follow in the order of `likely`, the coarse search's answer.
+    The others rank below these, in the order of `likely`, the coarse search's scores.
     """
     best = likely.topk(n)
     close = closely(best.indices)
@@ -50,7 +50,7 @@ def ranked(likely: torch.Tensor, n: int, closely: Callable[[torch.Tensor], torch
 
 
 def parts(images: torch.Tensor, halves: bool = True) -> list[torch.Tensor]:
-    """Images [B, *grid] and, if asked, their halves along each axis, each standardised, [B, pixel]."""
+    """Images [B, *grid] and, if set, their halves along each axis, each standardised, [B, pixel]."""
     pieces = [images]
     for axis, size in enumerate(images.shape[1:] if halves else (), start=1):
         pieces += [images.narrow(axis, 0, size // 2), images.narrow(axis, size - size // 2, size // 2)]
@@ -58,11 +58,11 @@ def parts(images: torch.Tensor, halves: bool = True) -> list[torch.Tensor]:
 
 
 def _parts(images_BC: torch.Tensor, halves: bool) -> list[torch.Tensor]:
-    """`parts`, the channels side by side, [B, channel x pixel]."""
+    """`parts` with concatenated channels, [B, channel x pixel]."""
     by_channel = [parts(images, halves) for images in images_BC.unbind(dim=1)]
     return [torch.cat(channels, dim=1) for channels in zip(*by_channel, strict=True)]
 
 
 def _principal(rows: torch.Tensor) -> torch.Tensor:
-    """The directions in which rows [B, d] have most of their length, [d, at most COMPONENTS]."""
+    """The largest principal directions of rows [B, d], not centred, [d, at most COMPONENTS]."""
     return torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -COMPONENTS:]

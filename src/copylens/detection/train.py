@@ -1,4 +1,4 @@
-"""Train one copy detector. Knows no detector by name."""
+"""Train one copy detector on T (training images), validated on V (calibration images). Knows no detector by name."""
 
 import hashlib
 from pathlib import Path
@@ -22,9 +22,9 @@ FILES = ("weights.safetensors", "spec.yaml", "losses.csv")
 
 
 def train_detector(settings: dict, files: dict[str, Path], folder: Path, unfinished: Unfinished) -> None:
-    """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, its weights the best on V.
+    """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, with its best weights on V.
 
-    spec.yaml: settings, grid, and which stages of a comparison the kind has (lay, compare, verify; see
+    spec.yaml: settings, grid, and the comparison stages that the kind has (lay, compare, verify; see
     `copylens.detection.nearest`). files: images and splits.
     """
     splits, images = read_table(files["splits"]), read_array(files["images"])
@@ -57,10 +57,10 @@ def fit_detector(
 ) -> tuple[TrainedModule, pd.DataFrame]:
     """A detector trained on images [scan, *grid], and its losses: columns step, name, value.
 
-    A kind without training is fitted to the training images, if it knows how, or left as it is built.
+    A kind without training is fitted to the training images if it has `fit`, else left as built.
     """
     family = implementation("detectors", settings["kind"])
-    # A kind without training seeds what it draws by itself.
+    # A kind without training seeds its own draws.
     torch.manual_seed(derive_seed(settings.get("seed", 0), "initial weights"))
     module = family.build(settings, list(training.shape[1:]))
     if "training" in settings:

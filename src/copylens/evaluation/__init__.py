@@ -1,16 +1,18 @@
-"""What comparisons mean. In: similarities. Out: thresholds, rates with intervals, and what detectors miss.
+"""From similarities to rates. In: similarities. Out: thresholds, rates with confidence intervals, sensitivities.
+
+T are the training images, V calibration, H control, S synthetic ones.
 
 neighbours    each image's nearest training images
-intervals     confidence intervals: patients drawn again, effective sample sizes
+intervals     confidence intervals: bootstraps over patients, effective sample sizes
 thresholds    the rules of copying: thresholds from V, rates on S and H, exposure
-prevalence    the share that is true, given sensitivity and false positive rate
-scores        a study's rates
-agreement     what several detectors say together
-transforms    what is done to planted copies
-planted       planted copies, which every detector is measured with
-benchmark     how many of them a detector finds
+prevalence    the prevalence of copies, given sensitivity and false positive rate
+scores        the table of a study's rates
+agreement     the agreement of several detectors
+transforms    the transforms of planted copies
+planted       planted copies, and control images under the same transforms
+benchmark     a detector's sensitivity to planted copies
 duplicates    near-duplicates within a data set
-review        pairs that people judge
-correction    rates corrected for what is missed and for false positives
-quality       how good samples are, and how various
+review        blinded review of pairs by people
+correction    rates corrected for sensitivity and false positive rate
+quality       fidelity, diversity and novelty of samples
 """

@@ -17,8 +17,8 @@ def compare_detectors(
     """Write two tables, for each state of each network of a study.
 
     agreement: detector and other, n samples; both, only_first, only_other: shares called; kappa (Cohen 1960; empty
-    where both call all samples alike); same_source, of the samples that both call the share with the same nearest
-    training image. consensus: at_least, and the share of samples that so many detectors call copies.
+    where both give all samples the same call); same_source: of the samples that both call copies, the share with the
+    same nearest training image. consensus: at_least, and the share of samples that so many detectors call copies.
     """
     scores = read_table(scores_path).query("rule == 'matched'")
     by_network: dict[tuple, dict[str, dict[str, np.ndarray]]] = {}

@@ -1,7 +1,7 @@
 """How well one detector finds planted copies, transform by transform.
 
 The queries are planted copies of training images, and control images under the same transform. A query's score is its
-similarity to the nearest training image, as in the audit of a generator, so detection is measured as it is used.
+similarity to the nearest training image, as in an audit, so the benchmark measures the detector's actual use.
 """
 
 import resource
@@ -40,13 +40,12 @@ def benchmark_detector(
     """Write the table: detector, transform, group, n_copies, n_controls, each of `METRICS` with _low and _high, tau.
 
     sensitivity and false_positives: the share of copies and of control images above tau, the matched rule's threshold,
-    which is set on calibration images as they are. f1 is the best one of any threshold. top1: the nearest training
-    image is the copy's source, or another of the same patient; recall_at_20: that is among the candidates. Intervals
-    are 95 % percentile intervals from resampling patients.
+    which is set on untransformed calibration images. f1 is the largest over all thresholds. top1: share of copies whose
+    nearest training image is their source, or another image of the same patient; recall_at_20: share with such an image
+    among the candidates. Intervals are 95 % percentile intervals from resampling patients.
 
-    And the file of what each planted image looked like to the detector, for `copylens.evaluation.correction`:
-    similarity [transform, source] to the nearest training image, transform and group, is_copy and patient (numbered) by
-    source.
+    Write also the file of planted images for `copylens.evaluation.correction`: similarity [transform, source] to the
+    nearest training image, transform and group, is_copy and patient (numbered) by source.
 
     files: images, splits, scans (embeddings of images), planted, sources, transforms.
     """
@@ -88,13 +87,13 @@ def benchmark_detector(
     }
     names = {name: transforms[name].to_numpy(str) for name in ("transform", "group")}
     write_arrays({**arrays, **names}, planted_path)
-    # In the log, because a table repeats bit for bit.
+    # In the log and not in the table, which must repeat bit for bit.
     pairs, memory = len(table) * len(sources) * len(rows) / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{seconds / pairs:.3g} s per million pairs, at most {memory / 1024:.0f} MiB")
 
 
 def _measure(score, is_copy, same_patient, tau, weights) -> dict[str, float]:
-    """Every metric with its interval; row 0 of weights[draw, query] is the data as they are."""
+    """Every metric with its interval; row 0 of weights[draw, query] is the original data."""
     hits = {"top1": same_patient[:, 0], "recall_at_20": same_patient.any(axis=1)}
     draws: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for weight in weights:

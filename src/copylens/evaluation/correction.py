@@ -10,7 +10,7 @@ from copylens.evaluation.prevalence import highest_false_positive_rate, true_sha
 from copylens.evaluation.review import judge_detectors
 from copylens.jobs.files import read_arrays, read_table, write_table
 
-DEFAULT_GROUPS = ("rigid", "round trip")  # of planted copies: what a generator may do without disguising anything
+DEFAULT_GROUPS = ("rigid", "round trip")  # of planted copies: changes that a generator makes by itself
 
 
 def correct_rates(
@@ -26,7 +26,7 @@ def correct_rates(
     The sensitivity is measured at the row's own threshold, on planted copies under `transforms` (all of
     `DEFAULT_GROUPS` where none are named), each transform counting alike; the false positive rate is the larger of
     the row's control rates. Where `review` has people's answers and their key (see `copylens.evaluation.review`), rows
-    with `source` review are added, that take both from them.
+    with `source` review are added, which take both rates from the answers.
 
     planted: the files of `copylens.evaluation.benchmark` by (dataset, detector).
     """

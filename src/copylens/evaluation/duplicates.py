@@ -18,12 +18,12 @@ COLUMNS = ["scan", "patient", "other_scan", "other_patient", "similarity"]
 
 
 def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path, path: Path) -> None:
-    """Write the pairs of images that are too alike for two: scan, patient, other_scan, other_patient, similarity.
+    """Write the pairs of near-duplicate images: scan, patient, other_scan, other_patient, similarity.
 
-    Every image is compared with all others by an untrained detector with `settings`. What is usual is learnt from each
-    image's nearest one of another patient: their similarities' median and upper quartile, which duplicates hardly move,
-    give a Gumbel distribution, and a pair is listed that lies beyond what the largest of so many reaches with a chance
-    of 5 %. Pairs of one patient are held to the same threshold.
+    Every image is compared with all others by an untrained detector with `settings`. The threshold comes from
+    non-matching pairs, each image and its nearest one of another patient: the median and the upper quartile of their
+    similarities, which duplicates hardly move, give a Gumbel distribution, and the threshold is the value that the
+    largest of so many exceeds with a chance of 5 %. Pairs of one patient have the same threshold.
     """
     scans = read_table(scans_path)
     everything = pd.DataFrame({"scan": scans["scan"], "patient": scans["patient"], "role": "train"})
@@ -47,5 +47,5 @@ def find_duplicates(settings: dict, k: int, images_path: Path, scans_path: Path,
     named = {name: scans[name].to_numpy() for name in ("scan", "patient")}
     columns = [named[name][pairs[side]] for side in ("one", "other") for name in ("scan", "patient")]
     write_table(pd.DataFrame(dict(zip(COLUMNS, [*columns, pairs["similarity"]], strict=True))), path)
-    of_two = (pairs["one"].map(dict(enumerate(patient))) != pairs["other"].map(dict(enumerate(patient)))).sum()
-    print(f"{len(pairs)} pairs of near-duplicates above {tau:.4g}, {of_two} of them of two patients")
+    n_mixed = (pairs["one"].map(dict(enumerate(patient))) != pairs["other"].map(dict(enumerate(patient)))).sum()
+    print(f"{len(pairs)} pairs of near-duplicates above {tau:.4g}, {n_mixed} of them of two patients")

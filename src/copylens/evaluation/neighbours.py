@@ -1,4 +1,4 @@
-"""The training images nearest to each image of another set: all that the rules of copying look at."""
+"""The training images T nearest to each image of another set: the only input of the rules of copying."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ import numpy as np
 class Neighbours:
     """Each query's `k` most similar training images, best first: similarity[query, rank], position[query, rank] in T.
 
-    A training image that is among no query's k nearest counts as less similar to all of them than any that is.
+    A training image that is among no query's k nearest counts as less similar than every listed pair.
     """
 
     similarity: np.ndarray  # float32
     position: np.ndarray  # int64
-    floor: float  # what a pair that isn't listed counts as
+    floor: float  # the similarity of a pair that isn't listed
 
     def __len__(self) -> int:
         return len(self.similarity)
@@ -51,7 +51,7 @@ class Neighbours:
         return counts
 
     def _pairs(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Group and similarity of every pair of a query and a group that it is near, the group's nearest image's."""
+        """(group, similarity) of every listed pair of a query and a group, by the group's nearest image."""
         group, similarity = groups[self.position.ravel()], self.similarity.ravel()
         pair = np.repeat(np.arange(len(self)), self.position.shape[1]) * (groups.max() + 1) + group
         best_first = np.argsort(-similarity, kind="stable")
@@ -60,7 +60,7 @@ class Neighbours:
 
 
 def neighbours_of(arrays: dict[str, np.ndarray], rows: np.ndarray, state: int) -> dict[str, Neighbours]:
-    """What nearest.npz holds about one state of a network whose training images are `rows` of images.npy, by set."""
+    """The neighbours in nearest.npz, by set, for one state of a network with training images `rows` of images.npy."""
     position = np.full(rows.max() + 1, -1)
     position[rows] = np.arange(len(rows))
     suffix = "_to_train_similarity"

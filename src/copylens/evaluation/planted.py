@@ -1,6 +1,7 @@
-"""Planted copies: training images under every known transform, and control images under the same, to try detectors on.
+"""Planted copies: training images under known transforms, and control images under the same transforms.
 
-What a detector finds of them is its sensitivity, what it calls a copy of the others its false positives.
+The share of planted copies that a detector finds is its sensitivity, the share of control images its false positive
+rate.
 """
 
 from pathlib import Path
@@ -31,12 +32,12 @@ def plant_copies(
     sources_path: Path,
     transforms_path: Path,
 ) -> None:
-    """Write the planted images, float32 [transform, source, *grid], and what the first two axes are.
+    """Write the planted images, float32 [transform, source, *grid], and tables of the first two axes.
 
     sources: row (of images.npy), patient, role (train or control); at most `copies` of each role, one per patient as
-    long as they last. transforms: transform, group (rigid, laid, hard or round trip). `network` is nothing, or the
+    long as they last. transforms: transform, group (rigid, laid, hard or round trip). `network` is empty, or the
     folders of an autoencoder and of a diffusion model on its latents, whose round trips are planted too:
-    decode(encode(x)), and so much noise added and taken away.
+    decode(encode(x)), without and with noise that is added to the latents and removed again.
     """
     images, splits = read_array(images_path), read_table(splits_path)
     sources = _sources(splits, settings["copies"], settings["seed"])
@@ -63,7 +64,7 @@ def round_trip_name(strength: float) -> str:
 
 
 def _sources(splits: pd.DataFrame, copies: int, seed: int) -> pd.DataFrame:
-    """Rows that are planted: of each role, patients in random order, every patient's first image before any second."""
+    """The rows to plant: of each role, patients in random order, every patient's first image before any second."""
     tables = []
     for role in ("train", "control"):
         rows = rows_of(splits, role)
@@ -86,7 +87,7 @@ def _partners(sources: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def _round_trip(network: list[Path], images_BC: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
-    """The images through an autoencoder, with some noise added to their latents and taken away."""
+    """The images through an autoencoder, with noise of `strength` added to their latents and removed again."""
     upstream, folder = network
     if strength == 0:
         return reconstruct(load_autoencoder(upstream), images_BC)

@@ -1,4 +1,4 @@
-"""How many samples really are copies, given the rate of calls, the sensitivity and the false positive rate.
+"""The prevalence of copies among samples, given the share called copies, the sensitivity and the false positive rate.
 
 Rogan and Gladen 1978, "Estimating prevalence from the results of a screening test", Am. J. Epidemiol. 107:71-76; the
 interval is that of Lang and Reiczigel 2014, "Confidence limits for prevalence of disease adjusted for estimated
@@ -21,14 +21,14 @@ def true_share(
     `n_negatives` images of new patients. (called - fpr) / (sensitivity - fpr), cut to 0 and 1. Where fewer samples are
     called than images of new patients are, the samples' own false positive rate is lower than theirs, and `called`
     takes the place of `fpr`: otherwise the interval would end at 0. NaN three times for a detector whose sensitivity
-    isn't above its false positive rate: it can't say.
+    isn't above its false positive rate, because its calls say nothing about the prevalence.
     """
     if not sensitivity > fpr:
         return math.nan, math.nan, math.nan
     fpr = min(fpr, called)
     share = (called - fpr) / (sensitivity - fpr)
     z = norm.ppf(0.5 + level / 2)
-    # Each share a little nearer to the middle, as if some more had been seen.
+    # Each share is shrunk towards 1/2, as if a few more cases had been observed.
     n_called, n_found, n_cleared = n + z**2, n_planted + 2, n_negatives + 2
     called = (n * called + z**2 / 2) / n_called
     shrunk, specificity = (n_planted * sensitivity + 1) / n_found, 1 - (n_negatives * fpr + 1) / n_cleared
@@ -41,7 +41,7 @@ def true_share(
     variance = called * (1 - called) / n_called + middle**2 * of_found + (1 - middle) ** 2 * of_specificity
     reach = z * math.sqrt(variance) / slope
     share, low, high = (min(1.0, max(0.0, value)) for value in (share, middle + shift - reach, middle + shift + reach))
-    # The point estimate lies in its interval, also where the interval's is drawn to the middle.
+    # The point estimate lies in its interval, although the interval is built around the shrunk one.
     return share, min(low, share), max(high, share)
 
 

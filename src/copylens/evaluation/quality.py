@@ -1,9 +1,9 @@
-"""Image quality, and what it can't see: fidelity, diversity and novelty of samples, beside real images' own.
+"""Image quality: fidelity, diversity and novelty of samples, beside those of real images.
 
 Features of samples are compared with those of the training images T; then real images that nobody trained on take the
 samples' place, because no generator needs to be nearer to T than they are. Features come from any detector, at best
-from one that no image trained: `random_features` (Naeem et al. 2020, arXiv 2002.09797, section 5, found random networks
-to serve where images are unlike those that a pretrained one has seen).
+from an untrained one: `random_features` (Naeem et al. 2020, arXiv 2002.09797, section 5, found random networks useful
+where images are unlike those of the pretraining). Distances, precision and recall don't show copying.
 """
 
 import functools
@@ -36,11 +36,11 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, "M
 
 
 def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str, quality_path: Path) -> None:
-    """Write the quality table: run columns, epoch, features (whose), metric, value, real, n_samples, n_reference.
+    """Write the quality table: run columns, epoch, features (detector), metric, value, real, n_samples, n_reference.
 
     paths: for each run the folder of its detector, and the files scans (features of images), images, samples,
-    reconstructed, splits, training_rows and spec. `real` is the value of held-out real images in the samples' place, as
-    many of them.
+    reconstructed, splits, training_rows and spec. `real` is the value of as many held-out real images in the samples'
+    place.
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
@@ -72,7 +72,7 @@ def prdc_scores(samples: np.ndarray, reference: np.ndarray) -> dict[str, float]:
 
 
 def authentic_share(samples: np.ndarray, training: np.ndarray) -> float:
-    """AuthPct: samples farther from their nearest training image than that is from its own nearest one.
+    """AuthPct: share of samples farther from their nearest training image than that is from its own nearest one.
 
     Alaa et al. 2022, arXiv 2102.08921, section 4.3.
     """
@@ -116,7 +116,7 @@ def self_similarity(images: np.ndarray, seed: int) -> float:
 
 
 def _score_run(files: dict[str, Path]) -> list[dict]:
-    """Rows epoch, metric, value, real, n_samples and n_reference of one network's every state."""
+    """Rows epoch, metric, value, real, n_samples and n_reference of every state of one network."""
     embed = _embedder(files["detector"])
     splits = read_table(files["splits"])
     scans, images, samples = (read_array(files[name]) for name in ("scans", "images", "samples"))

@@ -1,7 +1,7 @@
-"""People's blinded judgement of pairs that detectors called copies or not, and what it says about the detectors.
+"""Blinded review of pairs by people, which gives the detectors' sensitivity and false positive rate.
 
-Pairs are drawn from both calls, so that what a detector misses is seen as well as its false positives; each call's
-answers then count as many samples as the call has.
+Pairs are drawn from both calls (copy and no copy), so that people see missed copies as well as false positives. Answers
+are weighted by the number of samples with the same call.
 """
 
 from pathlib import Path
@@ -29,9 +29,9 @@ def draw_pairs(
     right images) for each shape of images.
 
     key: pair, dataset, detector, model, variant, seed, sample, row (of images.npy), called, and of_call, how many
-    samples of these networks have the same call. Of each data set and detector there are settings['pairs'], as evenly
-    from both calls by the matched rule as they allow, of every network's last state; all in random order, the sample
-    left or right by chance.
+    samples of these networks have the same call. Each data set and detector has settings['pairs'] pairs of the
+    networks' last states, as evenly from both calls of the matched rule as possible. Pairs are in random order, the
+    sample randomly left or right.
 
     files: nearest, samples and images of each run.
     """
@@ -69,11 +69,12 @@ def _calls(run: dict, files: dict[str, Path], scores: pd.DataFrame) -> pd.DataFr
 
 
 def judge_detectors(answers_path: Path, key_path: Path) -> pd.DataFrame:
-    """What people's answers say: dataset, detector, sensitivity, n_known, false_positive_rate, n_negatives, n_unsure.
+    """Error rates by people's answers: dataset, detector, sensitivity, n_known, false_positive_rate, n_negatives,
+    n_unsure.
 
-    sensitivity: of the samples that are copies the share that the detector called so; false_positive_rate: of the
-    others. Both weigh a call's answers by the number of its samples. Raises ValueError for an answer that isn't one of
-    `ANSWERS` and for a pair that isn't in the key; pairs without an answer don't count.
+    sensitivity: share of copies, by the answers, that the detector called copies; false_positive_rate: the same share
+    of the others. Both weight a call's answers by the number of its samples. Raises ValueError for an answer that isn't
+    one of `ANSWERS` and for a pair that isn't in the key; pairs without an answer don't count.
     """
     answers = read_given(answers_path)
     given = answers["answer"].fillna("").astype(str).str.strip().str.lower()

@@ -22,7 +22,7 @@ COUNT_COLUMNS = (
     "n_synthetic",
     "n_released",
 )
-WARN_ABOVE = 0.15  # of the false positive rate that V's size leaves possible
+WARN_ABOVE = 0.15  # of the highest false positive rate that the number of calibration patients allows
 
 
 def score_copies(
@@ -30,7 +30,7 @@ def score_copies(
 ) -> None:
     """Write the score table: run columns, rule, counts, and for each rate its value, `_low` and `_high`.
 
-    And the exposure table: run columns, n_patients, n_released, exposed and its `_low` and `_high`.
+    Write also the exposure table: run columns, n_patients, n_released, exposed and its `_low` and `_high`.
 
     runs: dataset, model, kind, variant, seed and detector of each comparison; each of its network's states has a row.
     paths: for each of them the files nearest, splits, training_rows and spec.
@@ -63,7 +63,7 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[d
     if possible > WARN_ABOVE:
         print(
             f"warning: with {patients.calibration.max() + 1} calibration patients the threshold may call up to "
-            f"{possible:.0%} of new patients' images copies; more of them make it sure",
+            f"{possible:.0%} of new patients' images copies; more calibration patients lower this bound",
             flush=True,
         )
     for state in range(len(arrays["synthetic_to_train_index"])):
@@ -77,7 +77,7 @@ def score_run(files: dict[str, Path], draws: int, seed: int) -> Iterator[tuple[d
             "n_calibration_patients": n_calibration_patients,
             "n_control": int(patients.control.max()) + 1,
             "n_synthetic": n_synthetic,
-            # As many samples as the matched rule's memorized images refer to.
+            # The number of samples in the matched rule's `memorized`.
             "n_released": min(n_calibration_patients, n_synthetic),
         }
         yield rules, counts, curve

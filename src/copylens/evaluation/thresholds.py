@@ -1,4 +1,6 @@
-"""The paper's rule and the matched rule: thresholds, rates, and their intervals.
+"""The thresholds above which images count as copies, and the rates and intervals of a study by them.
+
+The matched rule is the one to read, and the one of audits (`matched_threshold`). The paper's rule serves comparison.
 
 T are training, V calibration, H control and S synthetic images; rho is the detector's similarity.
 
@@ -16,19 +18,19 @@ matched rule
 One image of each patient of V, because samples are drawn one by one and a patient's images are not: the maximum over
 three alike images of each of 40 patients is that of little more than 40 images, and is exceeded by the maximum over 120
 samples of a generator that memorizes nothing in up to 1 - 0.95^3 = 14 % of cases. Patients of V are as independent as
-samples are, whatever their images' likeness, so that 5 % is what it says.
+samples are, however similar one patient's images are, so the false positive rate is 5 %.
 
-memorized_at_n_train and patients_memorized_at_n_train are what |T| samples expose (or all of S where it is smaller
+memorized_at_n_train and patients_memorized_at_n_train count exposure by |T| samples (or by all of S where it is smaller
 than T), so that training sets of several sizes can be compared at |S| = |T| as well. A maximum over |T| samples stays
 below the q-th quantile of a maximum over n images in q^(|T| / n) of cases under the null, so the matched rule takes the
 quantile 0.95^(n / |T|) here (see `_percentile_of_more`), and has a false positive rate of 5 % whatever |T|; that of the
 paper's tau is 1 - 0.95^(|T| / |V|).
 
-S has been through a decoder and V has not. Where the network has a decoder, the matched rule calibrates on V as it is
-and on decode(encode(V)), and takes the larger threshold.
+S may have been through a decoder, and V has not. If the network has a decoder, the matched rule calibrates on V and on
+decode(encode(V)), and takes the larger threshold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +47,9 @@ from copylens.evaluation.intervals import (
 from copylens.evaluation.neighbours import Neighbours
 from copylens.jobs.seeds import generator_of
 
-PERCENTILE = 95
-CHANCE = 0.05  # that the largest of many similarities of unlike images is above what chance explains
-TAIL = 80  # percentile above which similarities of unlike images have an exponential tail
+PERCENTILE = 95  # of similarities of new patients' images, which both rules' thresholds are
+CHANCE = 0.05  # that the largest of many similarities of non-matching pairs exceeds `largest_by_chance`
+TAIL = 80  # percentile above which similarities of non-matching pairs have an exponential tail
 CURVE_POINTS = 12  # of the exposure curve
 RATES = (
     "copies",
@@ -88,18 +90,18 @@ def score(
 ) -> tuple[dict[str, dict[str, float]], list[dict[str, float]]]:
     """Rates of both rules, {rule: {rate, rate_low, rate_high}} for every name in `RATES`, and the exposure curve.
 
-    The curve has rows n_released, exposed, exposed_low, exposed_high: the share of T's patients with a copy among so
-    many samples, by the matched rule's formula for patients.
+    The curve has rows n_released, exposed, exposed_low, exposed_high: the share of T's patients with a copy among
+    n_released samples, by the matched rule's formula for patients.
 
-    `found` are the nearest training images of the sets synthetic, calibration, control, calibration_decoded and
+    `neighbours` are the nearest training images of the sets synthetic, calibration, control, calibration_decoded and
     control_decoded; the last two are empty where the network has no decoder. `tau` is the threshold of copies,
     `tau_memorized` that of memorized images.
 
     Intervals (`copylens.evaluation.intervals`) are 95 % intervals of the rates' expectation, where patients of T, V and
     H and samples of S are drawn again. Each of `draws` bootstraps resamples the patients of T or V that a threshold is
     a percentile of. The sets that maxima are taken over stay whole, because a maximum over a resampled, hence smaller,
-    set would be a smaller maximum. A share above the threshold is one of all samples, or of as many patients of H or T
-    as their images are worth.
+    set would be a smaller maximum. A share above the threshold has the number of samples as its n, or the effective
+    sample size of H's or T's patients.
     """
     generator = generator_of("thresholds", seed)
     of_train, of_calibration = (
@@ -134,7 +136,7 @@ def score(
         paper |= with_interval(at_n_train, *_exposed(counts_paper, n_synthetic, n_equal, n))
         matched |= with_interval(rate, *_exposed(counts, n_synthetic, n_released, n))
         matched |= with_interval(at_n_train, *_exposed(counts_equal, n_synthetic, n_equal, n))
-    # Of the last pass: patients.
+    # `counts` are those of the last pass, over patients.
     curve = [
         {"n_released": released, **with_interval("exposed", *_exposed(counts, n_synthetic, released, n))}
         for released in np.unique(np.geomspace(1, n_synthetic, CURVE_POINTS).round().astype(int))
@@ -155,11 +157,11 @@ def _rates_of_images(neighbours: dict[str, Neighbours], taus: np.ndarray, n_cont
 
 
 def _exposed(counts: np.ndarray, n_synthetic: int, n_released: int, n: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean exposure of the groups with counts[group, draw] near samples, and how many groups it counts as, [draw].
+    """(mean exposure, effective sample size), [draw], of groups with counts[group, draw] near samples.
 
-    That is `n` where all samples are released. Fewer expose in part every group that all of them expose, so the mean
-    counts as one of more groups: so many that the groups with a near sample are the mean's share of them, and at most
-    n |S| / n_released.
+    The effective sample size is `n` if all samples are released. Fewer samples expose in part every group that all of
+    them expose, so the mean has the uncertainty of a share of more groups: of so many that the groups with a near
+    sample are the mean's share of them, and at most n |S| / n_released.
     """
     exposed, near = exposure(counts, n_synthetic, n_released).mean(axis=0), n * (counts > 0).mean(axis=0)
     at_most = n * n_synthetic / n_released
@@ -173,11 +175,12 @@ def _one_image_each(patients: np.ndarray, generator: np.random.Generator) -> np.
 
 
 def _percentile_of_more(times: float, n: int) -> float:
-    """Of `n` maxima over some images, which percentile 5 % of maxima over `times` as many images exceed.
+    """The percentile of `n` maxima over some images that 5 % of maxima over `times` as many images exceed.
 
-    100 * 0.95^(1 / times) for large n. An interpolated percentile of few values is exceeded by more than it says, by
-    (1 + (1 - q) (n - 1)) / (n + 1) on average, and maxima over more images exceed it oftener still: with `times` above
-    1 it is taken so high, as far as n values can tell, that they exceed it as often as they do at `times` = 1.
+    100 * 0.95^(1 / times) for large n. The next value exceeds an interpolated quantile q of few values more often than
+    in 1 - q of cases, in (1 + (1 - q) (n - 1)) / (n + 1) on average, and a maximum over more images exceeds it more
+    often still. With `times` above 1 the percentile is raised, as far as n values allow, until it is exceeded as often
+    as at `times` = 1.
     """
     percentile = PERCENTILE / 100
     of_many = percentile ** (1 / times)
@@ -198,10 +201,18 @@ def _shares(values: np.ndarray, taus: np.ndarray) -> np.ndarray:
     return (len(values) - np.searchsorted(np.sort(values), taus, side="right")) / len(values)
 
 
-def largest_by_chance(nearest: np.ndarray) -> float:
-    """What the largest of so many similarities of unlike images exceeds with a chance of `CHANCE`.
+def matched_threshold(nearest: Iterable[np.ndarray], percentile: float = PERCENTILE) -> float:
+    """The matched rule's threshold of copies: the largest of the percentiles of each set's similarities.
 
-    From their median and upper quartile, as if they had a Gumbel distribution.
+    The sets are V and, if the generator has a decoder, decoded V; empty ones don't count.
+    """
+    return float(max(np.percentile(values, percentile) for values in nearest if len(values)))
+
+
+def largest_by_chance(nearest: np.ndarray) -> float:
+    """The value that the largest of so many similarities of non-matching pairs exceeds with a chance of `CHANCE`.
+
+    By the Gumbel distribution with their median and upper quartile.
     """
     values, back = _unbounded(nearest)
     median, quartile = np.percentile(values, [50, 75])
@@ -211,7 +222,7 @@ def largest_by_chance(nearest: np.ndarray) -> float:
 
 
 def tail_threshold(nearest: np.ndarray, rate: float) -> float:
-    """What a share `rate` of such similarities exceeds, if those above their `TAIL`th percentile are exponential."""
+    """The value that a share `rate` of such similarities exceeds, by an exponential tail above percentile `TAIL`."""
     values, back = _unbounded(nearest)
     start = np.percentile(values, TAIL)
     excess = values[values > start] - start
@@ -220,7 +231,7 @@ def tail_threshold(nearest: np.ndarray, rate: float) -> float:
 
 
 def _unbounded(similarity: np.ndarray) -> tuple[np.ndarray, Callable]:
-    """Similarities on a scale where nothing is cut off, and the way back: Fisher's for correlations, which end at 1."""
+    """(similarities on an unbounded scale, its inverse): Fisher's scale for correlations, which end at 1."""
     if np.abs(similarity).max() > 1 + 1e-5:
         return similarity.astype(np.float64), lambda value: value
     return np.arctanh(np.clip(similarity.astype(np.float64), -1 + 1e-7, 1 - 1e-7)), np.tanh

@@ -1,4 +1,4 @@
-"""What may have been done to a copied image, by name: the ways in which planted copies differ from their source.
+"""The transforms of planted copies, by name: the changes that a copied image may have undergone.
 
 Every transform takes images [B, 1, *grid] in [0, 1], partners (other patients' images, same shape) and a generator on
 the CPU, and returns images of the same shape, clipped to [0, 1]. Sizes are shares of the image's side, angles degrees;
@@ -51,13 +51,13 @@ def _moved(degrees: float = 0.0, kept: float = 1.0, shift: float = 0.0, flip: bo
     return transform
 
 
-def _laid(of_group: Callable[[Orientation], bool]) -> Transform:
-    """In an orientation of the group that is drawn for each image, fitted into the grid where its sides differ."""
+def _laid(in_group: Callable[[Orientation], bool]) -> Transform:
+    """In an orientation of the group, drawn for each image, and fitted into the grid where the sides differ."""
 
     def transform(images_BC, partners_BC, generator):
         sizes = images_BC.shape[2:]
         group = [
-            orientation for orientation in orientations(len(sizes)) if not orientation.is_none and of_group(orientation)
+            orientation for orientation in orientations(len(sizes)) if not orientation.is_none and in_group(orientation)
         ]
         results = []
         for image, drawn in zip(
@@ -72,7 +72,7 @@ def _laid(of_group: Callable[[Orientation], bool]) -> Transform:
 
 
 def _sliced(images_BC, partners_BC, generator):
-    """Slices along an axis that is drawn for each volume: every second one first, or in any order. 3D."""
+    """Slices reordered along an axis drawn for each volume: every second one first, or in random order. 3D."""
     results = []
     for image in images_BC:
         axis, shuffled = (int(torch.randint(n, (1,), generator=generator)) for n in (image.ndim - 1, 2))
@@ -182,7 +182,7 @@ def _reoriented(images_BC, partners_BC, generator):
     return moved
 
 
-# Moved rigidly, and with other intensities: what a simple search undoes.
+# Rigid motions and changes of intensity, which a simple search can undo.
 RIGID: dict[str, Transform] = {
     "identity": _moved(),
     "flip": _flip(-1),
@@ -203,7 +203,7 @@ RIGID: dict[str, Transform] = {
     "flip_rotation_noise": _chain(_moved(degrees=5, flip=True), _noise(0.05)),
     "jpeg": _jpeg,
 }
-# What the loss of an orientation, of a sign or of an order does.
+# Changes from a lost orientation, sign or order of slices.
 LAID: dict[str, Transform] = {
     "mirrored": _laid(
         lambda orientation: list(orientation.axes) == sorted(orientation.axes) and not orientation.inverted
@@ -214,7 +214,7 @@ LAID: dict[str, Transform] = {
     "slice_order": _sliced,
     "reoriented": _reoriented,
 }
-# What it doesn't.
+# Changes that a simple search can't undo.
 HARD: dict[str, Transform] = {
     "rotation_30": _moved(degrees=30),
     "elastic": _elastic,

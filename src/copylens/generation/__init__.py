@@ -1,9 +1,9 @@
-"""Generators. In: the images of T. Out: weights, the samples S, and denoising losses.
+"""Generators. In: the training images T. Out: weights, the samples S, and denoising losses of T and V (calibration).
 
 models        one file per kind of network
-diffusion     noise schedules, samplers and averaging that diffusion models share
-autoencoders  what autoencoders share
+diffusion     the noise schedule, samplers and averaging of diffusion models
+autoencoders  the loss of autoencoders
 train         train one network
-load          load it again, at any kept epoch
-sample        draw S, reconstruct V and H, measure denoising losses
+load          load a trained network, at any kept epoch
+sample        draw S, reconstruct V and H (control), measure denoising losses
 """

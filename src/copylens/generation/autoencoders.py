@@ -1,4 +1,4 @@
-"""What autoencoders have in common: the loss, with or without a discriminator and a perceptual network."""
+"""The loss of autoencoders, with or without a discriminator and a perceptual network."""
 
 import torch
 from torch.nn import functional
@@ -8,7 +8,7 @@ from copylens.training.module import LatentSpace
 
 
 class Autoencoder(LatentSpace):
-    """L1 + what a subclass adds in `reconstruct`, with optional patch-adversarial and perceptual terms.
+    """L1 + the terms of a subclass's `reconstruct`, with optional patch-adversarial and perceptual terms.
 
     Subclasses set `self.network` and `self.latent_shape`, and write `reconstruct`, `encode` and `decode`.
     Images are [B, 1, *grid] in [0, 1].
@@ -29,11 +29,11 @@ class Autoencoder(LatentSpace):
         self.n_axes = len(grid)
 
     def reconstruct(self, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, tuple[float, torch.Tensor]]]:
-        """The image after encoder and decoder, and the terms that the loss gains: {name: (weight, term)}."""
+        """The image after encoder and decoder, and further terms of the loss: {name: (weight, term)}."""
         raise NotImplementedError
 
     def configure_optimizers(self):
-        # Only a training needs the network of this loss, which is downloaded on first use.
+        # Only training needs the perceptual network, which is downloaded on first use.
         if self.settings["perceptual_weight"] > 0:
             self._perceptual = (_perceptual_loss(self.n_axes).to(self.device),)
         optimizers, schedules = self.adamw(self.network.parameters())

@@ -1,4 +1,4 @@
-"""What is common to networks that denoise latents: the noise schedule, the sampler, the moving average."""
+"""The noise schedule, the samplers and the moving average of networks that denoise latents."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -11,7 +11,7 @@ from copylens.training.module import LatentSpace
 
 
 class Denoiser(Protocol):
-    """What sampling asks of a network in the latent space of its autoencoder."""
+    """The interface that sampling needs of a network in the latent space of its autoencoder."""
 
     settings: dict  # timesteps, schedule, prediction
     scale_factor: torch.Tensor
@@ -39,11 +39,11 @@ def scheduler_of(family, settings: dict):
 
 
 def sample_with(predict, module: Denoiser, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
-    """What `sample` does, for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`."""
+    """`sample` for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`."""
     scheduler = scheduler_of(
         {"ddim": schedulers.DDIMScheduler, "ddpm": schedulers.DDPMScheduler}[sampling["sampler"]], module.settings
     )
-    # DDPM visits every timestep; DDIM as many as it is asked for (Song et al. 2021, arXiv 2010.02502).
+    # DDPM visits every timestep; DDIM only sampling.steps of them (Song et al. 2021, arXiv 2010.02502).
     is_ddpm = sampling["sampler"] == "ddpm"
     scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
     for start in range(first, n, sampling["batch_size"]):
@@ -66,7 +66,7 @@ def denoise_partly(
 ) -> torch.Tensor:
     """Images whose latents were noised up to a share `strength` of the noise levels and denoised again, by DDIM.
 
-    predict, module: as in `sample_with`. What comes back is the network's idea of the same image (Meng et al. 2022,
+    predict, module: as in `sample_with`. The result is the network's version of the same image (Meng et al. 2022,
     arXiv 2108.01073).
     """
     scheduler = scheduler_of(schedulers.DDIMScheduler, module.settings)
@@ -86,7 +86,7 @@ def denoise_partly(
 
 
 def averaging(decay: float):
-    """EMA with a warm-up, min(decay, (1 + n) / (10 + n)), so that a short training isn't mostly its own beginning."""
+    """EMA with a warm-up, min(decay, (1 + n) / (10 + n)), so that early weights don't dominate a short training."""
 
     @torch.no_grad()
     def update(averaged, current, n_averaged) -> None:

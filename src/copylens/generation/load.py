@@ -15,9 +15,9 @@ SNAPSHOTS = "snapshots.safetensors"
 
 
 def load_model(folder: Path, upstream: Path | None = None, epoch: int | None = None) -> TrainedModule:
-    """The trained network in `folder`, on its `upstream` autoencoder's folder if it has one; ready to be used.
+    """The trained network in `folder`, ready to be used; `upstream` is its autoencoder's folder, if it has one.
 
-    At the end of its training, or as it was after `epoch` epochs. Raises ValueError if that wasn't kept.
+    With its final weights, or with those after `epoch` epochs. Raises ValueError if that epoch wasn't kept.
     """
     spec = read_yaml(folder / "spec.yaml")
     below = load_model(upstream) if upstream else None
@@ -40,5 +40,5 @@ def _snapshot(folder: Path, epoch: int) -> dict[str, torch.Tensor]:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (it isn't a dict)
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     if not tensors:
-        raise ValueError(f"{folder / SNAPSHOTS}: epoch {epoch} wasn't kept; name it in the model's loop.snapshots")
+        raise ValueError(f"{folder / SNAPSHOTS}: epoch {epoch} wasn't kept; name it in the model's training.snapshots")
     return tensors

@@ -1,4 +1,7 @@
-"""Draw images from a trained network, and measure what can be said of it without them. Knows no network by name."""
+"""Draw images from a trained network, and measure its denoising losses. Knows no network by name.
+
+T, V, H and S are training, calibration, control and synthetic images.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,17 +26,17 @@ NOISE_LEVELS = 10  # at which the denoising loss is measured
 
 
 def draw_samples(sampling: dict, files: dict[str, Path], outputs: dict[str, Path], unfinished: Unfinished) -> None:
-    """Draw S from every kept state of a network, and say how well each denoises.
+    """Draw S from every kept state of a network, and measure the denoising losses of each.
 
-    files: model, the network's folder, images and splits; where it works on the latents of an autoencoder, autoencoder,
-    that one's folder. outputs:
+    files: model (the network's folder), images, splits and, for a network on the latents of an autoencoder, autoencoder
+    (its folder). outputs:
 
     - images: float32 [state, n_samples, *grid], in the order of the network's `epochs`;
     - reconstructed: decode(encode(x)) for x in V and H, float32 [V then H, *grid]; no rows without an autoencoder;
     - denoising: the losses of T and V by noise level, columns epoch, role, timestep, loss (mean), error (its standard
       error); no rows for a network that doesn't learn to denoise.
 
-    What is drawn isn't drawn again after an interruption. ValueError if a sample holds NaN or infinity.
+    After an interruption it resumes with the samples not drawn yet. ValueError if a sample holds NaN or infinity.
     """
     folder, below, work = files["model"], files.get("autoencoder"), unfinished.work
     spec = read_yaml(folder / "spec.yaml")
@@ -79,7 +82,7 @@ def draw_samples(sampling: dict, files: dict[str, Path], outputs: dict[str, Path
 def _draw_state(
     load: Callable[[], TrainedModule], spec: dict, sampling: dict, sets: dict, state: int, drawn: Chunks
 ) -> pd.DataFrame:
-    """Draw what isn't drawn yet of one kept state of a network; its denoising losses."""
+    """Draw the remaining samples of one kept state of a network; returns its denoising losses."""
     seed, n, work = spec["seed"], sampling["n_samples"], drawn.path.parent
     family = implementation("models", spec["settings"]["kind"])
     first, losses_path = drawn.done - state * n, work / f"denoising_{state}.csv"
@@ -101,7 +104,7 @@ def _draw_state(
 def denoising_losses(family, module: TrainedModule, sets: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
     """Mean denoising losses of each set of images [n, *grid], by timestep: columns role, timestep, loss, error.
 
-    A network that has learnt its images rather than their kind denoises T better than V, before it is sampled.
+    A network that memorizes its training images denoises T better than V; this needs no samples.
     """
     last = module.settings["timesteps"]
     timesteps = sorted({int(last * (step + 0.5) / NOISE_LEVELS) for step in range(NOISE_LEVELS)})
@@ -118,7 +121,7 @@ def denoising_losses(family, module: TrainedModule, sets: dict[str, np.ndarray],
 
 @torch.no_grad()
 def reconstruct(autoencoder: LatentSpace, images_BC: torch.Tensor) -> torch.Tensor:
-    """decode(encode(images)), [B, 1, *grid]: what the decoder alone does to a real image."""
+    """decode(encode(images)), [B, 1, *grid]: real images after the autoencoder alone."""
     chunks = images_BC.split(autoencoder.settings["training"]["batch_size"])
     return torch.cat(
         [autoencoder.decode(autoencoder.encode(chunk.to(autoencoder.device))[0]).cpu() for chunk in chunks]
@@ -130,6 +133,6 @@ def _refuse_broken(samples: np.ndarray, work: Path) -> None:
     if broken:
         discard(work)
         raise ValueError(
-            f"{work}: {broken} of {len(samples)} samples hold values that are not finite, so the training went astray; "
+            f"{work}: {broken} of {len(samples)} samples hold values that are not finite, so the training diverged; "
             "lower the model's training.learning_rate"
         )

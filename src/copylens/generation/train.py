@@ -1,4 +1,4 @@
-"""Train one generative network. Knows no network by name."""
+"""Train one generative network on T, the training images. Knows no network by name."""
 
 import hashlib
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Trained:
 
     @property
     def epochs(self) -> list[int]:
-        """How many passes over T each kept state has seen; the last state last."""
+        """Passes over T of each kept state, the final state last."""
         return [*sorted(self.snapshots), int(self.losses["epoch"].max()) if len(self.losses) else 0]
 
 
@@ -45,15 +45,15 @@ def train_model(
 
     weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
     spec.yaml (settings, seed, grid, epochs: see `Trained.epochs`); losses.csv (step, epoch, name, value);
-    training_rows.tsv (scan, patient, row in images.npy), exactly what the network saw.
+    training_rows.tsv (scan, patient, row in images.npy), exactly the network's T.
 
-    files: images and splits; where it works on the latents of an autoencoder, autoencoder, that one's folder. Of
-    `n_gpus` those are used that there are.
+    files: images, splits and, for a network on the latents of an autoencoder, autoencoder (its folder). Uses at most
+    `n_gpus` GPUs.
     """
     splits, images, below = read_table(files["splits"]), read_array(files["images"]), files.get("autoencoder")
     rows = training_rows(splits, settings["n_train"])
     family = implementation("models", settings["kind"])
-    # A control may keep other images than T, which it is compared with all the same.
+    # A control may keep images outside T; its samples are compared with T all the same.
     shown = images[family.rows(splits) if hasattr(family, "rows") else rows]
     identity = {
         "settings": settings,
@@ -93,7 +93,7 @@ def train_network(
     identity: dict,
     n_gpus: int = 1,
 ) -> Trained:
-    """A network of `settings`, trained on images [scan, *grid], or shown them if its kind isn't trained."""
+    """A network of `settings`, trained on images [scan, *grid], or just prepared with them if it isn't trained."""
     images_BC = as_batch(images)
     torch.manual_seed(derive_seed(seed, "initial weights"))
     network = implementation("models", settings["kind"]).build(settings, list(images.shape[1:]), autoencoder)
@@ -108,5 +108,5 @@ def train_network(
     batch_size = min(settings["training"]["batch_size"], len(images))
     losses.insert(1, "epoch", losses["step"] * batch_size // len(images))
     kept = {int(path.stem): load_file(path) for path in (unfinished.work / "snapshots").glob("*.safetensors")}
-    kept.pop(int(losses["epoch"].max()), None)  # the last state itself
+    kept.pop(int(losses["epoch"].max()), None)  # the final state, which the network holds
     return Trained(network, losses, kept)

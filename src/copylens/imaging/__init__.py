@@ -1,9 +1,9 @@
 """Geometry and filters. In: images as tensors [B, channel, *grid]. Out: the same, warped, filtered or aligned.
 
-warps         affine maps: rotations, shifts, mirrors, and where they take each pixel
+warps         affine maps of images: rotations, shifts, mirrors
 filters       resizing, smoothing, local normalisation
 augment       random flips and rotations
-registration  the shift or rotation that lays one image on another
+registration  affine and elastic registration of one image to another
 correlation   rows whose inner products are Pearson correlations
-orientation   in which of all orientations an image fits other images best
+orientation   the orientation in which an image fits other images best
 """

@@ -15,7 +15,7 @@ def flip_and_rotate(
     """Each image flipped along one random axis with one probability, and turned by up to +-`degrees` with another.
 
     images_BC: [B, C, H, W] or [B, C, D, H, W]; the result has the same shape. In 3D an image is turned about each axis
-    in turn. What comes in from outside the image repeats its border. `generator` lives on the CPU.
+    in turn. Pixels from outside the image repeat its border. `generator` lives on the CPU.
     """
     batch, dims = len(images_BC), images_BC.ndim - 2
     flipped = torch.rand(batch, generator=generator) < flip_probability

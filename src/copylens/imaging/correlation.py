@@ -17,7 +17,7 @@ def standardise(rows: torch.Tensor) -> torch.Tensor:
 
 
 def standardise_array(rows: np.ndarray) -> np.ndarray:
-    """The same of an array that may lie in a file, float32 [..., row, d]: what has no variance at all stays 0."""
+    """The same for an array that may lie in a file, float32 [..., row, d]; rows without variance give 0."""
     centred = np.array(rows, dtype=np.float32)
     centred -= centred.mean(axis=-1, keepdims=True)
     centred /= np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), np.finfo(np.float32).tiny)

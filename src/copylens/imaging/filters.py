@@ -1,7 +1,7 @@
 """Gaussian and box filters of batches of 2D and 3D images, and their resampling; borders are repeated.
 
 A filter is a matrix for each axis: on images of some hundred pixels a side, products of matrices are faster than
-convolutions and running sums, and leave a step's pixels out at no cost.
+convolutions and running sums, and skip the pixels between steps at no cost.
 """
 
 import functools
@@ -20,7 +20,7 @@ def smooth(images_BC: torch.Tensor, widths: list[float]) -> torch.Tensor:
 
 
 def local_normalise(images_BC: torch.Tensor, inner: float, outer: float, floor: float) -> torch.Tensor:
-    """What differs from the neighbourhood, in units of its deviation: blind to slow changes of brightness and contrast.
+    """Difference from the neighbourhood in its deviations: invariant to slow changes of brightness and contrast.
 
     (smoothed by `inner` pixels - local mean) / local standard deviation, both over `outer` pixels; `floor` is added to
     the deviation, so that noise in empty regions stays small.
@@ -33,7 +33,7 @@ def local_normalise(images_BC: torch.Tensor, inner: float, outer: float, floor: 
 
 def box(images_BC: torch.Tensor, width: int, step: int = 1) -> torch.Tensor:
     """Mean over windows of `width` (odd) pixels along every axis, cut at the border, at every `step`-th pixel."""
-    # The last axis first, because what a step leaves out is adjacent there.
+    # The last axis first, because the pixels that a step skips are adjacent there.
     for axis in reversed(range(2, images_BC.ndim)):
         images_BC = _filter(images_BC, axis, _window(images_BC.shape[axis], width, step))
     return images_BC
@@ -42,7 +42,7 @@ def box(images_BC: torch.Tensor, width: int, step: int = 1) -> torch.Tensor:
 def shifted_boxes(padded_BC: torch.Tensor, reach: int, width: int, step: int = 1) -> dict[tuple, torch.Tensor]:
     """`box` of every part of an image that was padded by `reach`, by the part's displacement from the middle.
 
-    What displacements share along the later axes is computed once.
+    Sums that displacements share along the later axes are computed once.
     """
     by_displacement: dict[tuple[int, ...], torch.Tensor] = {(): padded_BC}
     for axis in reversed(range(2, padded_BC.ndim)):
@@ -90,7 +90,7 @@ def no_larger(grid: list[int], longest: int, multiple: int = 1) -> list[int]:
 
 
 def resize(images_BC: torch.Tensor, grid: list[int]) -> torch.Tensor:
-    """[B, C, *grid], linearly, with what is finer than the new pixels smoothed away."""
+    """Linear interpolation to [B, C, *grid]; details finer than the new pixels are smoothed away."""
     sizes = images_BC.shape[2:]
     if list(sizes) == list(grid):
         return images_BC

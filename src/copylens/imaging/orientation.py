@@ -1,9 +1,9 @@
-"""How an image lies: mirrored, turned by quarters, with swapped axes, inverted grey values or slices in another order.
+"""Orientation of an image: mirrors, quarter turns, swapped axes, inverted grey values, slices in another order.
 
 Files lose their orientation easily: an affine that isn't written, MONOCHROME1 read as MONOCHROME2, slices sorted by
-name. An image that lies otherwise than the training images looks unlike all of them, also if it is one of them. The
-whole group is tried, not a list: every permutation of the axes with every combination of mirrors, each with grey values
-as they are and inverted, and of volumes whose neighbouring slices are unlike also with the slices sorted.
+name. A copy in another orientation than the training images looks unlike all of them. The whole group is tried, not a
+list: every permutation of the axes with every combination of mirrors, each with grey values unchanged and inverted; and
+volumes whose neighbouring slices are unlike also with their slices sorted.
 """
 
 import functools
@@ -20,16 +20,16 @@ from copylens.imaging.filters import no_larger, resize
 from copylens.imaging.warps import look, places_of
 
 LONGEST = 16, 10  # pixels of the longest side that orientations are compared at, in 2D and 3D
-BETTER = 0.15  # by how much another orientation must fit better than none, in units of Fisher's z
+BETTER = 0.15  # margin by which another orientation must fit better than the image's own, in units of Fisher's z
 DISORDERED = 0.5  # share of slices that have their most similar slice beside them, below which they are put in order
-PROFILES = 2000  # training volumes, or a few more, that show where a slice belongs
-TRIED = 20  # of them, that a volume's slices are fitted into
+PROFILES = 2000  # training volumes, or a few more, whose slices others are matched with
+TRIED = 20  # of them, into which a volume's slices are fitted
 BLOCK = 2**13  # training images that are compared at a time
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """What was done to the axes of an image, to its grey values and to the order of its slices."""
+    """A change of an image's axes and grey values."""
 
     axes: tuple[int, ...]  # axis i of the result is axis axes[i] of the image
     mirrored: tuple[bool, ...]  # by axis of the result
@@ -37,17 +37,17 @@ class Orientation:
 
     @property
     def is_upright(self) -> bool:
-        """Whether nothing was done to the axes."""
+        """Whether the axes are unchanged."""
         return self.axes == tuple(range(len(self.axes))) and not any(self.mirrored)
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing was done."""
+        """Whether axes and grey values are unchanged."""
         return self.is_upright and not self.inverted
 
     @property
     def is_quarter_turn(self) -> bool:
-        """Whether it was turned by a quarter about one axis and nothing else was done."""
+        """Whether it is a quarter turn about one axis and nothing else."""
         swapped = [axis for axis in range(len(self.axes)) if self.axes[axis] != axis]
         one = sum(self.mirrored) == 1 and any(self.mirrored[axis] for axis in swapped)
         return len(swapped) == 2 and one and not self.inverted
@@ -63,7 +63,7 @@ class Orientation:
 
     @property
     def words(self) -> str:
-        """What was done, as a sentence has it; nothing for nothing."""
+        """The change in words, for a sentence; empty for no change."""
         dims = len(self.axes)
         moved = [axis for axis in range(dims) if self.axes[axis] != axis]
         turned = round(float(torch.linalg.det(self.matrix))) == 1
@@ -97,7 +97,7 @@ def orientations(dims: int) -> list[Orientation]:
 
 @dataclass(frozen=True)
 class Lie:
-    """How images lie: which of `orientations` makes each most like a training image, and whether its slices were."""
+    """The one of `orientations` that makes each image most like a training image, and which slices were sorted."""
 
     orientation: np.ndarray  # int64 [image], a row of `orientations`
     zoom: np.ndarray  # float32 [image], that goes with it where the sides of the grid differ
@@ -105,10 +105,10 @@ class Lie:
 
 
 class Orienter:
-    """Lays images as training images lie: each in the orientation that is most like one of them.
+    """Turns images to the training images' orientation: each is turned until it is most like one of them.
 
-    training: batches of them, [B, 1, *grid]. Images are compared by the correlation of few pixels. An orientation other
-    than their own is taken only where it fits better by `BETTER`, so that noise turns nothing.
+    training: batches of them, [B, 1, *grid]. Images are compared by the correlation of few pixels. An image is turned
+    only if another orientation fits better by `BETTER`, so that noise turns nothing.
     """
 
     def __init__(self, training: Iterable[torch.Tensor]):
@@ -128,22 +128,22 @@ class Orienter:
         self.views = [(number, zoom) for number in upright for zoom in self._zooms(self.group[number].axes)]
 
     def __call__(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, Lie]:
-        """Images [B, 1, *grid] as they lie best, and how that is."""
+        """Images [B, 1, *grid] in their best orientations, and these orientations."""
         images_BC = images_BC.clone()
-        as_they_are = self._likeness(images_BC)
-        best, view = as_they_are.amax(dim=0), as_they_are.argmax(dim=0)
+        unsorted = self._likeness(images_BC)
+        best, view = unsorted.amax(dim=0), unsorted.argmax(dim=0)
         sorted_along = np.full(len(images_BC), -1)
         for row, along, image in self._in_order(images_BC):
             likeness = self._likeness(image[None])[:, 0]
-            if likeness.max() > max(best[row], as_they_are[0, row] + BETTER):
+            if likeness.max() > max(best[row], unsorted[0, row] + BETTER):
                 best[row], view[row] = likeness.max(), likeness.argmax()
                 images_BC[row], sorted_along[row] = image, along
-        # What was sorted lies as it was found then; others only if that is better than how they lie.
-        kept = (best < as_they_are[0] + BETTER) & torch.from_numpy(sorted_along < 0)
+        # Sorted volumes take the orientation that fitted then; others are turned only if it beats their own.
+        kept = (best < unsorted[0] + BETTER) & torch.from_numpy(sorted_along < 0)
         view = torch.where(kept, 0, view)
         orientation, zoom = np.zeros(len(images_BC), np.int64), np.ones(len(images_BC), np.float32)
         for row, number in enumerate(view.tolist()):
-            # Inverted grey values are the negative of the same view, and the second half of the group.
+            # Inverted grey values give the negative of the same view; they are the second half of the group.
             inverted, number = divmod(number, len(self.views))
             upright, zoom[row] = self.views[number]
             orientation[row] = upright + inverted * len(self.group) // 2
@@ -154,7 +154,7 @@ class Orienter:
     def _in_order(self, images_BC: torch.Tensor) -> Iterator[tuple[int, int, torch.Tensor]]:
         """(row, axis, image [1, *grid]) of volumes whose slices aren't in order, each slice put where it fits best.
 
-        In one of the training volumes: the one whose slices, in any order, are most like the volume's.
+        The order is that of one training volume: the one whose slices, in any order, are most like the volume's.
         """
         for axis, training in enumerate(self.slices):
             slices = standardised_slices(images_BC, axis, self.low)
@@ -169,7 +169,7 @@ class Orienter:
                 yield row, axis, images_BC[row].index_select(axis + 1, order)
 
     def apply(self, images_BC: torch.Tensor, orientation: int, zoom: float) -> torch.Tensor:
-        """Images in another orientation; what lies outside of them repeats the border."""
+        """Images in another orientation; pixels from outside repeat the border."""
         change = self.group[orientation]
         places = places_of(torch.Size(self.grid), float(zoom) * change.matrix[None]).to(images_BC.device)
         images_BC = look(images_BC, places.expand(len(images_BC), *places.shape[1:]))
@@ -181,7 +181,7 @@ class Orienter:
         return [places_of(size, zoom * self.group[number].matrix[None]) for number, zoom in self.views]
 
     def _likeness(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """Fisher's z of the correlation with the most similar training image, [view, B]: as it is, then inverted."""
+        """Fisher's z of the correlation with the most similar training image, [view, B]: unchanged, then inverted."""
         low = resize(images_BC, self.low)
         likenesses = []
         for places in self._places:
@@ -194,7 +194,7 @@ class Orienter:
         return torch.atanh(torch.stack(likenesses).clamp(-0.9999, 0.9999)).transpose(0, 1).flatten(0, 1).cpu()
 
     def _zooms(self, axes: tuple[int, ...]) -> list[float]:
-        """How large a body may be after its axes were swapped and it was fitted into the grid again."""
+        """Possible zooms of a body after its axes were swapped and it was fitted into the grid again."""
         ratios = [size / self.grid[axis] for size, axis in zip(self.grid, axes, strict=True)]
         return sorted({1.0, min(ratios), max(ratios)}, key=lambda zoom: abs(zoom - 1))
 

@@ -1,4 +1,4 @@
-"""One image laid over another: turned, zoomed and shifted until it fits, or bent, window by window."""
+"""Registration of one image to another: turned, zoomed and shifted, or elastically, window by window."""
 
 import functools
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from copylens.imaging.filters import box, shifted_boxes, smooth
 from copylens.imaging.warps import planes, warp
 
 SHARPNESS = 20.0  # of the softmax over displacements
-RIDGE = 0.01  # against turning what has no structure to hold on to
+RIDGE = 0.01  # keeps images without structure from turning
 
 
 def match(
@@ -19,8 +19,8 @@ def match(
     """Normalised correlation of windows of `fixed_BC` with the best one near each in `moving_BC`, [B, *every step-th].
 
     Both are [B, 1, *grid] with local mean 0 (see `filters.local_normalise`). At half the resolution each window of
-    `windows[0]` pixels looks for its like up to `reach[0]` pixels away; the displacements, smoothed, bend the moving
-    image; at full resolution windows of `windows[1]` pixels then look up to `reach[1]` pixels further.
+    `windows[0]` pixels is matched up to `reach[0]` pixels away; the displacements, smoothed, bend the moving image; at
+    full resolution windows of `windows[1]` pixels are then matched up to `reach[1]` pixels further.
     """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
@@ -45,7 +45,7 @@ def match(
 def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -> Iterator[tuple[tuple, torch.Tensor]]:
     """Each displacement, in pixels, and the correlation of each window at it, [B, 1, *every step-th].
 
-    One displacement at a time: what is in hand then fits a processor's cache.
+    One displacement at a time, so that the arrays fit a processor's cache.
     """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     padded = functional.pad(moving_BC, [reach] * (2 * dims), mode="replicate")
@@ -64,9 +64,9 @@ def align(
     margin: float,
     steps: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Lay `moving_BC` over `fixed_BC`: the best map near the one given, matrix and shift as in `warp`; correlation [B].
+    """Register `moving_BC` to `fixed_BC`: the best matrix and shift (see `warp`) near the given; correlation [B].
 
-    Both images are [B, 1, *grid]; what lies in `margin` of each side doesn't count. Least squares over turns, one zoom,
+    Both images are [B, 1, *grid]; a share `margin` of each side doesn't count. Least squares over turns, one zoom,
     shifts, brightness and contrast, by Gauss-Newton steps of which the best one is kept: inverse compositional
     alignment (Baker and Matthews 2004, "Lucas-Kanade 20 years on", Int. J. Comput. Vis. 56:221-255).
     """
@@ -110,7 +110,7 @@ def align(
 
 
 def _generators(dims: int) -> torch.Tensor:
-    """Small turns in each plane, and a small zoom, as what they add to the unit matrix, [planes + 1, dims, dims]."""
+    """Generators of a zoom and of a turn in each plane: additions to the unit matrix, [1 + planes, dims, dims]."""
     generators = [torch.eye(dims)]
     for first, second in planes(dims):
         turn = torch.zeros(dims, dims)

@@ -1,5 +1,4 @@
-"""Images turned, zoomed, shifted, flipped and bent, batches of 2D and 3D ones. What comes in from outside repeats the
-border."""
+"""Batches of 2D and 3D images turned, zoomed, shifted, flipped and bent. Pixels from outside repeat the border."""
 
 import torch
 from torch.nn import functional
@@ -63,7 +62,7 @@ def warp(
 
 
 def places_of(sizes: torch.Size, matrix: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:
-    """Where in images of these sizes `warp` looks, [B, *grid, dims]: the slower half of it, for maps that stay."""
+    """Sampling positions of `warp` in images of these sizes, [B, *grid, dims]: its slower half, for maps used again."""
     batch, dims = len(matrix), len(sizes)
     # affine_grid measures each axis from -1 to 1: turn in pixels, not in these units.
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=matrix.device)
@@ -75,5 +74,5 @@ def places_of(sizes: torch.Size, matrix: torch.Tensor, shift: torch.Tensor | Non
 
 
 def look(images_BC: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Images [B, C, *grid] at their places [B, *grid, dims] (see `places_of`)."""
+    """Images [B, C, *grid] sampled at places [B, *grid, dims] (see `places_of`)."""
     return functional.grid_sample(images_BC, places, padding_mode="border", align_corners=False)

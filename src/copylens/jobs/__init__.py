@@ -5,5 +5,5 @@ files         tables, arrays and YAML, written whole
 checksums     the checksum beside each result, compared before it is read
 workdir       the folder of an unfinished job, held by one process
 seeds         one seed for each purpose
-lean_monai    MONAI without what no job needs
+lean_monai    MONAI without imports that no job needs
 """

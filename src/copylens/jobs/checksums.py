@@ -1,6 +1,6 @@
-"""What a file's bytes were when it was written: a checksum in a hidden file beside it, compared before it is used.
+"""A checksum of each file as written, in a hidden file beside it, compared before the file is used.
 
-Imports neither numpy nor pandas: the workflow asks for checksums each time that it begins.
+Imports neither numpy nor pandas: the workflow computes checksums each time that it starts.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SETTLED = 10**8  # nanoseconds after which a file's time says whether it was written again
+SETTLED = 10**8  # nanoseconds after which a file's time shows whether it was written again
 _known: dict[tuple, str] = {}  # checksums that this process has computed
 
 
@@ -30,7 +30,7 @@ def whole(path: Path | str) -> Iterator[Path]:
 def settle(temporary: Path, path: Path) -> None:
     """Give the finished file `temporary` the name `path`, on the same disk, and note its checksum.
 
-    A process that is killed here leaves a file without a note, which is taken as it is, and never one with another's.
+    A process that is killed here leaves a file without a note, which is read unchecked, and never one with another's.
     """
     checksum, noted = file_checksum(temporary), note_of(path)
     noted.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def note_of(path: Path | str) -> Path:
 
 
 def checked(path: Path | str) -> Path:
-    """`path`, if it holds the bytes that were written there, or nobody noted which; ValueError if it holds others."""
+    """`path`, if its bytes have the noted checksum or none was noted; ValueError otherwise."""
     path = Path(path)
     try:
         noted = note_of(path).read_text().split()
@@ -59,10 +59,10 @@ def checked(path: Path | str) -> Path:
 
 
 def file_checksum(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal. Computed once for a file that stays as it is."""
+    """SHA-256 of a file's bytes, in hexadecimal. Computed once for an unchanged file."""
     status = path.stat()
     version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    # Clocks of file systems tick every few milliseconds: two writings may have one time.
+    # Clocks of file systems tick every few milliseconds: two writes may have one time.
     settled = time.time_ns() - status.st_ctime_ns > SETTLED
     if not settled or version not in _known:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Files are written whole: under a temporary name beside them, then renamed. What is read is what was written."""
+"""Files are written whole, under a temporary name beside them, then renamed; checksums are compared on reading."""
 
 import errno
 import math
@@ -14,7 +14,7 @@ from numpy.lib.format import open_memmap
 
 from copylens.jobs.checksums import checked, whole
 
-CANT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # says a file system that has no posix_fallocate
+CANT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # of a file system without posix_fallocate
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:
@@ -49,7 +49,7 @@ def new_array(path: Path | str, shape: tuple[int, ...]) -> Iterator[np.memmap]:
 
 
 def reserve(path: Path, shape: tuple[int, ...], name: Path | str | None = None) -> np.memmap:
-    """A float32 .npy file of zeros at `path`, memory-mapped, that has its room on the disk already.
+    """A float32 .npy file of zeros at `path`, memory-mapped, with its space on the disk allocated.
 
     Otherwise a full disk would end the process by a signal when a page is written. Raises OSError, which calls the file
     `name`.
@@ -61,7 +61,7 @@ def reserve(path: Path, shape: tuple[int, ...], name: Path | str | None = None) 
     except OSError as error:
         Path(path).unlink(missing_ok=True)
         size, why = 4 * math.prod(shape) / 2**20, error.strerror or error
-        raise OSError(f"{name or path}: needs {size:,.1f} MiB, and can't have them ({why}); make room") from error
+        raise OSError(f"{name or path}: needs {size:,.1f} MiB of disk space ({why}); make room") from error
     return array
 
 

@@ -10,36 +10,36 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-# What batch systems call a job's number.
+# Batch systems' variables for a job's number.
 BATCH_VARIABLES = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "SGE_TASK_ID")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class OutOfTime(Exception):
-    """A job stops before its time limit; submitted again, it goes on."""
+    """A job stops before its time limit; submitted again, it resumes."""
 
 
 def deadline(runtime: float) -> float | None:
-    """When this job must have ended, in seconds of `time.time`: Slurm's word, or else what is left of `runtime` minutes
-    in a job of a batch system. None elsewhere: nobody stops a job that isn't in one."""
+    """Time by which this job must end, in seconds of `time.time`: Slurm's, or else the rest of `runtime` minutes in a
+    job of a batch system. None elsewhere, where jobs have no time limit."""
     if "SLURM_JOB_END_TIME" in os.environ:
         return float(os.environ["SLURM_JOB_END_TIME"])
     if any(name in os.environ for name in BATCH_VARIABLES):
-        begun = min(120, 6 * runtime)  # seconds that have gone before this process could look at the clock
+        begun = min(120, 6 * runtime)  # seconds assumed between the job's start and this line
         return time.time() + 60 * runtime - begun
     return None
 
 
 def rank() -> int:
-    """Which of a training's processes this is: 0 but in those that a training on several devices starts."""
+    """Number of this process in a training on several devices; 0 for the first one, and in every other job."""
     return int(os.environ.get("LOCAL_RANK", 0))
 
 
 def claim_gpus(n: int, gpus: list[Path]) -> list[int]:
     """Take `n` of this machine's GPUs (their device files) until this process ends, by their positions.
 
-    Those that another job has are left to it. Nothing is taken, and all are returned, where fewer than `n` are free:
-    then whoever started the jobs wanted that.
+    GPUs that another job holds are left out. If fewer than `n` are free, none is taken and all are returned: then the
+    jobs were meant to share them.
     """
     taken = []
     for position, gpu in enumerate(gpus):
@@ -58,13 +58,13 @@ def claim_gpus(n: int, gpus: list[Path]) -> list[int]:
 
 
 def one_line(text: str) -> str:
-    """What a terminal takes for text alone: a file's name may hold line breaks and commands for terminals."""
+    """Text that is safe on a terminal: a file's name may hold line breaks and control sequences."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 @contextlib.contextmanager
 def timed(stage: str) -> Iterator[None]:
-    """Print how long the body took, for whoever asks where a study's time goes (benchmarks/orchestration.py)."""
+    """Print how long the body took; benchmarks/orchestration.py sums these lines over a study."""
     start = time.perf_counter()
     yield
     print(f"{stage} took {time.perf_counter() - start:.2f} s", flush=True)
@@ -78,7 +78,7 @@ def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
     A ValueError (a user's mistake), an OSError (a disk's or a system's) and the end of its time end the process with
     one line on stderr; the log has every traceback.
     """
-    gc.set_threshold(100_000, 50, 50)  # what is imported stays to the end: looking for garbage there takes a tenth
+    gc.set_threshold(100_000, 50, 50)  # imports stay to the end: collecting garbage among them takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     if n_gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:  # a batch system sets it
         gpus = sorted(Path("/dev").glob("nvidia[0-9]*"), key=lambda path: int(path.name.removeprefix("nvidia")))
@@ -88,14 +88,14 @@ def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     if rank() == 0:
         Path(log).write_text("")
-    # A file's name may be no UTF-8.
+    # A file's name needn't be UTF-8.
     with open(log, "a", buffering=1, errors="backslashreplace") as file:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
         except Exception as error:
             if rank() and isinstance(error, OutOfTime):
-                return  # the first process says so
+                return  # the first process reports it
             traceback.print_exc(file=file)
             if not isinstance(error, ValueError | OSError | OutOfTime):
                 raise

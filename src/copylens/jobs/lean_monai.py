@@ -1,7 +1,7 @@
 """The parts of MONAI that copylens uses, imported in a third of the time.
 
-MONAI imports whatever it could make use of, if it is installed: plots, image filters, statistics. Nothing that is taken
-from it here needs them, and a job that computes for a second shouldn't import for two.
+MONAI imports every optional package that is installed: plots, image filters, statistics. The parts used here need none
+of them, and a job that computes for a second shouldn't import for two.
 """
 
 import sys
@@ -18,7 +18,7 @@ UNUSED = (
     "tifffile",
 )
 
-# A module that is None can't be imported: MONAI takes it for one that isn't installed.
+# A module that is None can't be imported, so MONAI treats it as not installed.
 _hidden = [name for name in UNUSED if name not in sys.modules]
 _nothing: dict[str, Any] = dict.fromkeys(_hidden)
 sys.modules.update(_nothing)

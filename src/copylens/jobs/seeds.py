@@ -1,8 +1,8 @@
-"""Seeds: one for each purpose, made of a configuration's. Every random draw of the library gets its numbers here."""
+"""Seeds: one for each purpose, derived from the configuration's. Every random draw of the library uses one."""
 
 import hashlib
 
-# Of numpy's generators. Numbers stay as they are, and a new purpose gets a new one, so that results repeat.
+# For numpy's generators. Numbers never change, and a new purpose gets a new one, so that results repeat.
 NUMBERS = {
     "approximate search, checked": 0,
     "approximate search, centres": 1,
@@ -29,7 +29,7 @@ def derive_seed(seed: int, purpose: str, number: int = 0) -> int:
 
 
 def generator_of(purpose: str, seed: int | None = None):
-    """A numpy generator for one purpose; without a seed it is the same whatever the configuration says."""
+    """A numpy generator for one purpose; without a seed it doesn't depend on the configuration."""
     import numpy as np
 
     number = NUMBERS[purpose]

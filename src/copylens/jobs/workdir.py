@@ -1,4 +1,4 @@
-"""A folder in `work/`: what one unfinished job has done, held by one process at a time, and only ever one job's."""
+"""A folder in `work/`: the progress of one unfinished job, held by one process at a time."""
 
 import errno
 import fcntl
@@ -16,12 +16,12 @@ from copylens.jobs.checksums import settle, whole
 from copylens.jobs.files import read_yaml, reserve, write_yaml
 from copylens.jobs.job import OutOfTime, rank
 
-POLL = 1  # seconds between two looks at whether another process has ended
+POLL = 1  # seconds between two checks whether another process has ended
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Where a job keeps what it has done so far, and by when it must stop (see `copylens.jobs.job.deadline`)."""
+    """The work folder of a job, and its deadline (see `copylens.jobs.job.deadline`)."""
 
     work: Path
     deadline: float | None = None
@@ -29,10 +29,10 @@ class Unfinished:
     def run(
         self, identity: dict, outputs: list[Path], compute: Callable[[], Any], write: Callable[[Any], None]
     ) -> None:
-        """Compute, write the `outputs`, and remove what was unfinished; all but one process of a training compute only.
+        """Compute, write the `outputs`, and remove the work folder. Of a training's processes only the first writes.
 
-        identity: settings, data, weights, code and versions of the job. A process that finds another one at the same
-        job waits for its end, and does nothing where the outputs are there then.
+        identity: settings, data, weights, code and versions of the job. If another process is at the same job, this one
+        waits for its end, and does nothing if the outputs exist by then.
         """
         if rank():  # the processes that the first one starts share its lock
             compute()
@@ -46,12 +46,12 @@ class Unfinished:
 
 @contextmanager
 def exclusive(work: Path, identity: dict, deadline: float | None = None) -> Iterator[bool]:
-    """Hold `work` alone, waiting for whoever holds it now, until the `deadline` (`OutOfTime`).
+    """Hold `work` alone. Waits for the process that holds it, until the `deadline` (then `OutOfTime`).
 
     A workflow that was killed leaves its cluster jobs running, and the next one submits them again. Yields whether
-    this one waited for the same job (its `identity`): then the results may be there already.
+    this process waited for the same job (its `identity`): then the results may exist already.
     """
-    path = work.with_name(f"{work.name}.lock")  # stays: whoever removed it would let two in
+    path = work.with_name(f"{work.name}.lock")  # never removed: that would let two processes in
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         same = waiting = False
@@ -62,7 +62,7 @@ def exclusive(work: Path, identity: dict, deadline: float | None = None) -> Iter
             file.seek(0)
             same = same or file.read() == str(identity)
             if deadline is not None and time.time() > deadline:
-                raise OutOfTime(f"{work}: another process works there; submitted again, this one goes on after it")
+                raise OutOfTime(f"{work}: another process works there; submit this job again after it")
             time.sleep(POLL)
         file.truncate(0)
         file.write(str(identity))
@@ -86,7 +86,7 @@ def _lock(file) -> bool:
 def claim(work: Path, identity: dict) -> None:
     """Make `work` the folder of the job with this identity (settings, data, upstream weights, code, versions).
 
-    What another job left there is set aside, in `<work>.aside`; what was set aside for this job before comes back.
+    The state of another job is archived in `<work>.aside`; an archived state of this job comes back.
     """
     aside, third = _aside(work), work.with_name(f"{work.name}.third")
     differing = _differing(work, identity)
@@ -95,10 +95,10 @@ def claim(work: Path, identity: dict) -> None:
         work.rename(third)
         if aside.exists() and not _differing(aside, identity):
             aside.rename(work)
-            print(f"{work}: what was set aside for this job is taken up again", flush=True)
+            print(f"{work}: resuming the archived state of this job", flush=True)
         shutil.rmtree(aside, ignore_errors=True)
         third.rename(aside)
-        print(f"{work}: was left by a job of other {', '.join(differing)}; set aside as {aside}", flush=True)
+        print(f"{work}: state of a job with other {', '.join(differing)}; archived as {aside}", flush=True)
     write_yaml(identity, work / "identity.yaml")
 
 
@@ -109,14 +109,14 @@ def _differing(work: Path, identity: dict) -> list[str]:
 
 
 def discard(work: Path) -> None:
-    """Remove what a finished job leaves, and what was set aside for it."""
+    """Remove a finished job's folder, and its archived state."""
     for folder in (work, _aside(work)):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class Chunks:
-    """A float32 array [*shape, ...] that is filled row by row of its leading axes `shape`, in order, and goes on where
-    another process stopped. done: how many rows are there already.
+    """A float32 array [*shape, ...] that is filled row by row of its leading axes `shape`, in order, and resumes where
+    another process stopped. done: number of rows filled.
     """
 
     def __init__(self, work: Path, shape: tuple[int, ...]):
@@ -126,16 +126,16 @@ class Chunks:
         if self.path.exists() and self.progress.exists():
             self.done = (read_yaml(self.progress) or {"rows": 0})["rows"]
             self._array = np.load(self.path, mmap_mode="r+", allow_pickle=False)
-            print(f"{self.path}: going on from row {self.done} of {len(self.rows)}", flush=True)
+            print(f"{self.path}: resuming at row {self.done} of {len(self.rows)}", flush=True)
 
     @property
     def rows(self) -> np.ndarray:
-        """The array with its leading axes as one, [row, ...]; there is one after the first `add`."""
+        """The array with its leading axes as one, [row, ...]; it exists after the first `add`."""
         assert self._array is not None, f"{self.path} has no rows yet"
         return self._array.reshape(-1, *self._array.shape[len(self.shape) :])
 
     def add(self, rows: np.ndarray) -> None:
-        """The next rows; when this returns they are in the file."""
+        """Append the next rows; on return they are in the file."""
         if self._array is None:
             self._array = reserve(self.path, (*self.shape, *rows.shape[1:]))
         self.rows[self.done : self.done + len(rows)] = rows

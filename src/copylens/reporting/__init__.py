@@ -1,9 +1,9 @@
 """Pages out. In: tables and images. Out: figures and an audit's reports, the same bytes for the same results.
 
 page          the house style, and a page's parts
-sentences     numbers and names as sentences have them
-tables        what figures show, gathered from results
-summaries     what figures say in numbers
+sentences     numbers and names in sentences
+tables        the figures' tables, gathered from results
+summaries     numbers in figures: gaps, fronts, spreads and differences
 figures       one file per figure of a study
 audit_report  an audit's report, as a page and to sign
 """

@@ -28,11 +28,11 @@ ROLES = {
     "threshold": "#1F1F1F",
 }
 INK, QUIET, FAINT = "#262626", "#7F7F7F", "#D9D9D9"
-# Both rules are drawn in black; what differs is the line.
+# Both rules are drawn in black and differ in the dashes.
 RULE_LINES = {"paper": (0, (3, 1.6)), "matched": "solid"}
-EXPECTED_CONTROL = 5  # per cent; what the matched rule says of images that copy nobody
+EXPECTED_CONTROL = 5  # per cent; the matched rule's false positive rate under the null
 EXPECTED_LINE = {"color": ROLES["threshold"], "linestyle": (0, (3, 1.6)), "linewidth": 0.7}
-# Kinds of model that weren't trained, and what they are there for.
+# Kinds of model that weren't trained, and their purpose.
 UNTRAINED = {
     "copycat": "positive control",
     "unseen": "negative control",
@@ -52,7 +52,7 @@ def house_style() -> Iterator[None]:
 def save(figures: Figure | Sequence[Figure], path: Path | str, title: str | None = None) -> None:
     """Write a PDF with one page per figure: whole, fonts embedded, and the same bytes for the same figures.
 
-    title: what viewers show in place of the file's name.
+    title: shown by viewers in place of the file's name.
 
     Raises ValueError where there is no figure.
     """
@@ -141,7 +141,7 @@ def fit(text: str, inches: float, size: float, weight: str = "normal", keep: str
 
 
 def wrap(text: str, inches: float, size: float, weight: str = "normal") -> list[str]:
-    """`text` in one line, or in two that break at a space; what is still wider is cut with an ellipsis."""
+    """`text` in one line, or in two that break at a space; a line that is still wider is cut with an ellipsis."""
     words, first = text.split(" "), text
     while text_width(first, size, weight) > inches and " " in first:
         first = first.rpartition(" ")[0]

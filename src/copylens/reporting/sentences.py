@@ -1,4 +1,4 @@
-"""Numbers and names as sentences have them."""
+"""Numbers and names in sentences."""
 
 import numpy as np
 
@@ -11,6 +11,6 @@ def percent(share: float | None) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """Names as a sentence has them: a, b and c."""
+    """Names in a sentence: a, b and c."""
     *first, last = (name.replace("_", " ") for name in names)
     return f"{', '.join(first)} and {last}" if first else last

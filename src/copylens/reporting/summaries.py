@@ -1,4 +1,4 @@
-"""What figures say in numbers: gaps, fronts, spreads and differences."""
+"""Numbers in figures: gaps, fronts, spreads and differences. T are the training images, V calibration images."""
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ from copylens.reporting.page import (
     require,
 )
 
-FORETELLS, ENOUGH = 0.8, 4  # the rank correlation from which, and the points over which, the gap is called a warning
+FORETELLS, ENOUGH = 0.8, 4  # the rank correlation above which the gap is called a warning, and the fewest points
 
 
 def relative_gaps(denoising: pd.DataFrame) -> pd.DataFrame:
     """(loss of V - loss of T) / loss of V for each run and timestep that has both: run columns, timestep, gap.
 
-    Above 0 where training images are denoised better than images of patients whom the network never saw.
+    Above 0 where training images are denoised better than images of other patients.
 
     Raises ValueError where no run has both.
     """
@@ -68,18 +68,17 @@ def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["copies"] < best]
 
 
-# As they are and, where a model has a decoder, decoded; the larger one counts.
+# Of control images and, where a model has a decoder, of decoded ones; the larger one counts.
 CONTROL_BOUNDS = ["control_rate_high", "control_rate_decoded_high"]
 
 
 def stop_epoch(rows: pd.DataFrame) -> int | None:
-    """The last epoch before the first at which copies exceed the control rate: a cautious steward stops there.
+    """The epoch of early stopping: the last one before copies first exceed the control rate.
 
-    They exceed it where their lower bound is above the upper bounds of both control rates, that of real images as they
-    are and that of decoded ones (NaN is left out); bounds are means over seeds. What a later epoch says doesn't
-    matter: copies that fall again were made all the same.
+    They exceed it where their lower bound is above the upper bounds of both control rates, of real images and of
+    decoded ones (NaN is left out); bounds are means over seeds. Later epochs don't count, even if copies fall again.
 
-    0 where copies exceed it already at the first epoch, None where they never do: nothing says to stop training.
+    0 where copies exceed the control rate already at the first epoch, None where they never do.
     """
     bounds = rows.groupby("epoch")[["copies_low", *CONTROL_BOUNDS]].mean()
     exceeded = bounds["copies_low"] > bounds[CONTROL_BOUNDS].max(axis=1)

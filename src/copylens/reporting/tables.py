@@ -1,4 +1,4 @@
-"""What the figures show, gathered from results: tables in, tables out. No torch, no drawing."""
+"""The figures' tables, gathered from results: tables in, tables out. No torch, no drawing."""
 
 from pathlib import Path
 
@@ -31,8 +31,8 @@ def copy_pairs(
     """(pairs, synthetic, training): samples beside their nearest training image.
 
     pairs: rank, correlation, called ('copy' or 'no copy' by the matched rule), patient. The first half are the most
-    similar pairs, the second half are spread evenly over the remaining ranks, so that the page also shows where the
-    rule's threshold lies. A training image appears once, with its most similar sample.
+    similar pairs, the second half are spread evenly over the remaining ranks, so that the page also shows pairs around
+    the rule's threshold. A training image appears once, with its most similar sample.
     """
     arrays = read_arrays(nearest)
     correlation = arrays["synthetic_to_train_similarity"][-1, :, 0]
@@ -74,7 +74,7 @@ def copied_regions(
 def nearest_correlations(
     runs: list[dict], scores: pd.DataFrame, nearest: list[Path]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(correlations, thresholds) of several comparisons: as `figures.nearest_correlations` draws them."""
+    """(correlations, thresholds) of several comparisons, for `figures.nearest_correlations`."""
     groups = {
         "synthetic": "synthetic",
         "calibration": "calibration",

@@ -1,6 +1,6 @@
-"""The training loop. In: a network and images. Out: its weights and losses, the same bits however often it stopped.
+"""The training loop. In: a network and images. Out: its weights and losses, with the same bits after any interruption.
 
-module        what the loop asks of a network
+module        the loop's interface to a network
 callbacks     progress, snapshots and losses
 loop          Lightning's trainer: batches, resumption, several devices
 checkpoints   the state of an unfinished training

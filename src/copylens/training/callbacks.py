@@ -1,4 +1,4 @@
-"""What happens while a network is trained: progress, snapshots and losses."""
+"""Callbacks of a training: progress, snapshots and losses."""
 
 import sys
 from pathlib import Path

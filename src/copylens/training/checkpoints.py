@@ -1,4 +1,4 @@
-"""The state of an unfinished training: two generations of it, the best weights, and by when it must stop.
+"""The state of an unfinished training: its last two checkpoints, its best weights, and its deadline.
 
 No crash loses more than the chunk of steps that it interrupts.
 """
@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from copylens.jobs.job import OutOfTime
 
 GENERATIONS = ("last.ckpt", "previous.ckpt")  # newest first
-MARGIN = 20  # seconds before the time limit that are left for stopping
+MARGIN = 20  # seconds left for stopping before the time limit
 UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 
 
@@ -29,7 +29,7 @@ def newest(work: Path) -> Path | None:
         try:
             torch.load(path, map_location="cpu", weights_only=True)
         except (*UNREADABLE, OSError) as error:
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a disk's trouble, not the file's
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # an error of the disk, not of the file
                 raise
             print(f"{path}: can't be read ({type(error).__name__}), perhaps cut short; removed", flush=True)
             path.unlink()
@@ -39,16 +39,16 @@ def newest(work: Path) -> Path | None:
 
 
 class PlainFiles(TorchCheckpointIO):
-    """Writes a checkpoint where it is to be. Lightning's own way writes another one to $TMPDIR first."""
+    """Writes a checkpoint straight to its path; Lightning itself would write it to $TMPDIR first."""
 
     def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
-        buffer = io.BytesIO()  # torch would call a full disk an unexpected position
+        buffer = io.BytesIO()  # torch would report a full disk as an unexpected position
         torch.save(checkpoint, buffer)
         Path(path).write_bytes(buffer.getbuffer())
 
 
 class Best(Checkpoint):
-    """Keeps the network's tensors at its lowest validation loss, with the state."""
+    """Keeps the network's tensors at its lowest validation loss, as part of the checkpoint."""
 
     def __init__(self):
         self.loss, self.tensors = float("inf"), {}
@@ -105,4 +105,4 @@ class Saver(Checkpoint):
                 f"{self.work}: the time limit comes before one chunk of steps is done and saved; if every allocation "
                 "ends like this, give the rule a longer runtime, or lower training.checkpoint_every"
             )
-        raise OutOfTime(f"{self.work}: stopped before the time limit; submitted again, it goes on from where it is")
+        raise OutOfTime(f"{self.work}: stopped before the time limit; submit it again to resume")

@@ -30,7 +30,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 
 class Trainee(lightning.LightningModule):
-    """A network as Lightning sees it: several optimizers, each stepped by the network itself."""
+    """A network wrapped for Lightning: several optimizers, each stepped by the network itself."""
 
     def __init__(self, network: TrainedModule, run: str, chunk_steps: int):
         super().__init__()
@@ -48,7 +48,7 @@ class Trainee(lightning.LightningModule):
         self.log_dict(means, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
         if not all(torch.isfinite(loss) for loss in losses.values()):
             raise ValueError(
-                f"{self.run}: the loss is no longer finite at step {self.step(batch_index) + 1}; "
+                f"{self.run}: the training diverged at step {self.step(batch_index) + 1} (its loss is not finite); "
                 "lower its training.learning_rate"
             )
 
@@ -57,7 +57,7 @@ class Trainee(lightning.LightningModule):
         self.log("validation_loss", loss, on_step=False, on_epoch=True)
 
     def step(self, batch_index: int) -> int:
-        """How many steps have gone before this one."""
+        """Number of steps before this one."""
         return self.current_epoch * self.chunk_steps + batch_index
 
     def descend(self, loss: torch.Tensor, which: int = 0) -> None:
@@ -121,13 +121,13 @@ def fit(
 ) -> pd.DataFrame:
     """Train `module` in place and return its losses: columns step, name, value (means over a chunk).
 
-    What is unfinished is taken up again if its `identity` (settings, data, code) is the same. With
-    validation images, which go through the module's `validation_step`, the weights of its lowest loss are kept.
-    It stays: `Unfinished.run` removes it when the results are on disk. Raises `copylens.jobs.job.OutOfTime` where the
-    deadline comes before the end; the same call goes on.
+    Resumes an unfinished training of the same `identity` (settings, data, code). Its state stays on disk until
+    `Unfinished.run` has written the results. With validation images, which go through the module's `validation_step`,
+    the weights of the lowest loss are kept. Raises `copylens.jobs.job.OutOfTime` if the deadline comes before the end;
+    the same call then resumes.
 
-    On several devices this process starts the others, which run its script once more and share each batch (DDP); what
-    they return is the same, and only the first of them (`rank` 0) may write files.
+    On several devices this process starts the others, which run its script once more and share each batch (DDP); all
+    return the same, and only the first of them (`rank` 0) may write files.
     """
     _quieten()
     settings, work = module.settings["training"], unfinished.work
@@ -148,9 +148,9 @@ def fit(
         callbacks.append(Snapshots(work / "snapshots", _snapshot_steps(settings, len(tensors[0])), chunk_steps))
     if validation_BC is not None:
         callbacks.append(best)
-    callbacks.append(Saver(work, unfinished.deadline))  # after `best`, whose state it keeps
+    callbacks.append(Saver(work, unfinished.deadline))  # after `best`, whose state it saves
     trainer = _trainer(n_chunks, callbacks, settings["precision"], n_devices)
-    # Loaders draw a seed for workers at moments of their own: from a generator of their own, not from torch's.
+    # A loader draws seeds for its workers at times of its own, so it gets a generator of its own.
     train_loader = DataLoader(TensorDataset(*tensors), sampler=batches, batch_size=None, generator=torch.Generator())
     validation_loader = None
     if validation_BC is not None:
@@ -159,7 +159,7 @@ def fit(
             TensorDataset(validation_BC), batch_size=size, drop_last=True, generator=torch.Generator()
         )
     if resume_from:
-        print(f"going on from {resume_from}", flush=True)
+        print(f"resuming from {resume_from}", flush=True)
     trainee = Trainee(module, str(work), chunk_steps)
     try:
         trainer.fit(trainee, train_loader, validation_loader, ckpt_path=resume_from, weights_only=True)
@@ -173,7 +173,7 @@ def fit(
 
 
 def _quieten() -> None:
-    """No advertisements and no warnings that mean nothing here."""
+    """Silence advertisements, and warnings that don't apply here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Lightning's own use of a deprecated function; most trainings have no validation images; Snakemake starts them.
     unwanted = r"`isinstance\(treespec|You defined a `validation_step`|The `srun` command is available"
@@ -195,14 +195,14 @@ def _compile(module: TrainedModule) -> None:
 def _trainer(
     n_chunks: int, callbacks: list[Callback], precision: Literal["auto"] | Precision, n_devices: int
 ) -> lightning.Trainer:
-    """Lightning's trainer of `n_chunks` epochs, that writes nothing by itself."""
+    """A Lightning trainer for `n_chunks` epochs, which writes nothing by itself."""
     on_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty() and rank() == 0
     return lightning.Trainer(
         max_epochs=n_chunks,
         callbacks=[*callbacks, TerminalBar()] if on_terminal else callbacks,
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
         devices=n_devices,
-        # A step of an adversarial training leaves one of its networks out.
+        # Each step of an adversarial training leaves out one of the networks.
         strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
         use_distributed_sampler=False,
         precision=_precision(precision),
@@ -241,7 +241,7 @@ def _snapshot_steps(settings: dict, n_images: int) -> dict[int, int]:
 
 
 def count_devices(n_gpus: int) -> int:
-    """How many processes train together: one a GPU, as many as there are of those asked for, or one on the CPU."""
+    """Number of processes that train together: one per GPU, at most `n_gpus`, or one on the CPU."""
     return max(1, min(n_gpus, torch.cuda.device_count()))
 
 

@@ -1,4 +1,4 @@
-"""What every network of copylens has in common, without a trainer: drawing and embedding need none."""
+"""Base classes of every network of copylens, independent of the trainer: drawing and embedding need none."""
 
 import itertools
 import math
@@ -9,7 +9,7 @@ from copylens.imaging.augment import flip_and_rotate
 
 
 class TrainedModule(torch.nn.Module):
-    """What the trainer asks of a network. Subclasses write `configure_optimizers` and `training_step`.
+    """The trainer's interface to a network. Subclasses write `configure_optimizers` and `training_step`.
 
     One that is validated also writes `validation_step`.
     """
@@ -22,7 +22,7 @@ class TrainedModule(torch.nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network's first tensor lives; the CPU if it has none."""
+        """The device of the network's first tensor; the CPU if it has none."""
         tensors = itertools.chain(self.parameters(), self.buffers())
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
@@ -31,7 +31,7 @@ class TrainedModule(torch.nn.Module):
         raise NotImplementedError
 
     def training_step(self, batch: tuple[torch.Tensor, ...], step: int, descend) -> dict[str, torch.Tensor]:
-        """One step on `batch`, the `step`-th from 0; the losses that its log shows.
+        """One step on `batch`, the `step`-th from 0; returns the losses for the log.
 
         `descend(loss, which=0)` takes one clipped step of optimizer number `which` down `loss`.
         """
@@ -42,19 +42,19 @@ class TrainedModule(torch.nn.Module):
         raise NotImplementedError
 
     def prepare(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What the network trains on, computed once from the training images; one entry per argument of a batch."""
+        """The network's training tensors, computed once from the training images; one entry per argument of a batch."""
         return (images_BC,)
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The tensors that using the trained network takes."""
+        """The tensors needed to use the trained network."""
         raise NotImplementedError
 
     def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
-        """Take back what `weights` gave."""
+        """Load the tensors that `weights` returned."""
         raise NotImplementedError
 
     def augmented(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """The images flipped and turned at random, where the settings ask for it."""
+        """The images, flipped and turned at random if `augment` is set."""
         chances = self.settings["augment"]
         if not chances:
             return images_BC
@@ -78,7 +78,7 @@ class TrainedModule(torch.nn.Module):
 
 
 class LatentSpace(TrainedModule):
-    """What networks on its latents ask of an autoencoder. Images are [B, 1, *grid] in [0, 1]."""
+    """The interface of an autoencoder to networks on its latents. Images are [B, 1, *grid] in [0, 1]."""
 
     latent_shape: list[int]  # [channel, *grid]
 
@@ -92,7 +92,7 @@ class LatentSpace(TrainedModule):
 
 
 class Untrained(TrainedModule):
-    """Nothing is trained and nothing is kept: the settings say it all."""
+    """Nothing is trained or kept: the settings determine everything."""
 
     def weights(self):
         return {}
@@ -102,7 +102,7 @@ class Untrained(TrainedModule):
 
 
 class KeptImages(TrainedModule):
-    """Keeps the images that it is shown, [scan, 1, *grid]; nothing is trained."""
+    """Keeps the images that it is given, [scan, 1, *grid]; nothing is trained."""
 
     def __init__(self, settings: dict):
         super().__init__(settings)
@@ -120,5 +120,5 @@ class KeptImages(TrainedModule):
 
 
 def device() -> str:
-    """Where networks run: a GPU where there is one."""
+    """The device that networks run on: a GPU if there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"

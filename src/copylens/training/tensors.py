@@ -13,12 +13,12 @@ from copylens.training.module import TrainedModule
 def as_batch(images: np.ndarray) -> torch.Tensor:
     """[B, *grid] -> [B, 1, *grid], float32."""
     array = np.asarray(images, dtype=np.float32)
-    # A copy of what is memory-mapped, because that can't be written and torch can't say so.
+    # Memory-mapped arrays are copied, because torch has no read-only tensors.
     return torch.from_numpy(array if array.flags.writeable else array.copy())[:, None]
 
 
 def save_module(module: TrainedModule, path: Path) -> None:
-    """The tensors that using the network takes, as safetensors."""
+    """The tensors needed to use the network, as safetensors."""
     save_tensors({name: tensor.cpu().contiguous() for name, tensor in module.weights().items()}, path)
 
 

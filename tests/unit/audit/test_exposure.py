@@ -107,7 +107,7 @@ def test_what_chance_names_again_and_again_is_not_taken_from_those_exposed():
 def test_nothing_is_said_of_patients_where_no_more_copies_are_found_than_false_positives():
     verdict = judge(evidence(of_share(0.2), found=0.0), POLICY, None)
     assert patients_line(verdict)["outcome"] == "unable"
-    assert "can't be said" in patients_line(verdict)["explanation"]
+    assert "isn't known" in patients_line(verdict)["explanation"]
 
 
 @pytest.mark.parametrize(

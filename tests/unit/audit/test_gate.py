@@ -78,7 +78,7 @@ def _another_record(folder: Path) -> str:
     parts = source_files.read(path)
     parts["synthetic"]["files"]["0.png"][-1] = "0" * 64
     source_files.write(parts, path)
-    return "files.json isn't of this verdict"
+    return "files.json belongs to another verdict"
 
 
 def _no_record(folder: Path) -> str:

@@ -410,7 +410,7 @@ def test_a_few_control_patients_cannot_say(n_control):
     verdict = judge(evidence(of_share(0.0), n_control=n_control), POLICY, None)
     assert verdict["verdict"] == "NOT ABLE TO SAY"
     assert line(verdict, "control_rate")["outcome"] == "unable"
-    assert "More control patients, who weren't trained on." in verdict["needed"]
+    assert "More control patients who weren't trained on." in verdict["needed"]
 
 
 def test_an_image_of_the_training_set_fails_whatever_the_detectors_say():
@@ -473,7 +473,7 @@ def test_weights_that_know_their_patients_fail_whatever_else_is_unknown():
     losses["train"] *= 0.3
     verdict = judge(evidence(of_share(0.0), n_calibration=20), POLICY, membership(losses, 0.95, 0))
     assert verdict["verdict"] == "FAIL"
-    assert verdict["reasons"][0].startswith("Losses tell")
+    assert verdict["reasons"][0].startswith("Losses separate")
     assert verdict["needed"]
 
 

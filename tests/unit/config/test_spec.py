@@ -160,7 +160,7 @@ def test_only_data_sets_of_files_have_tables(tiny):
     with pytest.raises(ValueError, match=r"datasets\.chest\.table: the reader phantom opens no files"):
         checks.check(tiny)
     tiny["datasets"]["chest"] = folder_of_images(table="patients.csv", patient="(.+)")
-    with pytest.raises(ValueError, match=r"datasets\.chest\.patient: the table patients\.csv says whose"):
+    with pytest.raises(ValueError, match=r"datasets\.chest\.patient: the table patients\.csv gives the patients"):
         checks.check(tiny)
 
 

@@ -232,5 +232,5 @@ def test_scans_of_unknown_patients_are_not_split(table):
     frame = read_table(table)
     frame["patient"] = frame["patient"].where(frame.index < 78, "unknown_000078")
     frame.to_csv(table, sep="\t", index=False)
-    with pytest.raises(ValueError, match="patient: nothing says whose 2 of the 80 scans are"):
+    with pytest.raises(ValueError, match="patient: 2 of the 80 scans have no known patient"):
         split(table)

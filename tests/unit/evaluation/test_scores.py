@@ -128,7 +128,7 @@ def test_releasing_more_samples_exposes_more_patients(files):
     assert curve["exposed"].iloc[-1] >= copied / 40
 
 
-def test_the_decoders_part_of_the_control_rate_is_told_apart(files):
+def test_the_control_rate_after_the_decoder_has_its_own_column(files):
     scores = scores_of(files)
     assert scores.loc["matched", "control_rate_decoded"] == 0
     # Decoded calibration images lie near the training set, so they set the matched threshold.

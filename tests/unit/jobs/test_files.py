@@ -164,7 +164,7 @@ def fill(folder: Path, log: Path, limit: str = "") -> str:
 
 def test_a_full_disk_is_one_sentence(small_disk, tmp_path):
     said = fill(small_disk, tmp_path / "log")
-    why = "needs 4.0 MiB, and can't have them (No space left on device); make room"
+    why = "needs 4.0 MiB of disk space (No space left on device); make room"
     assert said == f"copylens: {small_disk}/images.npy: {why}\n"
 
 

@@ -113,7 +113,7 @@ def test_the_verdict_its_reasons_and_what_is_needed_come_first(word, write, page
     html, _ = write(arguments)
     text = Page(html).text
     verdict = arguments["verdict"]
-    said = [f"Verdict: {word}", *verdict["reasons"], *verdict["needed"], "The policy, line by line What the policy"]
+    said = [f"Verdict: {word}", *verdict["reasons"], *verdict["needed"], "The policy, line by line The policy's"]
     places = [text.index(sentence) for sentence in said]
     assert places == sorted(places)
     assert html.index(f"<title>{word} ") < html.index("<body>")
@@ -256,11 +256,12 @@ def test_samples_of_another_kind_are_shown_as_they_lie_and_as_they_fit(shape, wr
     page = Page(write(arguments)[0])
     assert [alt for alt in page.values("alt") if "Sample" not in alt] == list(paragraphs.LYING)
     in_print = " ".join(" ".join(texts) for texts in pages)
-    for words in ("How the samples lie", "Held-out patients like training patients", "patient_00231", "patient_00011"):
+    headings = "Orientation of the samples", "Held-out patients like training patients"
+    for words in (*headings, "patient_00231", "patient_00011"):
         assert words in page.text and words in in_print
     kept = replace(arguments["restricted"], lying=None, alike=[])
     text = Page(write({**arguments, "restricted": kept})[0]).text
-    assert "How the samples lie" not in text and "Held-out patients like" not in text
+    assert "Orientation of the samples" not in text and "Held-out patients like" not in text
 
 
 def test_rarer_thresholds_and_repeated_samples_are_told(write):
@@ -281,7 +282,7 @@ def test_what_the_policy_asks_is_told_of_every_line(write):
     cells = dict(zip((line["name"] for line in verdict["lines"]), tables.lines_table(verdict).rows, strict=True))
     plain = {name: (row[2].replace("\u00a0", " "), row[3].replace("\u00a0", " ")) for name, row in cells.items()}
     assert plain["identical_files"] == ("0 of 300 samples", "none")
-    assert plain["kind"] == ("0 % (0 to 1.2 %) lie otherwise", "at most 50 %")
+    assert plain["kind"] == ("0 % (0 to 1.2 %) misoriented", "at most 50 %")
     assert plain["apart"] == ("0 of 420 held-out images", "none")
     assert plain["held_out"][0].endswith(" of samples") and plain["held_out"][1].startswith("at most ")
     assert plain["agreement"] == ("3 of 3 detectors", "none")

@@ -75,7 +75,7 @@ def test_state_of_another_training_is_set_aside(interrupted, data, settings, cap
     train_into(other | {"training": other["training"] | {"learning_rate": 1e-4}}, data, data / "broken", None)
     train_into(other | {"training": other["training"] | {"learning_rate": 1e-4}}, data, data / "straight", None)
     said = capsys.readouterr().out
-    assert f"{interrupted}: was left by a job of other settings; set aside as {interrupted}.aside" in said
+    assert f"{interrupted}: state of a job with other settings; archived as {interrupted}.aside" in said
     assert weights_of(data / "broken") == weights_of(data / "straight")
     assert found and [path.name for path in data.glob("work_broken*")] == ["work_broken.lock"], "no state is left"
 
@@ -113,7 +113,7 @@ def test_a_training_longer_than_an_allocation_ends_with_the_same_bits(data, sett
             unfinished = Unfinished(data / "work", deadline=clock["now"] + 220)
             train_model(settings, 0, files_of(data), data / "broken", unfinished)
         except job.OutOfTime as error:
-            assert "stopped before the time limit; submitted again, it goes on" in str(error)
+            assert "stopped before the time limit; submit it again to resume" in str(error)
         attempts += 1
     assert attempts == 2
     assert weights_of(data / "broken") == weights_of(data / "straight")

@@ -1,9 +1,9 @@
 """Drawn anatomy, one file per part of the body: draw(patient, scan, size) -> one image without noise.
 
-`patient` and `scan` are random generators: what is drawn from the first stays the same in all images of a
-patient, what is drawn from the second differs from one visit to the next. Nothing is drawn from them that
-depends on `size`, and every length is in cm or mm, so that the same patient drawn at another size looks the
-same. `STORED` in each file is the lowest and the highest value that a scanner would store.
+`patient` and `scan` are random generators: draws from the first are the same in all images of a patient, draws
+from the second differ from one visit to the next. No draw depends on `size`, and every length is in cm or mm,
+so that the same patient drawn at another size looks the same. `STORED` in each file is the lowest and the
+highest value that a scanner would store.
 
 This file holds the strokes. A *depth* is the distance below a surface, positive inside and negative outside.
 Edges are polynomials instead of exponentials, and turns are written out instead of handed to BLAS: images are
@@ -90,8 +90,8 @@ def rotation_2d(degrees: float) -> np.ndarray:
 def texture(patient: np.random.Generator, points: np.ndarray | tuple[np.ndarray, ...], cell: float) -> np.ndarray:
     """Smooth random field, about mean 0 and standard deviation 1, whose grains are about one `cell` wide.
 
-    Value noise: random knots, 20 or more cells wide and repeated beyond, between which the way is eased, so
-    that the field has no kinks. Eased interpolation leaves 0.74 of the knots' variance per axis.
+    Value noise: random knots, 20 or more cells wide and repeated beyond, with eased interpolation between them,
+    so that the field has no kinks. Eased interpolation leaves 0.74 of the knots' variance per axis.
     """
     knots = patient.standard_normal((32 if len(points) == 2 else 20,) * len(points), dtype=np.float32)
     eased = []

@@ -1,19 +1,20 @@
-"""One file per data format. A reader lists the scans of a data set and loads one; nothing else knows file names.
+"""One file per format, or per public data set. A reader lists the scans and loads one; nothing else knows file names.
 
-Each module has ``SETTINGS``, what a configuration may say about it (see `copylens.config.kinds`), and three functions:
+A new file here is found by its name. Another format that Pillow reads goes into `image_folder.py` instead. Each module
+has ``SETTINGS``, the JSON Schema of its configuration as literal YAML (see `copylens.config.kinds`), and three
+functions:
 
-- ``list_scans(root, settings)`` -> list of `Scan`, in an order that depends on nothing but the names;
+- ``list_scans(root, settings)`` -> list of `Scan`, in an order that depends on the names alone;
 - ``load(root, scan, settings)`` -> `Image`: float32 [H, W] or [D, H, W] in the source's own units, and its spacing;
 - ``checksum(root, scan, settings)`` -> SHA-256 of the source, in hexadecimal.
 
 Where a source may be many files it also has ``files(root, scan, settings)`` -> their paths below the root; and where
 its settings have no ``pattern``, ``patterns(settings)`` -> the globs of all files that it reads.
 
-Files are strangers'. All three raise ValueError, one line that begins with the file's name or with the key of the
-configuration to change, for whatever is wrong with one: a reader opens a file in `copylens.data.limits.reading`, or
-`reading_apart` where its library may never return, which stop it after settings['limits']['seconds']; and it compares
-what the file's header asks for with the limits `pixels` and `bytes` before it takes memory.
-`copylens.data.listing.load_scan` looks at the image itself.
+Files are untrusted. For any fault, each function raises ValueError with one line that begins with the file's name or
+with the configuration's key to change. A reader opens a file in `copylens.data.limits.reading`, or in `reading_apart`
+if its library may never return; both stop it after settings['limits']['seconds']. Before it takes memory it compares
+the sizes in the file's header with the limits `pixels` and `bytes`. `copylens.data.listing.load_scan` checks the image.
 
-What every data set of files may say beside them, `table`, `about` and `outside_links`, is seen to here.
+`copylens.data.folders` handles the settings shared by all data sets of files: `table`, `about` and `outside_links`.
 """

@@ -28,7 +28,7 @@ required: [root]
 properties:
   root: {type: string}
   pattern: {type: string, default: "**/*"}
-  # The DICOM keyword of the header's field that says whose image it is.
+  # The DICOM keyword of the header's field with the patient's id.
   patient_tag: {type: string, default: PatientID}
   slices: {$ref: "#/$defs/slices", default: null}
 """
@@ -39,14 +39,14 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 UNREADABLE = "can't be read as DICOM; it is damaged, cut short or something else, which pattern can leave out"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 PLACE = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing")
-TOLERANCE_MM = 0.001  # two slices that are nearer lie at one place
+TOLERANCE_MM = 0.001  # two slices that are nearer share a place
 UNEVEN = 0.05  # how far distances between slices may differ, as a share of their median
 
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
     """One scan per series, or per series and slice position; one per file of a series that has no positions in space.
 
-    A series goes by its folder's path where it is the only one there, else, and in the root itself, by its first
+    A series is named by its folder's path if it is the only one there, else, and in the root itself, by its first
     file's. Raises ValueError for a file that isn't DICOM, and for a series without a patient or with two.
     """
     _series.cache_clear()
@@ -66,12 +66,12 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
-    """Volume or slice as `copylens.data.volumes.head_up` gives it, or a single image [H, W] as it is stored; spacing in
+    """Volume or slice as `copylens.data.volumes.head_up` gives it, or a single image [H, W] as stored; spacing in
     mm.
 
     Values are the modality's own (HU for CT), MONOCHROME1 is inverted. Slices are ordered by their position along the
     normal of their plane. Raises ValueError for pixels that are missing, damaged, in colour or compressed in a way that
-    can't be decoded here, for more of them than the limits, and for a series whose slices differ in shape, orientation
+    can't be decoded here, for more pixels than the limits, and for a series whose slices differ in shape, orientation
     or spacing, share a place or are unevenly spaced.
     """
     paths, _ = _series_of(root, settings)[scan.source]
@@ -88,7 +88,7 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:
-    """SHA-256 of the checksums of the series' files, whatever the files are called."""
+    """SHA-256 of the checksums of the series' files, independent of their names."""
     paths, _ = _series_of(root, settings)[scan.source]
     return hashlib.sha256("".join(sorted(file_checksum(root / path) for path in paths)).encode()).hexdigest()
 
@@ -149,7 +149,7 @@ def _check_deflated(file, path: str, limits: dict) -> None:
 
 
 def _read(root: Path, path: str, n_files: int, limits: dict) -> tuple[pydicom.Dataset, np.ndarray]:
-    """Where the image of one of a series' files lies, and its pixels [H, W] float32 in the modality's units."""
+    """Position of the image in one of a series' files, and its pixels [H, W] float32 in the modality's units."""
     with reading(path, limits, UNREADABLE):
         dataset = _open(root, path, limits)
         _check_header(dataset, path, n_files, limits)
@@ -158,7 +158,7 @@ def _read(root: Path, path: str, n_files: int, limits: dict) -> tuple[pydicom.Da
             stored = pixel_array(dataset)
         for keyword in PIXELS:
             dataset.pop(keyword, None)
-        # All else, perhaps much, would be kept until the series' last slice is read.
+        # The other fields, perhaps large, would be kept until the series' last slice is read.
         header = pydicom.Dataset()
         for keyword in filter(dataset.__contains__, PLACE):
             header[keyword] = dataset.get_item(keyword)
@@ -173,7 +173,7 @@ def _read(root: Path, path: str, n_files: int, limits: dict) -> tuple[pydicom.Da
 
 
 def _check_header(dataset: pydicom.Dataset, path: str, n_files: int, limits: dict) -> None:
-    """Raise ValueError for pixels that aren't read here, or are more than the limits."""
+    """Raise ValueError for pixels that aren't supported, or are more than the limits."""
     if not any(keyword in dataset for keyword in PIXELS):
         raise ValueError(f"{path}: has no pixels; it is damaged, or something else, which pattern can leave out")
     if dataset.get("SamplesPerPixel", 1) != 1:
@@ -189,7 +189,7 @@ def _check_header(dataset: pydicom.Dataset, path: str, n_files: int, limits: dic
 
 @contextmanager
 def _pillow_reads(pixels: int) -> Iterator[None]:
-    """What a JPEG says of its own size is not to be more than the header's `pixels`; Pillow would only warn."""
+    """Refuse a JPEG that is larger than the header's `pixels`; Pillow would only warn."""
     before, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, pixels
     try:
         with warnings.catch_warnings(action="error", category=PIL.Image.DecompressionBombWarning):
@@ -214,7 +214,7 @@ def _check_compression(dataset: pydicom.Dataset, path: str) -> None:
 
 
 def _numbers(header: pydicom.Dataset, keyword: str, count: int) -> list[float] | None:
-    """So many numbers of a header's field; None if it has others or none."""
+    """The `count` numbers of a header's field; None if it holds others or none."""
     try:
         values = np.atleast_1d(np.array(header.get(keyword) or (), dtype=float)).tolist()
     except Exception:  # pydicom's errors over damaged values are of many kinds
@@ -223,7 +223,7 @@ def _numbers(header: pydicom.Dataset, keyword: str, count: int) -> list[float] |
 
 
 def _stack(source: str, paths: list[str], slices: list[tuple[pydicom.Dataset, np.ndarray]]):
-    """Values [column, row, slice] of a series, and where they are in the body: a NIfTI affine, right, front, head."""
+    """Values [column, row, slice] of a series, and their place in the body: a NIfTI affine, right, front, head."""
     fields = {"ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2}
     by_keyword = {keyword: [_numbers(header, keyword, n) for header, _ in slices] for keyword, n in fields.items()}
     for keyword, numbers in by_keyword.items():

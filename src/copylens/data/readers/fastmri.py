@@ -27,7 +27,7 @@ properties:
 """
 
 
-MOST_PACKED = 1032  # how many bytes gzip makes of one, at most (zlib.net/zlib_tech.html)
+MOST_PACKED = 1032  # bytes that gzip unpacks one byte to, at most (zlib.net/zlib_tech.html)
 MOST_CHUNKS = 10**6  # each is looked for, whether or not the file has it
 
 
@@ -44,7 +44,7 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
-    """[slice, H, W], or one slice [H, W], as the file has it. Spacing in mm from its header, ones without one.
+    """[slice, H, W], or one slice [H, W], as stored. Spacing in mm from its header, ones without one.
 
     Raises ValueError naming the file if it is damaged, too large, or lacks the data set settings['images'].
     """
@@ -62,7 +62,7 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 
 
 def _read(root: Path, path: str, limits: dict, get):
-    """What `get` finds in the open file; ValueError naming the file if it is damaged.
+    """The result of `get` on the open file; ValueError naming the file if it is damaged.
 
     Some damaged files keep HDF5 busy for ever.
     """
@@ -93,7 +93,7 @@ def _contents(file: h5py.File, path: str, name: str, limits: dict) -> tuple[np.n
 
 
 def _check_size(images: h5py.Dataset, path: str, limits: dict) -> None:
-    """Raise ValueError if the images, or what their blocks unpack to, are larger than the limits."""
+    """Raise ValueError if the images, or their unpacked blocks, are larger than the limits."""
     check_pixels(path, images.shape, limits)
     check_bytes(path, images.size * images.dtype.itemsize, limits)
     if images.chunks is None:
@@ -103,7 +103,7 @@ def _check_size(images: h5py.Dataset, path: str, limits: dict) -> None:
     n_blocks = math.prod(-(-size // part) for size, part in zip(images.shape, images.chunks, strict=True))
     if n_blocks > MOST_CHUNKS:
         raise ValueError(f"{path}: keeps its images in {n_blocks} blocks; {MOST_CHUNKS} are the most that are read")
-    # HDF5 unpacks a block to its end, however much longer than the block's own size that is.
+    # HDF5 unpacks a block to its end, even beyond the block's own size.
     if images.compression == "gzip":
         for number in range(images.id.get_num_chunks()):
             place = images.id.get_chunk_info(number)

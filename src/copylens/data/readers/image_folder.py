@@ -41,7 +41,7 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
     refusal = "can't be read as an image; a whole PNG, JPEG or TIFF is needed"
     with reading(path, limits, refusal), _any_size(), PIL.Image.open(root / path, formats=FORMATS) as image:
         check_pixels(path, image.size[::-1], limits)
-        # At most four bytes a pixel decoded, and four as decimal numbers.
+        # At most four bytes a pixel decoded, and four as float32.
         check_bytes(path, 8 * image.width * image.height, limits)
         n_frames = getattr(image, "n_frames", 1)
         if n_frames > 1:
@@ -59,7 +59,7 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 
 @contextmanager
 def _any_size() -> Iterator[None]:
-    """Pillow's own limit of pixels, which nothing could raise, is off: the data set's takes its place."""
+    """Switch off Pillow's own limit of pixels, which no setting could raise; the data set's replaces it."""
     before, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -68,12 +68,12 @@ def _any_size() -> Iterator[None]:
 
 
 def _is_colourful(image: PIL.Image.Image) -> bool:
-    """Whether it shows colours, and not grey values stored as such."""
+    """Whether it shows colours, rather than grey values stored as colours."""
     return len(image.getbands()) >= 3 and float(np.ptp(np.asarray(image.convert("RGB")), axis=2).mean()) > COLOURFUL
 
 
 def _grey(image: ImageFile) -> np.ndarray | None:
-    """Grey values, float32 [H, W], or None for a kind of colour that isn't read."""
+    """Grey values, float32 [H, W], or None for an unsupported kind of colour."""
     if image.mode.startswith(("I", "F")):
         return np.asarray(image, dtype=np.float32)
     encodings = {tile.args if isinstance(tile.args, str) else tile.args[0] for tile in image.tile if tile.args}

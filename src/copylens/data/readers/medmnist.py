@@ -1,6 +1,6 @@
 """MedMNIST: one .npz file with the arrays train_images, val_images and test_images, and labels of the same names.
 
-It says of no image whose it is: each counts as a patient of its own.
+It has no patient ids: each image counts as a patient of its own.
 """
 
 import glob
@@ -23,7 +23,7 @@ properties:
   root: {type: string}
   # The file's path below the root.
   file: {type: string}
-  # Which of its sets are used.
+  # The sets to use.
   sets:
     type: array
     items: {enum: [train, val, test]}
@@ -56,7 +56,7 @@ def patterns(settings: dict) -> list[str]:
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
-    """[H, W] or [D, H, W] as the file has it; colour becomes luminance."""
+    """[H, W] or [D, H, W] as stored; colour becomes luminance."""
     pixels = _stored(root, scan, settings)
     if pixels.ndim == 3 and pixels.shape[-1] == 3:
         pixels = pixels @ np.array(LUMINANCE, dtype=np.float32)
@@ -91,7 +91,7 @@ def _labels(root: Path, path: str, name: str, n_images: int, limits: dict) -> li
 
 @lru_cache(maxsize=2)
 def _array(root: Path, path: str, name: str, changed: int, limit_pairs: tuple) -> np.ndarray:
-    """One array of the file. Kept, since the whole of it is read for every image; `changed` is the file's time."""
+    """One array of the file. Cached, because all of it is read for every image; `changed` is the file's time."""
     limits = dict(limit_pairs)
     with reading(path, limits, UNREADABLE.format(".npz file")):
         with zipfile.ZipFile(root / path) as archive:
@@ -104,9 +104,9 @@ def _array(root: Path, path: str, name: str, changed: int, limit_pairs: tuple) -
 
 
 def _check_member(archive: zipfile.ZipFile, path: str, name: str, limits: dict) -> None:
-    """Raise ValueError if the array, or what its header says of it, is larger than the limits."""
+    """Raise ValueError if the array, by its size or by its header, is larger than the limits."""
     member = archive.getinfo(f"{name}.npy")
-    # However much is packed into it, not more than this is unpacked.
+    # No more than this is unpacked, even if more is packed into it.
     check_bytes(path, member.file_size, limits)
     with archive.open(member) as file:
         read_header = {

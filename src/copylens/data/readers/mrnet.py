@@ -1,6 +1,6 @@
 """MRNet (Stanford): knee MR exams as {train,valid}/{axial,coronal,sagittal}/NNNN.npy, and labels beside them.
 
-MRNet doesn't say which exams are of one person: an exam counts as a patient.
+MRNet has no patient ids: an exam counts as a patient.
 """
 
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,7 @@ required: [root, plane]
 properties:
   root: {type: string}
   plane: {enum: [axial, coronal, sagittal]}
-  # Which of its two folders are used.
+  # The folders to use.
   sets:
     type: array
     items: {enum: [train, valid]}
@@ -56,13 +56,13 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 
 
 def patterns(settings: dict) -> list[str]:
-    """Globs of all files that are read: exams, and labels that are asked for."""
+    """Globs of all files that are read: exams, and the labels in `about`."""
     exams = [f"{folder}/{settings['plane']}/*.npy" for folder in settings["sets"]]
     return exams + [f"{folder}-{name}.csv" for folder in settings["sets"] for name in settings.get("about", [])]
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
-    """[slice, H, W], or one slice [H, W], as the file has it; spacing unknown. ValueError if damaged or too large."""
+    """[slice, H, W], or one slice [H, W], as stored; spacing unknown. ValueError if damaged or too large."""
     volume = read_numbers(root, scan.source, (3,), settings["limits"])
     shape = volume.shape if scan.part is None else volume.shape[1:]
     check_image(scan.source, shape, volume.itemsize, settings["limits"])

@@ -43,7 +43,7 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 def load(root: Path, scan: Scan, settings: dict) -> Image:
     """The volume or slice as `copylens.data.volumes.head_up` gives it.
 
-    Raises ValueError if the file is damaged, too large or no volume, or if nothing says how it lies in the body.
+    Raises ValueError if the file is damaged, too large or no volume, or has no orientation in the body.
     """
     path, limits = scan.source, settings["limits"]
     with reading(path, limits, "can't be read as NIfTI; it is damaged, cut short or in colour"):
@@ -65,7 +65,7 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 
 
 def _check_compression(root: Path, path: str, limits: dict) -> None:
-    """Read a compressed file to its end, where its checksum is; nibabel stops before it. A header may ask for more."""
+    """Read a compressed file to its checksum at the end, which nibabel doesn't reach; ValueError if it is too large."""
     if PurePosixPath(path).suffix.lower() in Opener.compress_ext_map:
         with Opener(root / path) as file:
             check_unpacked(path, file, limits)

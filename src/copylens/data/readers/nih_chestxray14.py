@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: PNG images anywhere below one folder; the table Data_Entry_2017.csv says whose they are."""
+"""NIH ChestX-ray14: PNG images anywhere below one folder; the table Data_Entry_2017.csv gives their patients."""
 
 import glob
 from collections import Counter
@@ -22,7 +22,7 @@ NAME, PATIENT = "Image Index", "Patient ID"
 
 
 def list_scans(root: Path, settings: dict) -> list[Scan]:
-    """One scan per PNG. Rows without an image are only counted: often a part of the data set is at hand.
+    """One scan per PNG. Rows without an image are only counted: often only a part of the data set is there.
 
     Raises ValueError for an image without a row, and for a name that two rows or two images have.
     """
@@ -39,7 +39,7 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
     for path in paths:
         row = row_of.pop(PurePosixPath(path).name, None)
         if row is None or not row[PATIENT]:
-            raise ValueError(f"{path}: {entries} has no row that says whose image it is")
+            raise ValueError(f"{path}: {entries} has no row of this image")
         # A table of the user's own has its own columns.
         about = () if "table" in settings else about_of(row, settings, entries, (NAME, PATIENT))
         scans.append(Scan(path, row[PATIENT], about=about))

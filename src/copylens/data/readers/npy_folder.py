@@ -32,7 +32,7 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
-    """[H, W] or [D, H, W] as the file has it; ValueError naming the file if it can't be read or has other axes."""
+    """[H, W] or [D, H, W] as stored; ValueError naming the file if it can't be read or has other axes."""
     pixels = np.array(_stored(root, scan, settings["limits"]), dtype=np.float32)
     spacing = tuple(settings["spacing"] or (1.0,) * pixels.ndim)
     if len(spacing) != pixels.ndim:

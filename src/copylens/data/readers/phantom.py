@@ -1,7 +1,7 @@
 """Drawn patients, for trying everything without a download. The anatomies are the files of copylens/data/phantoms.
 
-A patient's number decides the anatomy, an image's number decides pose and noise: both are the same however
-many patients are asked for. No file is opened.
+A patient's number determines the anatomy, an image's number determines pose and noise: both are independent of
+`n_patients`. No file is opened.
 """
 
 import hashlib

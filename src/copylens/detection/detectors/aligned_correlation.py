@@ -1,7 +1,7 @@
 """Correlation of smoothed pixels in the central window, the largest over flips, turns, crops and shifts of the query.
 
-No training: a search that undoes what was done to a copy, as far as it was rigid. Among many training images a coarse
-search chooses those that are correlated so.
+No training: the search undoes the rigid part of a copy's transform. Among many training images a coarse search first
+selects those to correlate.
 """
 
 import functools
@@ -22,20 +22,20 @@ COARSE = 14, 7  # pixels a side of the window, or nearly, in the coarse search i
 
 SETTINGS = """
 properties:
-  # Images are compared at a resolution whose longest side has at most so many pixels.
+  # Images are compared with at most this many pixels along the longest side.
   size_2d: {type: integer, minimum: 8, default: 64}
   size_3d: {type: integer, minimum: 8, default: 32}
   # Standard deviation of the smoothing, in pixels, and the share of each side that is the window.
   smoothing: {$ref: "#/$defs/weight", default: 1.0}
   window: {$ref: "#/$defs/share", default: 0.75}
-  # Turned by these angles, about each axis, and shrunk to these shares.
+  # Poses: turned by these angles about each axis, and shrunk to these shares.
   degrees_2d: {type: array, items: {type: number}, minItems: 1, default: [0, 5, 10, 15, 20]}
   degrees_3d: {type: array, items: {type: number}, minItems: 1, default: [0, 10, 20]}
   shrinking: {type: array, items: {$ref: "#/$defs/positive"}, minItems: 1, default: [1.0, 0.9, 0.8]}
-  # Shifted by so much of each side, both ways along every axis, and turned by the smallest angle or not.
+  # Further poses: shifted by this share of each side, both ways along every axis, at the two smallest angles.
   shift: {$ref: "#/$defs/share", default: 0.05}
   neighbours: {$ref: "#/$defs/count", default: 50}
-  # Among more training images than this a coarse search comes first, and so many are then looked at closely.
+  # Above this number of training images a coarse search comes first, and leaves this many for the full comparison.
   shortlist: {$ref: "#/$defs/count", default: 256}
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
@@ -60,7 +60,7 @@ class AlignedCorrelation(Untrained):
 
     @functools.cached_property
     def places(self) -> torch.Tensor:
-        """Where each pose looks in the image for what its central window shows, [pose, *window, dims]."""
+        """Sampling positions in the image for the central window of each pose, [pose, *window, dims]."""
         matrices, shifts = zip(*self.poses, strict=True)
         return places_of(torch.Size(self.grid), torch.stack(matrices), torch.cat(shifts))[(slice(None), *self.inside)]
 
@@ -70,7 +70,7 @@ class AlignedCorrelation(Untrained):
         return smooth(images_BC, [width] * len(self.grid)) if width else images_BC
 
     def coarse(self, windows_BC: torch.Tensor) -> torch.Tensor:
-        """What the coarse search compares, of central windows, [B, 1, *coarse]."""
+        """Central windows at the coarse search's resolution, [B, 1, *coarse]."""
         dims = len(self.grid)
         pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
         return pool(windows_BC, [max(1, round(size / COARSE[dims - 2])) for size in windows_BC.shape[2:]])
@@ -82,7 +82,7 @@ def build(settings: dict, grid: list[int]) -> AlignedCorrelation:
 
 
 def lay(training: Iterable[torch.Tensor]) -> Orienter:
-    """What lays queries as training images lie, given in batches [B, 1, *grid], before they are compared."""
+    """An orienter that turns queries to the orientation of training images, given in batches [B, 1, *grid]."""
     return Orienter(training)
 
 
@@ -96,7 +96,7 @@ def embed(module: AlignedCorrelation, images_BC: torch.Tensor) -> torch.Tensor:
 def compare(module: AlignedCorrelation, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
     """The largest correlation over all poses, [B, T], of images with training images given by embeddings [T, d].
 
-    Training images that aren't on an image's shortlist follow those that are, in the coarse search's order.
+    Training images off an image's shortlist rank below those on it, in the coarse search's order.
     """
     training = torch.from_numpy(np.asarray(embeddings))
     smoothed, n = module.smoothed(images_BC), module.settings["shortlist"]

@@ -1,13 +1,13 @@
-"""copylens' own detector: candidates by locally normalised images in many poses, then proof window by window.
+"""copylens' own detector: candidates from locally normalised images in many poses, then window by window.
 
 Local normalisation removes brightness, contrast, bias field and display curve. A query in every pose (flipped, turned,
 zoomed, shifted) is correlated with all training images, as a whole and by halves, locally normalised at two scales and
 merely smoothed: that finds candidates. Among many training images a coarse search makes a shortlist first. Each
-candidate is then compared with the query in three ways: as both lie, because a generator's memory keeps the place of
-what it repeats; registered to it, by fractions of a pixel; and window by window, bent until they fit, because a half,
-an occluded or a mixed image still has windows that fit far better than another patient's do. The score is how far a
-candidate stands out from the query's other candidates: noise, blur or a crop, which all of them share, makes no copy.
-Only statistics of training images of different patients are learnt.
+candidate is then compared with the query in three ways: in place, because generators repeat training images in place;
+registered to subpixel accuracy; and window by window after elastic registration, because a half, an occluded or a mixed
+image still has windows that match far better than another patient's. The score is how far a candidate stands out from
+the query's other candidates: noise, blur or a crop affects all candidates alike, and makes no copy. The only statistics
+learnt are those of non-matching pairs, training images of different patients.
 """
 
 import functools
@@ -31,20 +31,20 @@ from copylens.training.module import TrainedModule
 SETTINGS = """
 properties:
   seed: {type: integer, minimum: 0, default: 0}
-  # Images are compared at a resolution whose longest side has at most so many pixels.
+  # Images are compared with at most this many pixels along the longest side.
   size_2d: {type: integer, minimum: 16, default: 64}
   size_3d: {type: integer, minimum: 16, default: 32}
-  # Poses that a query is tried in, besides flips: turned by these angles, about each axis, and shrunk to these shares.
+  # Poses of a query, besides flips: turned by these angles about each axis, and shrunk to these shares.
   degrees_2d: {type: array, items: {type: number}, minItems: 1, default: [0, 6, 12, 18, 24, 30]}
   degrees_3d: {type: array, items: {type: number}, minItems: 1, default: [0, 10, 20, 30]}
   shrinking: {type: array, items: {$ref: "#/$defs/positive"}, minItems: 1, default: [1.0, 0.9, 0.8]}
-  # In how many of the best poses a candidate is registered.
+  # Number of best poses from which a candidate is registered.
   registered: {$ref: "#/$defs/count", default: 2}
-  # How many training images show what is usual.
+  # Number of training images from which the null distribution is learnt.
   examples: {type: integer, minimum: 2, default: 200}
-  # How many candidates are compared with each image.
+  # Number of candidates that each image is compared with.
   neighbours: {$ref: "#/$defs/count", default: 20}
-  # Among more training images than this a coarse search comes first, and so many are then looked at closely.
+  # Above this number of training images a coarse search comes first, and leaves this many for the full comparison.
   shortlist: {$ref: "#/$defs/count", default: 256}
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
@@ -54,17 +54,17 @@ SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
 SMOOTHED = (1.0, 0.7)
 N_CHANNELS, FINE, SMOOTH = 3, 0, 2
 FLOOR = 0.1  # of the local deviation, as a share of the image's range
-CANDIDATES = 20  # of each image while `fit` looks for what is usual: the default of `neighbours`
+CANDIDATES = 20  # of each image while `fit` learns the null distribution: the default of `neighbours`
 POSED = 128  # images in their poses that are compared at a time
 MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
 COARSE_CHANNELS = [FINE, SMOOTH]
 COARSE = 14, 7  # pixels a side, or nearly, in the coarse search in 2D and 3D
-EDGE = 1 / 8  # of each side, left out where a query was laid over a candidate
+EDGE = 1 / 8  # of each side, left out where a query is registered to a candidate
 HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
 REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
 N_FEATURES = N_CHANNELS + len(SHARES) + 2 * N_LIKENESSES
-# What was done to a copy keeps some features and spoils others: so many of the strongest count.
+# A transform spoils some features of a copy and keeps others: this many of the strongest count.
 BEST = 7
 
 
@@ -85,21 +85,21 @@ class Copylens(TrainedModule):
         turned = turns(dims, degrees)
         posed = torch.cat([turned / share @ flip for share in settings["shrinking"] for flip in flips(dims)])
         self.register_buffer("poses", posed)
-        # Only the first share's poses are shifted too.
+        # Only poses of the first shrinking share are also shifted.
         self.n_shifted = len(turned) * len(flips(dims))
         self.edge = [round(EDGE * size) for size in self.grid]
         self.margin = [max(1, round(MARGIN * size / 2)) for size in self.grid]
         self.pooled = [size // 2 - 2 * margin for size, margin in zip(self.grid, self.margin, strict=True)]
         steps = [(-margin, 0, margin) for margin in self.margin]
         self.shifts = [shift for shift in itertools.product(*steps) if any(shift)]
-        # Mean and deviation of unlike images' likeness, by channel and part of the image.
+        # Under the null (non-matching pairs): mean and deviation of the likeness, by channel and part of the image.
         self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_CHANNELS, 1 + 2 * dims, 1))
-        # Deviation of how far each feature of an unlike image stands out.
+        # Under the null: standard deviation of each feature.
         self.register_buffer("spread", torch.ones(N_FEATURES))
 
     @functools.cached_property
     def places(self) -> torch.Tensor:
-        """Where each pose looks in an image at half the resolution, [pose, *half, dims]."""
+        """Sampling positions of each pose in an image at half the resolution, [pose, *half, dims]."""
         return places_of(torch.Size(size // 2 for size in self.grid), self.poses)
 
     def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
@@ -115,15 +115,15 @@ class Copylens(TrainedModule):
         return (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2](normalised, 2)
 
     def centre(self, halved: torch.Tensor, shift: tuple[int, ...] | None = None) -> torch.Tensor:
-        """What lies inside of the margin, or so many pixels beside it, [B, channel, *pooled]."""
+        """The image inside the margin, or shifted by some pixels, [B, channel, *pooled]."""
         for axis, (size, margin) in enumerate(zip(self.pooled, self.margin, strict=True)):
             halved = halved.narrow(axis + 2, margin + (shift[axis] if shift else 0), size)
         return halved
 
     def similarities(self, normalised: torch.Tensor, pooled_training: torch.Tensor) -> torch.Tensor:
-        """How far each pose's likeness is above that of unlike images, in deviations, [channel, pose, B, T].
+        """Likeness in each pose, as a z-score under the null, [channel, pose, B, T].
 
-        Of an image's parts and shifts the best counts.
+        It is the maximum over an image's parts and shifts.
         """
         training = [parts(images) for images in pooled_training.unbind(dim=1)]
         halved, batch = self.pool(normalised), len(normalised)
@@ -154,20 +154,20 @@ class Copylens(TrainedModule):
         return torch.stack(by_channel)
 
     def coarse(self, pooled: torch.Tensor) -> torch.Tensor:
-        """What the coarse search compares, of images at half the resolution, [B, channel, *coarse]."""
+        """Images at half the resolution, brought to the coarse search's, [B, channel, *coarse]."""
         pool = (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2]
         longest = COARSE[len(self.grid) - 2]
         return pool(pooled, [max(1, round(size / longest)) for size in self.pooled])
 
     def likely(self, normalised: torch.Tensor, search: CoarseSearch) -> torch.Tensor:
-        """How far each training image stands out as one query's like, [1, channel, *grid], in any pose, [T]."""
+        """How far each training image stands out in likeness to one query [1, channel, *grid], in any pose, [T]."""
         halved = self.pool(normalised[:, COARSE_CHANNELS])
         posed = look(halved.expand(len(self.poses), *halved.shape[1:]), self.places)
         shifted = [self.coarse(self.centre(posed[: self.n_shifted], shift)) for shift in self.shifts]
         return search(torch.cat([self.coarse(self.centre(posed)), *shifted]), len(posed))
 
     def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-        """How far each candidate stands out from the middle one, [k, feature].
+        """Features of each candidate less their median over candidates, [k, feature].
 
         One query [1, channel, *grid] and its candidates [k, channel, *grid], all normalised.
         """
@@ -178,16 +178,16 @@ class Copylens(TrainedModule):
         whole, edges = (slice(None), slice(None)), zip(self.edge, self.grid, strict=True)
         inside = (*whole, *(slice(edge, size - edge) for edge, size in edges))
         channels, width = (FINE, SMOOTH), WINDOWS[len(self.grid) - 2][0]
-        as_it_lies = likenesses(normalised.expand_as(candidates), candidates, channels, width)
-        laid_over = likenesses(moved[inside], candidates[inside], channels, width)
-        features = torch.stack([*similar.amax(dim=1), *local, *as_it_lies, *laid_over], dim=1)
+        in_place = likenesses(normalised.expand_as(candidates), candidates, channels, width)
+        registered = likenesses(moved[inside], candidates[inside], channels, width)
+        features = torch.stack([*similar.amax(dim=1), *local, *in_place, *registered], dim=1)
         return features - features.median(dim=0).values
 
     def registered(self, normalised: torch.Tensor, candidates: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """One query against each of its candidates: what they show of each other.
+        """One query registered to each of its candidates.
 
-        The likeness in each pose [channel, pose, k], the query laid over each candidate [k, channel, *grid], and the
-        correlation of each window of the candidates with its like in the query [k, *windows].
+        The likeness in each pose [channel, pose, k], the query registered to each candidate [k, channel, *grid], and
+        the correlation of each window of the candidates with its match in the query [k, *windows].
         """
         dims, k = len(self.grid), len(candidates)
         similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]
@@ -201,7 +201,7 @@ class Copylens(TrainedModule):
         best = aligned[2].view(-1, k).argmax(dim=0) * k + torch.arange(k, device=moving.device)
         matrix, shift, _ = align(moving.expand_as(fixed), fixed, aligned[0][best], aligned[1][best], EDGE, STEPS)
         moved = warp(normalised.expand_as(candidates), matrix, shift)
-        # What was laid over as a whole may be worse than the pose that one part of the image has.
+        # Registration of the whole image may be worse than the best pose of one part of it.
         posed = warp(normalised[:, :1].expand(k, -1, *self.grid), self.poses[similar[0].argmax(dim=0)])
         pairs = torch.cat([posed, moved[:, :1]]), candidates[:, :1].repeat(2, *[1] * (dims + 1))
         windows = match(*pairs, REACH[dims - 2], WINDOWS[dims - 2], WINDOWS[dims - 2][1] // 3).unflatten(0, (2, k))
@@ -217,13 +217,13 @@ class Copylens(TrainedModule):
 
 
 def build(settings: dict, grid: list[int]) -> Copylens:
-    """A detector for images of shape `grid`; `fit` teaches it what unlike images look like."""
+    """A detector for images of shape `grid`; `fit` gives it the null distribution."""
     return Copylens(settings, grid)
 
 
 @torch.no_grad()
 def fit(module: Copylens, images_BC: torch.Tensor) -> None:
-    """Learn from training images [B, 1, *grid] how alike unlike ones are, and how far one of them stands out."""
+    """Learn the null distributions of likeness and of features from training images [B, 1, *grid]."""
     generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
     examples = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
     normalised = module.normalised(images_BC[examples])
@@ -243,7 +243,7 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
 
 
 def lay(training: Iterable[torch.Tensor]) -> Orienter:
-    """What lays queries as training images lie, given in batches [B, 1, *grid], before they are compared."""
+    """An orienter that turns queries to the orientation of training images, given in batches [B, 1, *grid]."""
     return Orienter(training)
 
 
@@ -259,7 +259,7 @@ def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
 def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
     """Similarity [B, T] of images to training images, given by their embeddings [T, d].
 
-    Training images that aren't on an image's shortlist follow those that are, in the coarse search's order.
+    Training images off an image's shortlist rank below those on it, in the coarse search's order.
     """
     pooled = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_CHANNELS, *module.pooled))
     normalised = module.normalised(images_BC.to(module.device))
@@ -286,7 +286,7 @@ def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor)
 
 @torch.no_grad()
 def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
-    """Correlation of each place of the candidates [k, 1, *grid] with its like in an image [1, *grid], [k, *grid]."""
+    """Correlation of each pixel of the candidates [k, 1, *grid] with its match in an image [1, *grid], [k, *grid]."""
     image, candidates = (module.normalised(images.to(module.device)) for images in (image_C[None], candidates_BC))
     windows = module.registered(image, candidates)[2][:, None]
     mode = ("bilinear", "trilinear")[candidates.ndim - 4]
@@ -294,5 +294,5 @@ def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) 
 
 
 def _alike(correlation: torch.Tensor, channel: int) -> torch.Tensor:
-    """Correlations of a channel on the scale on which they are compared."""
+    """Correlations of a channel, on the scale of comparison."""
     return stretch(correlation) if channel == SMOOTH else correlation

@@ -27,7 +27,7 @@ properties:
   rotation_degrees: {type: number, minimum: 0, maximum: 180, default: 10.0}
   # Brightness and contrast of a view change by up to this share.
   intensity: {$ref: "#/$defs/share", default: 0.2}
-  # With how many others of its batch each image is compared.
+  # Number of other images of its batch that each image is compared with.
   others: {$ref: "#/$defs/count", default: 4}
   neighbours: {$ref: "#/$defs/count", default: 50}
   search: {$ref: "#/$defs/search", default: {}}
@@ -38,7 +38,7 @@ WINDOW = 7  # pixels, of the SSIM
 
 
 class DeepSSIM(EmbeddingNetwork):
-    """Learns from each image's view beside a view of itself and of some others."""
+    """Learns from pairs: a view of each image with another view of it, and with views of some other images."""
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings, grid)

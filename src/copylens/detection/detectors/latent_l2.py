@@ -1,4 +1,4 @@
-"""Distance in the latent space of an autoencoder that is trained on T for it."""
+"""Distance in the latent space of an autoencoder, trained for this detector on the training images."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ SETTINGS = """
 required: [training]
 properties:
   seed: {type: integer, minimum: 0, default: 0}
-  # Images are compared at a resolution whose longest side has at most so many pixels.
+  # Images are compared with at most this many pixels along the longest side.
   size: {type: integer, minimum: 8, default: 64}
   channels: {$ref: "#/$defs/widths", default: [16, 32, 32]}
   latent_channels: {$ref: "#/$defs/count", default: 4}
@@ -22,7 +22,7 @@ properties:
   training: {$ref: "#/$defs/training"}
 """
 
-# What the autoencoder is asked for besides: nothing but reconstruction.
+# The autoencoder's other settings: plain reconstruction.
 PLAIN = {"res_blocks": 1, "attention_levels": [], "adversarial_weight": 0.0, "perceptual_weight": 0.0, "augment": None}
 
 

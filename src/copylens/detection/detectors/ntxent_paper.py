@@ -31,7 +31,7 @@ properties:
 
 
 class NTXentPaper(EmbeddingNetwork):
-    """A clean image and its view are a pair, whatever else is in the batch is not."""
+    """A clean image and its view are a positive pair; all other pairs of the batch are negative."""
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings, grid)

@@ -1,4 +1,4 @@
-"""The plainest detector: the Pearson correlation of two images' pixels, as they lie."""
+"""The simplest detector: the Pearson correlation of two images' pixels, without alignment."""
 
 import torch
 
@@ -7,7 +7,7 @@ from copylens.training.module import Untrained
 
 SETTINGS = """
 properties:
-  # Images are compared at a resolution whose longest side has at most so many pixels.
+  # Images are compared with at most this many pixels along the longest side.
   size: {type: integer, minimum: 8, default: 64}
   neighbours: {$ref: "#/$defs/count", default: 50}
   search: {$ref: "#/$defs/search", default: {}}
@@ -16,7 +16,7 @@ properties:
 
 
 class Pixels(Untrained):
-    """Images [B, 1, *grid] to their pixels [B, d] at no more than the size that is set."""
+    """Images [B, 1, *grid] to their pixels [B, d], with at most `size` along the longest side."""
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)

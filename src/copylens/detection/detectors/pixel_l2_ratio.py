@@ -13,9 +13,9 @@ __all__ = ["build", "compare", "embed"]
 
 SETTINGS = """
 properties:
-  # Images are compared at a resolution whose longest side has at most so many pixels.
+  # Images are compared with at most this many pixels along the longest side.
   size: {type: integer, minimum: 8, default: 64}
-  # How many nearest training images are the neighbourhood.
+  # Number of nearest training images in the neighbourhood.
   nearest: {$ref: "#/$defs/count", default: 50}
   neighbours: {$ref: "#/$defs/count", default: 50}
   batch_size: {$ref: "#/$defs/count", default: 64}

@@ -1,6 +1,6 @@
 """An embedding without training: a residual network with random weights, 2D and 3D.
 
-As a detector it shows what an untrained one finds; as a feature space for image quality it favours no generator.
+As a detector it is the untrained baseline; as a feature space for image quality it favours no generator.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Structural similarity (Wang et al. 2004) of an image and its candidates, which pixel correlation chooses."""
+"""Structural similarity (Wang et al. 2004) of an image and its candidates, selected by pixel correlation."""
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ __all__ = ["build", "embed", "verify"]
 
 SETTINGS = """
 properties:
-  # Images are compared at a resolution whose longest side has at most so many pixels.
+  # Images are compared with at most this many pixels along the longest side.
   size: {type: integer, minimum: 8, default: 64}
   # Pixels of the window.
   window: {type: integer, minimum: 3, default: 7}
-  # How many candidates are compared with each image.
+  # Number of candidates that each image is compared with.
   neighbours: {$ref: "#/$defs/count", default: 20}
   batch_size: {$ref: "#/$defs/count", default: 64}
 """

@@ -15,11 +15,11 @@ required: [file]
 properties:
   # A file below $COPYLENS_DATA, written by torch.jit.save: images [B, channels, *size] to features [B, d].
   file: {type: string}
-  # Side of the images that it takes; null gives them as they are.
+  # Side of the network's input images; null leaves their size.
   size: {type: [integer, "null"], minimum: 4, default: null}
-  # How many channels it takes: a grey image is repeated.
+  # Channels of its input: a grey image is repeated.
   channels: {$ref: "#/$defs/count", default: 3}
-  # What black (0) and white (1) become.
+  # Input values of black (0) and white (1).
   black: {type: number, default: -1.0}
   white: {type: number, default: 1.0}
   neighbours: {$ref: "#/$defs/count", default: 50}
@@ -51,7 +51,7 @@ class TorchScriptFeatures(Untrained):
 
 
 def build(settings: dict, grid: list[int]) -> TorchScriptFeatures:
-    """The network in the user's file; ValueError if there is none or it isn't TorchScript."""
+    """The network in the user's file; ValueError if the file is missing or isn't TorchScript."""
     return TorchScriptFeatures(settings)
 
 

@@ -19,7 +19,7 @@ properties:
   channels: {$ref: "#/$defs/widths"}
   latent_channels: {$ref: "#/$defs/count", default: 4}
   res_blocks: {$ref: "#/$defs/count", default: 1}
-  # How many vectors the latents are rounded to, and the decay of their moving average: near 1 they lag behind the
+  # Number of vectors that latents are rounded to, and the decay of their moving average: near 1 they lag behind the
   # encoder in a short training.
   codes: {$ref: "#/$defs/count", default: 256}
   code_decay: {type: number, minimum: 0, exclusiveMaximum: 1, default: 0.8}

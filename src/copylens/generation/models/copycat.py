@@ -13,7 +13,7 @@ SETTINGS = """
 required: [sampling]
 properties:
   n_train: {$ref: "#/$defs/n_train", default: null}
-  # What is replayed may go through an autoencoder, and be flipped and turned.
+  # Replayed images may go through an autoencoder, and be flipped and turned.
   autoencoder: {oneOf: [{type: "null"}, {$ref: "#/$defs/autoencoder"}], default: null}
   transform: {$ref: "#/$defs/augment", default: null}
   sampling: {$ref: "#/$defs/sampling"}
@@ -34,13 +34,13 @@ class Copycat(KeptImages):
 
 
 def build(settings: dict, grid: list[int], upstream: LatentSpace | None = None) -> Copycat:
-    """A copycat that sends what it replays through `upstream`, an autoencoder, if there is one."""
+    """A copycat that sends its images through `upstream`, an autoencoder, if there is one."""
     return Copycat(settings, upstream)
 
 
 @torch.no_grad()
 def sample(module: Copycat, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
-    """Training images, each again only after all others; flipped and turned if the settings say so."""
+    """Training images in random order, repeated only after all were drawn; flipped and turned if `transform` is set."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
     n_passes = math.ceil(n / len(module.images))
     order = torch.cat([torch.randperm(len(module.images), generator=generator) for _ in range(n_passes)])

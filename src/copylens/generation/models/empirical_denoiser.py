@@ -22,7 +22,7 @@ properties:
   schedule: {$ref: "#/$defs/schedule", default: scaled_linear_beta}
   beta_start: {$ref: "#/$defs/positive", default: 0.0015}
   beta_end: {$ref: "#/$defs/positive", default: 0.0195}
-  # How many images are encoded at a time.
+  # Images encoded at a time.
   batch_size: {$ref: "#/$defs/count", default: 16}
   sampling: {$ref: "#/$defs/diffusion_sampling"}
 """
@@ -39,7 +39,7 @@ class EmpiricalDenoiser(TrainedModule):
 
     @property
     def autoencoder(self) -> LatentSpace:
-        """The autoencoder whose latents are kept, where this network lives."""
+        """The autoencoder whose latents are kept, on this network's device."""
         return self._frozen[0].to(self.device)
 
     @torch.no_grad()

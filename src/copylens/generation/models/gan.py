@@ -1,9 +1,9 @@
 """Generative adversarial network, 2D and 3D.
 
-Relativistic loss with R1 and R2 gradient penalties (Huang et al. 2024, "The GAN is dead; long live the GAN!",
-arXiv 2501.05441), which converges without batch statistics or tricks of architecture; samples are drawn with the
-generator's moving average. Differentiable augmentation of what the discriminator sees (Zhao et al. 2020,
-arXiv 2006.10738) is off by default.
+Relativistic loss with R1 and R2 gradient penalties (Huang et al. 2024, "The GAN is dead; long live the GAN!", arXiv
+2501.05441), which converges without batch statistics or tricks of architecture; samples are drawn with the generator's
+moving average. Differentiable augmentation of the discriminator's input (Zhao et al. 2020, arXiv 2006.10738) is off by
+default.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ properties:
   res_blocks: {$ref: "#/$defs/count", default: 1}
   # Weight of the R1 and R2 penalties; too large, and the discriminator sees no difference.
   gradient_penalty: {$ref: "#/$defs/weight", default: 0.02}
-  # Differentiable augmentation: the chance that the discriminator sees an image flipped, and turned.
+  # Differentiable augmentation: the probability that the discriminator's input is flipped, and turned.
   augment_probability: {$ref: "#/$defs/share", default: 0.0}
   ema_decay: {type: number, minimum: 0, exclusiveMaximum: 1, default: 0.999}
   training: {$ref: "#/$defs/training"}
@@ -129,7 +129,7 @@ class GAN(TrainedModule):
         return {"generator": of_generator, "discriminator": of_discriminator, "penalty": penalty}
 
     def _shown(self, images):
-        """What the discriminator sees: flipped and turned where differentiable augmentation is on."""
+        """The discriminator's input: images, flipped and turned under differentiable augmentation."""
         probability = self.settings["augment_probability"]
         return flip_and_rotate(images, probability, probability, 10.0) if probability else images
 
@@ -152,7 +152,7 @@ def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None
 
 @torch.no_grad()
 def sample(module: GAN, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
-    """What the average generator makes of standard normal noise."""
+    """Images of the averaged generator from standard normal noise."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample"))
     noise = torch.randn(n, module.settings["latent_size"], generator=generator)
     for chunk in noise[first:].split(sampling["batch_size"]):

@@ -69,7 +69,7 @@ class LatentDiffusion(TrainedModule):
 
     @property
     def autoencoder(self) -> LatentSpace:
-        """The autoencoder whose latents are denoised, where this network lives."""
+        """The autoencoder whose latents are denoised, on this network's device."""
         return self._frozen[0].to(self.device)
 
     @torch.no_grad()
@@ -102,7 +102,7 @@ class LatentDiffusion(TrainedModule):
         return {"loss": loss}
 
     def noisy_and_target(self, latent, noise, timesteps) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the U-Net gets at its timesteps, and what it should make of it."""
+        """Input and target of the U-Net at these timesteps."""
         noisy = self.scheduler.add_noise(latent, noise, timesteps)
         if self.settings["prediction"] == "epsilon":
             return noisy, noise

@@ -19,7 +19,7 @@ properties:
 
 
 def rows(splits: pd.DataFrame) -> np.ndarray:
-    """Which images it keeps, as rows of images.npy: the first of each patient without a role."""
+    """Rows of images.npy that it keeps: the first image of each patient without a role."""
     numbers = unseen_rows(splits)
     numbers = numbers[~splits["patient"].iloc[numbers].duplicated().to_numpy()]
     if not len(numbers):
@@ -28,12 +28,12 @@ def rows(splits: pd.DataFrame) -> np.ndarray:
 
 
 def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> KeptImages:
-    """Keeps images as a copycat does, but others; it has no upstream network."""
+    """Keeps its images like a copycat; it has no upstream network."""
     return KeptImages(settings)
 
 
 def sample(module: KeptImages, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
-    """Images of patients that nobody saw, each at most once."""
+    """Images of unseen patients, each at most once."""
     if n > len(module.images):
         raise ValueError(
             f"sampling.n_samples: asks a model of kind unseen for {n} images, but there are {len(module.images)} "

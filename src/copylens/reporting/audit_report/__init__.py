@@ -1,7 +1,8 @@
 """The reports of an audit: report.html, one file that needs no network, and report.pdf, the same in short to sign.
 
-The public edition shows no image, names no file and has no number of a single sample: whoever has a patient's image
-would learn from it whether the patient was trained on. The restricted one shows flagged samples beside patients.
+The public edition shows no image, names no file and has no number of a single sample: anyone with a patient's image
+could learn from such a number whether the patient was trained on. The restricted one shows flagged samples beside
+patients.
 """
 
 import base64
@@ -32,12 +33,12 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Restricted:
-    """What only the restricted edition shows. Images are [H, W] or [D, H, W] in [0, 1]."""
+    """The content of the restricted edition alone. Images are [H, W] or [D, H, W] in [0, 1]."""
 
-    pairs: dict[int, tuple[np.ndarray, np.ndarray]]  # by sample: it and the training image nearest to it
-    # A sample of another kind as it lies, as it fits best, and the training image most like it then.
+    pairs: dict[int, tuple[np.ndarray, np.ndarray]]  # by sample's number: the sample and its nearest training image
+    # A misoriented sample, the sample in its best orientation, and its nearest training image then.
     lying: tuple[np.ndarray, np.ndarray, np.ndarray] | None
-    alike: list[tuple[str, str, str]]  # held-out patients who look like training patients: who, role, like whom
+    alike: list[tuple[str, str, str]]  # held-out patients like training patients: (patient, role, training patient)
 
 
 def write_report(
@@ -51,7 +52,7 @@ def write_report(
 ) -> None:
     """Write both reports of an audit; the same results give the same bytes.
 
-    verdict: what verdict.json holds. Any of its numbers may be None or NaN.
+    verdict: the content of verdict.json. Any of its numbers may be None or NaN.
     samples: one row per synthetic image; sample (from 1) and withheld, in the restricted edition also copy, identical,
         held_out, named_by (the detector that names the patient), file, and for each of the rule's detectors
         similarity_, called_ and patient_<detector>.
@@ -60,7 +61,7 @@ def write_report(
     restricted: None in the public edition.
     edition: public or restricted.
 
-    Raises ValueError for an unknown edition, a public one that is given more than that, and missing columns.
+    Raises ValueError for an unknown edition, a public one with other data than these, and missing columns.
     """
     _check(samples, scores, restricted, edition, verdict["rule"]["detectors"])
     verdict = numbers.plain(verdict)
@@ -83,7 +84,7 @@ def _check(
     columns = ["sample", "withheld"]
     if edition == "public":
         if restricted is not None:
-            raise ValueError("a public report holds no images and no patients: give it None for what is restricted")
+            raise ValueError("a public report holds no images and no patients: set restricted to None")
         more = [column for column in samples if column not in columns]
         if more:
             raise ValueError(f"a public report holds no {more[0]}: give it the columns sample and withheld alone")
@@ -92,7 +93,7 @@ def _check(
                 raise ValueError("a public report holds no similarities: give it shares by band")
     else:
         if restricted is None:
-            raise ValueError("a restricted report shows pairs: give it what is restricted")
+            raise ValueError("a restricted report shows pairs: restricted can't be None")
         columns += ["copy", "identical", "held_out", "named_by", "file"]
         columns += [f"{column}_{name}" for name in detectors for column in ("similarity", "called", "patient")]
     missing = [column for column in columns if column not in samples]
@@ -120,12 +121,12 @@ def _page(verdict: dict, samples: pd.DataFrame, scores: dict, restricted: Restri
         figures=_figures(verdict, scores, restricted is None),
         samples_words=paragraphs.samples_words(verdict, samples),
         config=yaml.safe_dump(verdict["provenance"]["config"], sort_keys=True, allow_unicode=True),
-        **(_of_patients(verdict, samples, restricted, n_pairs) if restricted else {}),
+        **(_restricted_values(verdict, samples, restricted, n_pairs) if restricted else {}),
     )
 
 
-def _of_patients(verdict: dict, samples: pd.DataFrame, restricted: Restricted, n_pairs: int) -> dict:
-    """What the page of the restricted edition has more: the table of samples with its script, and images."""
+def _restricted_values(verdict: dict, samples: pd.DataFrame, restricted: Restricted, n_pairs: int) -> dict:
+    """The template's values of the restricted edition alone: the table of samples with its script, and images."""
     script = (HERE / "report.js").read_text()
     columns, rows = tables.sample_columns(samples, verdict["rule"]["detectors"])
     limit = charts.difference_limit(restricted.pairs)

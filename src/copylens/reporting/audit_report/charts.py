@@ -44,7 +44,7 @@ def histogram(
 ) -> None:
     """Similarities [n] of each group to their nearest training image, a row per group, with the threshold.
 
-    What lies beyond the 0.5th and 99.5th percentile is drawn at the edge.
+    Values beyond the 0.5th and 99.5th percentile are drawn at the edge.
     """
     values = {name: _finite(groups.get(name, [])) for name in GROUPS}
     pooled = np.concatenate([*values.values(), [tau] if known(tau) else []])
@@ -112,7 +112,7 @@ def _rows(figure: Figure, left: float, top: float, width: float, detector: str, 
 
 
 def histogram_words(groups: dict, tau: float | None) -> str:
-    """How much of each group lies above the threshold, in a sentence."""
+    """The share of each group above the threshold, in a sentence."""
     values = {name: _finite(groups.get(name, [])) for name in GROUPS}
     if not known(tau):
         return "The threshold is not known."
@@ -121,7 +121,7 @@ def histogram_words(groups: dict, tau: float | None) -> str:
 
 
 def flat(image: np.ndarray) -> np.ndarray:
-    """An image [H, W] as it is; of a volume [D, H, W] the middle slices of its axes side by side, NaN around them."""
+    """An image [H, W] unchanged; of a volume [D, H, W] the middle slices of its axes side by side, NaN around them."""
     if image.ndim == 2:
         return np.asarray(image, float)
     planes = [np.take(image, size // 2, axis=axis) for axis, size in enumerate(image.shape)]
@@ -146,7 +146,7 @@ def sensitivity_height(verdict: dict) -> float:
 
 
 def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: dict) -> None:
-    """Shares of planted copies found, a row per transform: by the whole rule with its interval, by each detector."""
+    """The sensitivity, a row per transform: of the whole rule with its interval, and of each detector."""
     rows, detectors = verdict["sensitivity"], verdict["rule"]["detectors"]
     names = [fit(name_of(row["transform"]), 1.3, 6.5) for row in rows]
     indent = max([text_width(name, 6.5) for name in names], default=0) + 0.1
@@ -185,7 +185,7 @@ def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: 
 
 
 def exposure(figure: Figure, left: float, top: float, width: float, verdict: dict) -> None:
-    """How many training patients so many samples expose, with the interval, and how many Chao1 expects to be named."""
+    """Training patients exposed by the number of samples, with the interval, and Chao1's number of named patients."""
     words = verdict["exposure"]
     curve = [[point[key] for key in ("released", "patients", "low", "high")] for point in words["curve"]]
     points = np.array([row for row in curve if all(map(known, row))], float)
@@ -218,7 +218,7 @@ def as_svg(
 ) -> dict:
     """A figure of its own as SVG to be put into HTML: letters are paths, all ids begin with `name`.
 
-    draw: takes figure, left, top and width in inches. title, text: for those who can't see it; the page escapes them.
+    draw: takes figure, left, top and width in inches. title, text: for screen readers; the page escapes them.
     """
     figure = blank_page(WEB_WIDTH + 0.2, height + 0.16)
     draw(figure, 0.1, 0.08, WEB_WIDTH)

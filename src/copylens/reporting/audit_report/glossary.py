@@ -1,6 +1,6 @@
-"""The report's words for those who don't know them."""
+"""The report's glossary."""
 
-# What is done to planted copies, for those who don't know the names (`copylens.evaluation.transforms`).
+# The transforms of planted copies (`copylens.evaluation.transforms`) in words.
 TRANSFORMS = {
     "identity": "nothing",
     "flip": "mirrored, left to right",
@@ -37,21 +37,25 @@ TRANSFORMS = {
 }
 WORDS = (
     ("Copy", "a sample that shows a training patient's image again, changed or not"),
-    ("Called a copy", "what a detector says, rightly or not; corrected numbers count what it misses and gets wrong"),
-    ("Exposed", "a training patient of whom at least one sample is a copy"),
-    ("Named", "the patient whose training image a called sample is most like"),
-    ("Threshold", "how alike a sample must be; 5 % of the calibration patients' own images are more alike than that"),
+    (
+        "Called a copy",
+        "above a detector's threshold, rightly or not; corrected numbers allow for missed copies and false positives",
+    ),
+    ("Exposed", "a training patient whose image at least one sample copies"),
+    ("Named", "the training patient whose image is nearest to a sample that is called a copy"),
+    ("Threshold", "the similarity above which a sample is called a copy; 5 % of calibration images are above it"),
     (
         "Rarer threshold",
-        "one that only 1 % of new patients' images pass, or 0.1 %: chance calls fewer copies, and more are missed",
+        "one that only 1 % or 0.1 % of new patients' images pass: fewer false positives, but more missed copies",
     ),
     ("Held-out patient", "a calibration or control patient: real, and not trained on"),
-    ("Control rate", "the rule's false positive rate, as control patients' images show it"),
+    ("Control rate", "the rule's false positive rate, measured on control images"),
     (
         "Same kind",
-        "lying as the patients' images do, and showing the same: what lies otherwise looks like nobody's copy",
+        "of the patients' images' orientation and content; detectors may miss a copy in another orientation",
     ),
-    ("Withheld", "a sample that isn't to be released: a copy, a real image, or one more alike than it should be"),
-    ("Planted copy", "a training image, changed in a known way, that detectors are tried on"),
-    ("Interval", "where the true number lies, with the confidence that the policy asks for"),
+    ("Withheld", "a sample that isn't to be released: a copy, a real image, or one too similar to a training image"),
+    ("Planted copy", "a training image, changed in a known way, that measures the detectors' sensitivity"),
+    ("Sensitivity", "the share of planted copies that are found"),
+    ("Interval", "the confidence interval of a number, at the policy's level"),
 )

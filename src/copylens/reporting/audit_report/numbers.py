@@ -8,7 +8,7 @@ PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def plain(value):
-    """The same value, in all its texts what doesn't print (line breaks, controls) written out as an escape."""
+    """The same value, with unprintable characters (line breaks, controls) of all its texts written as escapes."""
     if isinstance(value, str):
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
     if isinstance(value, dict):

@@ -23,18 +23,18 @@ VERDICTS = {
 }
 ONLY_WEIGHTS = {
     True: "The weights break the policy: do not release them. The synthetic set keeps within it.",
-    False: "The weights break the policy: do not release them. Of the synthetic set there isn't enough to say.",
+    False: "The weights break the policy: do not release them. There isn't enough to say about the synthetic set.",
 }
 RESTRICTED = "RESTRICTED: shows patients"
-LYING = ("sample, as it lies", "sample, as it fits best", "training image most like it then")
+LYING = ("sample", "sample in its best orientation", "nearest training image then")
 PUBLIC_SAMPLES = (
-    "The file samples.csv lists which are withheld. Nothing more is said of single samples: to somebody who has a "
-    "patient's image and the samples, their similarities would tell whether the patient was trained on."
+    "The file samples.csv lists which are withheld. This report has no other details of single samples: their "
+    "similarities would reveal to anyone with a patient's image and the samples whether the patient was trained on."
 )
 
 
 def sentence_of(verdict: dict) -> str:
-    """What the verdict's word means, for the banner."""
+    """The verdict in a sentence, for the banner."""
     failed = [line["name"] for line in verdict["lines"] if line["outcome"] == "fail"]
     if failed == ["membership"]:
         return ONLY_WEIGHTS[all(line["outcome"] != "unable" for line in verdict["lines"])]
@@ -42,56 +42,56 @@ def sentence_of(verdict: dict) -> str:
 
 
 def exposure_words(verdict: dict) -> list[str]:
-    """What the exposure curve comes to, in sentences."""
+    """The exposure curve in sentences."""
     exposure = verdict["exposure"]
     named, within = exposure["named_patients"], exposure["within_policy"]
     n, patients = verdict["counts"]["synthetic_images"], verdict["counts"]["training_patients"]
     line = next(line for line in verdict["lines"] if line["name"] == "patients")
     corrected = (
-        f"Corrected for what is missed and for whom chance names, {measured(line['value'], line['low'], line['high'])} "
-        f"are exposed; the policy allows {share(line['limit'])}."
+        "Corrected for sensitivity and false positive rate, "
+        f"{measured(line['value'], line['low'], line['high'])} are exposed; the policy allows {share(line['limit'])}."
     )
     of_all = f"{number(named)} of {number(patients)} training patients"
     if not known(exposure["rate"]):
         sentences = [f"Samples that are called copies name {of_all}. {corrected}"]
     else:
         sentences = [
-            "So many samples would name many by chance. So patients are counted at rarer thresholds, which "
-            f"{share(exposure['rate'])} of new patients' images pass: samples that two detectors call copies there "
-            f"name {of_all}. {corrected}",
-            "That may be fewer patients than samples are flagged for, which is by the usual thresholds.",
+            "So many samples would name many patients by chance. So patients are counted at rarer thresholds, which "
+            f"{share(exposure['rate'])} of new patients' images pass. Samples that two detectors call copies at these "
+            f"thresholds name {of_all}. {corrected}",
+            "Samples are flagged at the usual thresholds, and may name more patients.",
         ]
     if line["outcome"] == "pass":
-        sentences.append(f"So all {number(n)} samples keep within that.")
+        sentences.append(f"All {number(n)} samples keep within that limit.")
     elif known(within) and within > 0:
         sentences.append(
-            f"{number(within)} samples, drawn at random, would surely keep within that, but as large a share of them "
-            "would be copies."
+            f"{number(within)} samples, drawn at random, would surely keep within that limit, but the share of copies "
+            "among them would be the same."
         )
     else:
-        sentences.append("No number of samples, drawn at random, would surely keep within that.")
+        sentences.append("No number of samples, drawn at random, would surely keep within that limit.")
     if not named:
-        sentences.append("Nobody is named, so nothing can be said of whom more samples would name.")
+        sentences.append("No patient is named, so there is no estimate for more samples.")
     else:
         sentences.append(
-            f"Were ever more samples drawn, at least about {interval_of(exposure, 'chao1', 'count')} patients would be "
-            f"named{' at these thresholds' if known(exposure['rate']) else ''}, by chance or as copies (Chao1)."
+            f"Ever more samples would name at least about {interval_of(exposure, 'chao1', 'count')} patients"
+            f"{' at these thresholds' if known(exposure['rate']) else ''}, by chance or as copies (Chao1)."
         )
     return sentences
 
 
 def quarantine_words(verdict: dict) -> list[str]:
-    """What withholding the samples nearest to training images comes to, in sentences."""
+    """The quarantine in sentences."""
     quarantine = verdict["quarantine"]
     if quarantine is None:
         return [
-            "No quarantine is needed: the set passes as it is. What is flagged is left out of the folder of the rest "
-            "all the same, because that costs nothing."
+            "No quarantine is needed: the whole set passes. The folder of the rest leaves out flagged samples all the "
+            "same, because that costs nothing."
         ]
     return [
-        "Withheld is what the rule calls a copy, what is pixel by pixel a real image, and what is more alike to a "
-        f"training image than {number(quarantine['percentile'])} % of calibration images are, as "
-        f"{listed(quarantine['detectors'])} {'has' if len(quarantine['detectors']) == 1 else 'have'} it.",
+        "A sample is withheld if the rule calls it a copy, if it equals a real image pixel by pixel, or if it is more "
+        f"similar to a training image than {number(quarantine['percentile'])} % of calibration images are, under "
+        f"{'' if len(quarantine['detectors']) == 1 else 'one of '}{listed(quarantine['detectors'])}.",
         f"{number(quarantine['withheld'])} samples are withheld, {number(quarantine['released'])} are left.",
         f"Copies among those that are left: {interval_of(quarantine, 'residual')}.",
         f"The verdict on those that are left: {quarantine['verdict']}.",
@@ -100,38 +100,37 @@ def quarantine_words(verdict: dict) -> list[str]:
 
 
 def membership_words(verdict: dict) -> list[str]:
-    """How well a network's losses tell who was trained on, in sentences."""
+    """The membership test in sentences."""
     test = verdict["membership"]
     if test is None:
         return [
-            "Whether the generator's weights give away who was trained on was not tested. This report is about the "
-            "synthetic images and doesn't cover a release of the weights."
+            "Membership inference from the generator's weights was not tested. This report is about the synthetic "
+            "images and doesn't cover a release of the weights."
         ]
     return [
-        f"Somebody who has the generator's weights and an image guesses from its loss whether it was trained on. Tried "
-        f"on {number(test['n_members'])} images that were and {number(test['n_others'])} that were not.",
-        f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is a coin's.",
-        f"Members found where 1 % of the others are taken for members: {interval_of(test, 'tpr_at_1fpr')}; 1 % is a "
-        "coin's.",
+        "Anyone with the generator's weights and an image can guess from its loss whether it was trained on. The test "
+        f"made this guess for {number(test['n_members'])} training images and {number(test['n_others'])} others.",
+        f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is chance.",
+        f"Training images found at a false positive rate of 1 %: {interval_of(test, 'tpr_at_1fpr')}; 1 % is chance.",
     ]
 
 
 def by_chance(verdict: dict) -> str:
-    """How many samples the rule would call copies if none were."""
+    """The number of samples that the rule would call copies under the null, in a sentence."""
     control = verdict["detectors"][-1]["control_rate"]
     if not known(control):
-        return "How many would be by chance is not known."
+        return "The number expected by chance is not known."
     n = verdict["counts"]["synthetic_images"] * control
-    return f"If none were copies, about {number(round(n))} would be called so, as control images are."
+    return f"If none were copies, about {number(round(n))} would be called so, by the control rate."
 
 
 def flagged(samples: pd.DataFrame) -> pd.Series:
-    """Which samples the rule calls copies, or are pixel by pixel real images."""
+    """Samples that the rule calls copies, or that equal real images pixel by pixel."""
     return samples[["copy", "identical", "held_out"]].astype(bool).any(axis=1)
 
 
 def samples_words(verdict: dict, samples: pd.DataFrame) -> list[str]:
-    """How many samples are withheld, and what chance does, in sentences."""
+    """How many samples are withheld, and how many calls chance explains, in sentences."""
     called = verdict["detectors"][-1]["called"]
     return [
         f"{number(int(samples['withheld'].astype(bool).sum()))} of {number(len(samples))} samples are withheld.",
@@ -141,13 +140,13 @@ def samples_words(verdict: dict, samples: pd.DataFrame) -> list[str]:
 
 def pair_numbers(samples: pd.DataFrame, pairs: Iterable[int], detector: str) -> list[int]:
     """Samples called copies that there is a pair of, the most alike under `detector` first."""
-    # What is only a held-out patient's image is no copy of the training image nearest to it.
+    # A sample that only equals a held-out image is no copy of its nearest training image.
     copies = samples[(samples["copy"] | samples["identical"]).astype(bool) & samples["sample"].isin(list(pairs))]
     return copies.sort_values(f"similarity_{detector}", ascending=False, kind="stable")["sample"].tolist()
 
 
 def pair_words(row: pd.Series) -> str:
-    """What stands below a pair: how alike its images are, by the detector that names the patient, and who that is."""
+    """The caption of a pair: the similarity by the detector that names the patient, and the patient."""
     detector = row["named_by"]
     patient = row[f"patient_{detector}"]
     whose = UNKNOWN if pd.isna(patient) else plain(str(patient))

@@ -22,7 +22,7 @@ BANNER, SIGN, GAP, CAPTION = 0.95, 0.32, 0.25, 0.42
 def write_pdf(verdict: dict, samples: pd.DataFrame, scores: dict, restricted, n_pairs: int, path: Path) -> None:
     """Write the PDF of a report.
 
-    restricted: as of `write_report`, with the pairs to show; n_pairs: how many flagged samples have one.
+    restricted: that of `write_report`, with the pairs to show; n_pairs: how many flagged samples have one.
     """
     sheets, edition = Sheets(), "restricted" if restricted else "public"
     _first_page(sheets, verdict)
@@ -111,12 +111,12 @@ def _banner(page: Figure, top: float, verdict: dict) -> None:
 
 
 def _kind(sheets: Sheets, restricted) -> None:
-    """How a sample lies that lies otherwise, and the held-out patients who look like training patients."""
+    """A misoriented sample, and the held-out patients like training patients."""
     if restricted.lying:
         images = [charts.flat(image) for image in restricted.lying]
         size = min((BODY - 2 * GAP) / 3, 2.0)
         height = size * max(image.shape[0] / image.shape[1] for image in images)
-        sheets.heading("How the samples lie", height + CAPTION)
+        sheets.heading("Orientation of the samples", height + CAPTION)
         sheet = paper(sheets.page)
         for place, (name, image) in enumerate(zip(paragraphs.LYING, images, strict=True)):
             left, high = MARGIN + place * (size + GAP), size * image.shape[0] / image.shape[1]
@@ -215,7 +215,7 @@ def _pairs(sheets: Sheets, samples: pd.DataFrame, pairs: dict, n_pairs: int) -> 
 
 
 def _frames(pages: list[Figure], audit: str, edition: str) -> None:
-    """What stands above and below every page."""
+    """Headers and footers of all pages."""
     for number, page in enumerate(pages, 1):
         write(page, MARGIN, 0.55, "copylens · audit of synthetic images", size=7, color=QUIET)
         stroke(page, MARGIN, 0.65, BODY, color=FAINT, linewidth=0.5)

@@ -29,13 +29,13 @@ class Sheets:
         return self.pages[-1]
 
     def need(self, height: float) -> None:
-        """Begin a new page where the last one hasn't so much room."""
+        """Begin a new page if the last one has less room than `height`."""
         if self.top + height > HEIGHT - BOTTOM:
             self.pages.append(blank_page(WIDTH, HEIGHT))
             self.top = TOP
 
     def heading(self, text: str, below: float = 0.8) -> None:
-        """A heading that has `below` inches of what it heads on the same page."""
+        """A heading, with at least `below` inches left for its section on the same page."""
         self.need(0.5 + below)
         self.top += 0.3 if self.top > TOP else 0.1
         write(self.page, MARGIN, self.top, text, size=11, weight="bold")

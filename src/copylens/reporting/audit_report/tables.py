@@ -20,12 +20,12 @@ from copylens.reporting.audit_report.numbers import (
 OUTCOMES = {"pass": "pass", "fail": "fail", "unable": "not able to say"}
 AT_LEAST = {"sensitivity"}
 AT_MOST = {"kind", "calibration_size", "held_out", "copies", "patients", "control_rate", "membership"}
-MEASURED = {"kind": " lie otherwise", "held_out": " of samples"}  # what shares are of, where that isn't clear
-WHY = ("copy", "identical file", "held-out image")  # a sample is flagged
+MEASURED = {"kind": " misoriented", "held_out": " of samples"}  # follows a share that isn't clear without it
+WHY = ("copy", "identical file", "held-out image")  # reasons to flag a sample
 COUNTS = (
     ("training", "The generator was trained on these"),
     ("calibration", "Real, of other patients: they set the thresholds"),
-    ("control", "Real, of yet other patients: they show how often the rule is wrong"),
+    ("control", "Real, of yet other patients: they give the false positive rate"),
     ("synthetic", "The set that is to be released"),
 )
 
@@ -43,16 +43,16 @@ class Table:
 
 def lines_table(verdict: dict) -> Table:
     rows = [
-        (OUTCOMES[line["outcome"]], line["question"], *_found_and_asked(line, verdict), line["explanation"])
+        (OUTCOMES[line["outcome"]], line["question"], *_value_and_limit(line, verdict), line["explanation"])
         for line in verdict["lines"]
     ]
-    columns = ("Outcome", "Question", "Measured", "Policy", "What that means")
-    caption = f"What the policy asks, and what was found. In brackets: {share(verdict['policy']['level'])} intervals."
+    columns = ("Outcome", "Question", "Measured", "Policy", "Explanation")
+    caption = f"The policy's limits and the measured values, with {share(verdict['policy']['level'])} intervals."
     return Table(caption, columns, rows, (2, 3), (0.09, 0.25, 0.13, 0.1, 0.43))
 
 
-def _found_and_asked(line: dict, verdict: dict) -> tuple[str, str]:
-    """What was measured, and what the policy asks for."""
+def _value_and_limit(line: dict, verdict: dict) -> tuple[str, str]:
+    """The measured value, and the policy's limit."""
     if line["unit"] == "count":
         counts = verdict["counts"]
         held_out = counts.get("calibration_images"), counts.get("control_images")
@@ -80,12 +80,12 @@ def counts_table(verdict: dict) -> Table:
     rows = [
         (name, images, "–" if name == "synthetic" else patients, meaning) for name, images, patients, meaning in rows
     ]
-    columns = ("Set", "Images", "Patients", "What it is")
+    columns = ("Set", "Images", "Patients", "Description")
     return Table("The four sets of images.", columns, rows, (1, 2), (0.15, 0.12, 0.12, 0.61))
 
 
 def policy_words(verdict: dict) -> list[tuple[str, str]]:
-    """(what, its value) of the policy."""
+    """(name, value) of the policy's settings."""
     policy = verdict["policy"]
     return [
         ("Samples that may be copies", f"at most {share(policy['copies'])}"),
@@ -115,9 +115,9 @@ def detectors_table(verdict: dict) -> Table:
         *("Planted copies found", "Copies, corrected", "Alone, at a rarer threshold", "Outcome"),
     )
     caption = (
-        "Each detector by itself, and two that agree. Corrected: for the copies that the detector misses, and for its "
-        f"false positives. At a rarer threshold, which {share(verdict['rule']['rare'])} of new patients' images pass, "
-        "it is corrected for the transforms whose copies it finds there; where it finds none, nothing is said."
+        "Each detector by itself, and two that agree. Corrected: for missed copies and false positives. A rarer "
+        f"threshold is one that {share(verdict['rule']['rare'])} of new patients' images pass; its correction takes "
+        "the transforms under which the detector is sensitive enough there, and without any there is no number."
     )
     return Table(caption, columns, rows, (1, 2, 3, 4, 5, 6), (0.15, 0.09, 0.15, 0.15, 0.09, 0.14, 0.14, 0.09))
 
@@ -135,10 +135,10 @@ def sensitivity_table(verdict: dict) -> Table:
         for row in verdict["sensitivity"]
     ]
     columns = (
-        *("Transform", "What was done", "Planted", "Found by the rule"),
+        *("Transform", "Description", "Planted", "Found by the rule"),
         *(f"by {name_of(name)} alone" for name in detectors),
     )
-    caption = "Copies of training images that were planted, and how many were found."
+    caption = "Planted copies, and the share of them that is found."
     rest = 0.36 / len(detectors)
     widths = (0.16, 0.21, 0.09, 0.18, *[rest] * len(detectors))
     return Table(caption, columns, rows, tuple(range(2, len(columns))), widths)
@@ -155,11 +155,11 @@ def groups_table(verdict: dict) -> Table:
         )
         for row in verdict["groups"]
     ]
-    columns = ("Of", "Value", "Training patients", "Named", "Share named")
+    columns = ("Column", "Value", "Training patients", "Named", "Share named")
     usual = ", at the usual thresholds" if known(verdict["exposure"]["rate"]) else ""
     return Table(
-        f"Training patients whom at least one sample is called a copy of{usual}, rightly or by chance. Where fewer "
-        "than five are, or aren't, the number isn't shown.",
+        f"Training patients named by at least one sample{usual}, rightly or by chance. Where fewer than five of a "
+        "group are named, or aren't, the number isn't shown.",
         columns,
         rows,
         (2, 3, 4),
@@ -168,10 +168,10 @@ def groups_table(verdict: dict) -> Table:
 
 
 def alike_table(alike: list[tuple[str, str, str]]) -> Table:
-    """Held-out patients who look like training patients: who, role, like whom."""
+    """Held-out patients like training patients: (patient, role, training patient)."""
     rows = [tuple(plain(text) for text in row) for row in alike]
-    caption = "Held-out patients with an image that chance doesn't make so like a training patient's."
-    return Table(caption, ("Held-out patient", "Role", "Like training patient"), rows, (), (0.4, 0.2, 0.4))
+    caption = "Held-out patients with an image more similar to a training patient's than chance explains."
+    return Table(caption, ("Held-out patient", "Role", "Similar training patient"), rows, (), (0.4, 0.2, 0.4))
 
 
 def sample_columns(samples: pd.DataFrame, detectors: list[str]) -> tuple[list[dict], list[list]]:
@@ -199,7 +199,7 @@ def provenance_table(verdict: dict) -> Table:
     rows += [(name, str(version)) for name, version in sorted(provenance["libraries"].items())]
     rows += [(f"SHA-256, {name_of(key)}", str(value)) for key, value in provenance["checksums"].items()]
     rows += [(f"Seed, {name_of(key)}", str(value)) for key, value in provenance["seeds"].items()]
-    return Table("What made this report, and of what.", ("What", "Value"), rows, (), (0.28, 0.72))
+    return Table("Software, files and seeds behind this report.", ("Item", "Value"), rows, (), (0.28, 0.72))
 
 
 def _yes(values: pd.Series) -> list[str]:

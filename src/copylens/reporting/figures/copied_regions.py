@@ -1,4 +1,4 @@
-"""Where samples repeat training images: the parts that a detector finds again, in colour."""
+"""Samples beside their nearest training images, with the repeated parts in colour."""
 
 from typing import Any
 
@@ -49,11 +49,11 @@ def pages(files, settings) -> list[Figure]:
 
 @house_style()
 def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, regions: np.ndarray, title: str) -> Figure:
-    """One page of pairs: synthetic image, nearest training image, and that one with what the sample repeats in colour.
+    """One page of pairs: synthetic image, nearest training image, and the latter with the repeated parts in colour.
 
     pairs: one row per pair; rank, similarity, called ('copy' or 'no copy').
     synthetic, training: float32 [pair, H, W] or [pair, D, H, W] in [0, 1]. regions: correlation of each place, of the
-        same shape. Of volumes the slice along D is shown in which most is repeated.
+        same shape. Of volumes the slice along D with the most repetition is shown.
 
     Raises ValueError where columns are missing, there is no pair, or the arrays don't match the table.
     """
@@ -89,7 +89,7 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, regio
                 x = left + (step - 2) * (width + GAP_OF_IMAGES)
                 write(figure, x, HEADER - 0.06, name, color=colour, weight="bold")
     write(figure, MARGIN, 0.34, fit(title, PAGE_WIDTH - 2 * MARGIN, 9, "bold"), size=9, weight="bold")
-    note = "Below each pair: rank, similarity; what the matched rule calls it"
+    note = "Below each pair: rank, similarity; call by the matched rule"
     write(figure, MARGIN, 0.51, note, color=QUIET)
     _footer(figure)
     return figure
@@ -117,7 +117,7 @@ def _caption(figure: Figure, left: float, baseline: float, width: float, pair: A
 
 
 def _footer(figure: Figure) -> None:
-    """The restriction on the left, what the colour means on the right."""
+    """The restriction on the left, the colour bar on the right."""
     height = figure.get_size_inches()[1]
     stroke(figure, MARGIN, height - FOOTER + 0.12, PAGE_WIDTH - 2 * MARGIN, color=FAINT, linewidth=0.5)
     write(figure, MARGIN, height - 0.24, "Restricted: shows training images", weight="bold")

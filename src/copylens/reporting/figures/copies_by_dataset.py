@@ -58,7 +58,7 @@ def draw(scores: pd.DataFrame) -> Figure:
         share (0 to 1) with its 95 % interval: `<name>`, `<name>_low`, `<name>_high`. NaN is left out; so is the last
         panel where no network has a decoder. Of several epochs the last is shown.
 
-    Shares are shown in per cent; the dashed line is the control rate that a fair rule has.
+    Shares are shown in per cent; the dashed line is the expected control rate.
 
     Raises ValueError where columns are missing, there are no rows, or a rule is unknown.
     """
@@ -99,7 +99,7 @@ def draw(scores: pd.DataFrame) -> Figure:
         figure,
         left,
         HEADER + height + 0.34,
-        "per cent; bars: 95 % intervals from resampling patients and samples",
+        "per cent; bars: 95 % intervals",
         color=QUIET,
         size=6,
     )
@@ -108,7 +108,7 @@ def draw(scores: pd.DataFrame) -> Figure:
 
 
 def _lines(scores: pd.DataFrame, keys: list[str]) -> tuple[list[tuple], float]:
-    """What stands on the left, from top to bottom, and the height of a row of points.
+    """The labels on the left, from top to bottom, and the height of a row of points.
 
     Each line is (text, weight, indent, distance of its middle from the top, its scores or None: a heading).
     """

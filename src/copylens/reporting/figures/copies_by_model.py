@@ -49,7 +49,7 @@ SEED_STEP, ROW_MARGIN, NUMBER = 0.075, 0.13, 0.36
 
 
 class Row(NamedTuple):
-    """A model's place on the page: the lines of its label (the second may say what it is for), scores, inches."""
+    """A model's place on the page: the lines of its label, its purpose if it wasn't trained, scores, inches."""
 
     label: list[str]
     purpose: str
@@ -120,14 +120,14 @@ def draw(scores: pd.DataFrame) -> Figure:
         for line, text in enumerate(lines):
             style = {"size": 6, "color": QUIET} if row.purpose and line else {"size": 7}
             write(figure, MARGIN + INDENT, first + LINE * line, text, **style)
-    note = "per cent, matched rule; bars: 95 % intervals from resampling patients and samples"
+    note = "per cent, matched rule; bars: 95 % intervals"
     write(figure, left, HEADER + height + 0.34, note, color=QUIET, size=6)
     _legend(figure, left, scores["seed"].nunique() > 1)
     return figure
 
 
 def _layout(scores: pd.DataFrame) -> tuple[list[tuple[float, str]], list[float], list[Row]]:
-    """Headings (top, text), the tops of the lines above what wasn't trained, and rows; inches below the header."""
+    """Headings (top, text), the tops of the lines above untrained models, and rows; inches below the header."""
     several = scores["detector"].nunique() > 1
     n_seeds = scores.groupby(["dataset", "detector", "model", "variant"]).size().max()
     headings, rules, rows, top = [], [], [], 0.02

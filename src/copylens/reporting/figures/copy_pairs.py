@@ -59,7 +59,7 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title
         'no copy' under the matched rule), patient (of the training image).
     synthetic, training: float32 [pair, H, W] or [pair, D, H, W] in [0, 1], row by row as in `pairs`. Volumes
         are shown as the mid slices across D, H and W.
-    title: which network.
+    title: the network.
 
     Raises ValueError where columns are missing, there is no pair, or the arrays don't match the table.
     """
@@ -99,7 +99,7 @@ def draw(pairs: pd.DataFrame, synthetic: np.ndarray, training: np.ndarray, title
         _caption(figure, left, top + max(heights) * scale + 0.115, step, image_width, pair)
 
     views = "mid slices across each axis; " if volumes else ""
-    note = f"{views}below each pair: rank, correlation; patient; what the matched rule calls it"
+    note = f"{views}below each pair: rank, correlation; patient; call by the matched rule"
     write(figure, MARGIN, 0.34, fit(title, PAGE_WIDTH - 2 * MARGIN, 9, "bold"), size=9, weight="bold")
     write(figure, MARGIN, 0.51, note[0].upper() + note[1:], color=QUIET)
     _footer(figure, limit)

@@ -1,4 +1,4 @@
-"""The warning that needs no sampling: how much better training images are denoised, and whether it foretells copies."""
+"""A warning that needs no sampling: how much better the training images T are denoised than calibration images V."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Which copies a detector finds: every planted transform by every detector, one heat map per data set."""
+"""The detectors' sensitivity and false positive rate by transform of planted copies, one heat map per data set."""
 
 from typing import NamedTuple
 

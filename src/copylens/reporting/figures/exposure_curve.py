@@ -1,4 +1,4 @@
-"""How many patients are exposed when so many samples are released, for every model of a data set."""
+"""Patients exposed by the number of samples released, for every model of a data set."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ COLUMNS = (
 COMPARISON = [*NETWORK, "detector"]
 ENDS = ["exposed", "exposed_low", "exposed_high"]
 
-# What wasn't trained: (colour, dashes), so that each is told from the others without its label.
+# Kinds that weren't trained: (colour, dashes), which differ even without labels.
 DASHED = {
     "copycat": (INK, (0, (4, 1.6))),
     "empirical_denoiser": (QUIET, (0, (2.4, 1.4))),
@@ -69,8 +69,8 @@ def draw(exposure: pd.DataFrame) -> Figure:
         least one copy among them, with its 95 % interval: exposed_low, exposed_high. Of several epochs the last is
         shown.
 
-    Lines are means over seeds, bands the 95 % intervals (their bounds' means over seeds); what wasn't trained is
-    dashed. Where all of a panel's models had as many patients, a second axis counts them.
+    Lines are means over seeds, bands the 95 % intervals (their bounds' means over seeds); models that weren't trained
+    are dashed. Where all of a panel's models had the same number of patients, a second axis counts them.
 
     Raises ValueError where columns are missing, there are no rows without NaN, or n_released is less than 1.
     """
@@ -134,7 +134,7 @@ def _curves(rows: pd.DataFrame) -> list[tuple]:
 
 
 def _words(rows: pd.DataFrame, curves: list[tuple]) -> str:
-    """What the model that exposes most does to its patients, in a sentence; trained ones come first."""
+    """The exposure by the model that exposes most, in a sentence; a trained one if there is any."""
     trained = [curve for curve in curves if curve[1] not in UNTRAINED] or curves
     (model, variant), _, worst = max(trained, key=lambda curve: curve[2]["exposed"].iloc[-1])
     n_released, exposed = worst.index[-1], worst["exposed"].iloc[-1]

@@ -1,4 +1,4 @@
-"""Copies against Frechet distance: what a generator pays for memorizing less, and what a quality metric can't see."""
+"""Copies against Frechet distance: the trade-off of memorization and image quality."""
 
 import itertools
 
@@ -65,7 +65,7 @@ def draw(scores: pd.DataFrame, quality: pd.DataFrame) -> Figure:
         depends on both sizes, so the line of real images is that of the largest training set and most samples.
 
     Points are means over seeds, bars the seeds' range, epochs the last. The step line joins trained generators that no
-    other trained generator beats in both; what wasn't trained is hollow. Distances of 0 or less stand at the left edge.
+    other trained generator beats in both; untrained models are hollow. Distances of 0 or less stand at the left edge.
 
     Raises ValueError where columns or rows are missing, there are several features, or the tables share no run.
     """
@@ -116,7 +116,7 @@ def _means(group: pd.DataFrame) -> pd.DataFrame:
 
 
 def _notes(points: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
-    """What the tables say about quality, in words: whose the best Frechet distance is, and who has none."""
+    """The tables in sentences: the network with the best Frechet distance, and the networks without one."""
     copycats, notes = [], []
     for dataset, group in points[points["detector"] == points["detector"].iloc[0]].groupby("dataset", sort=False):
         best = _means(group).sort_values("value").iloc[0]

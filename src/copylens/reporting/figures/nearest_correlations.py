@@ -24,7 +24,7 @@ from copylens.reporting.page import (
 
 CORRELATION_COLUMNS = ("panel", "group", "correlation")
 THRESHOLD_COLUMNS = ("panel", "rule", "tau", "copies", "control_rate", "control_rate_decoded")
-# From top to bottom; the last is the control group as a decoder shows it.
+# From top to bottom; the last is the control group after a decoder.
 GROUPS = {
     "synthetic": ROLES["synthetic"],
     "calibration": ROLES["calibration"],
@@ -55,7 +55,7 @@ def draw(correlations: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     thresholds: one row per panel and rule; panel, rule ('paper' or 'matched'), tau, copies, control_rate and
         control_rate_decoded (shares, 0 to 1; NaN where there is no decoder).
 
-    Each ridge is smoothed and scaled to its own peak; darker is what lies above the matched rule's threshold.
+    Each ridge is smoothed and scaled to its own peak; the part above the matched rule's threshold is darker.
     Raises ValueError where columns or thresholds are missing, a table is empty, or a group is unknown.
     """
     require(correlations, CORRELATION_COLUMNS, "correlations")
@@ -102,7 +102,7 @@ def draw(correlations: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
 
 
 def _table(figure: Figure, left: float, top: float, title: list[str], rules: pd.DataFrame) -> None:
-    """The panel's name, and below it what each rule finds."""
+    """The panel's name, and below it each rule's threshold and rates."""
     for above, line in enumerate(reversed(title)):
         write(figure, left, top + 0.22 - TITLE_LINE * above, line, size=7.5, weight="bold")
     for edge, name in zip(TABLE, ("τ", "copies", "control", "decoded"), strict=True):
@@ -135,7 +135,7 @@ def _ridge(axes: Axes, values: np.ndarray, base: float, group: str, tau: float) 
     high = min(high, 1)
     x = np.union1d(np.linspace(low, high, 400), min(tau, high))
     bandwidth = SMOOTHING * (high - low)
-    # No correlation exceeds 1: what the kernel would put there is folded back.
+    # No correlation exceeds 1: the kernel's mass beyond 1 is reflected.
     density = sum(np.exp(-0.5 * ((x[:, None] - at) / bandwidth) ** 2).sum(axis=1) for at in (values, 2 - values))
     y = base + 0.86 * density / density.max()
     colour, style = GROUPS[group], (0, (2.2, 1.2)) if group.endswith("decoded") else "solid"

@@ -1,4 +1,4 @@
-"""Memorization over a training, above the quality that is gained by it, and the epoch at which to stop."""
+"""Memorization over a training, above image quality, and the epoch at which to stop."""
 
 import numpy as np
 import pandas as pd
@@ -110,7 +110,7 @@ def _words(rows: pd.DataFrame, stop: int | None) -> str:
 
 
 def _column(names: tuple, rows: pd.DataFrame, quality: pd.DataFrame, width: float, several: bool) -> dict:
-    """What one column of panels shows: title and words in lines, scores and quality, and the epoch to stop."""
+    """The content of one column of panels: title and words in lines, scores and quality, and the epoch to stop."""
     dataset, model, variant, detector = names
     of_run = (quality["dataset"] == dataset) & (quality["model"] == model) & (quality["variant"] == variant)
     title = " · ".join([dataset.replace("_", " "), network_name(model, variant), *([detector] if several else [])])
@@ -145,7 +145,7 @@ def _page(blocks: list[tuple], cell: float, width: float) -> Figure:
                 write(figure, left, first + WORDS_LINE * line, text, size=6.5, color=QUIET)
             _panels(figure, left, LEGEND + top + header, width, column)
     bottom = figure.get_size_inches()[1]
-    note = "Matched rule. Bands: 95 % intervals from resampling patients and samples; thick lines: means over seeds."
+    note = "Matched rule. Bands: 95 % intervals; thick lines: means over seeds."
     write(figure, MARGIN, bottom - 0.16, fit(note, PAGE_WIDTH - 2 * MARGIN, 6), size=6, color=QUIET)
     _legend(figure)
     return figure

@@ -1,4 +1,4 @@
-"""Pairs of a sample and the training image that a detector finds nearest, for people who aren't told what it says."""
+"""Pairs of a sample and the training image that a detector finds nearest, for blinded review by people."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ def _planes(image: np.ndarray) -> list[np.ndarray]:
 
 
 def _frame(figure: Figure, page: int, n_pages: int) -> None:
-    """What the reader is asked above the images, the restriction below."""
+    """The question above the images, the restriction below."""
     write(figure, MARGIN, 0.3, "Is one image a copy of the other?", size=9, weight="bold")
     write(
         figure,

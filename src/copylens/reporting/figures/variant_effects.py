@@ -1,4 +1,7 @@
-"""What a variant (augmented, smaller, fewer scans) changes in copies and memorized patients, against its base."""
+"""The effect of a variant (augmented, smaller, fewer scans) on copies and memorized patients, against its base.
+
+T are the training images, V calibration, S synthetic ones.
+"""
 
 import re
 from typing import NamedTuple
@@ -37,7 +40,7 @@ from copylens.reporting.summaries import paired_difference
 PAGES = (
     (
         ("copies", "Copies", "of synthetic images", ROLES["synthetic"]),
-        ("patients_memorized", "Memorized", "of patients, by |V| samples", ROLES["training"]),
+        ("patients_memorized", "Memorized", "of patients, n = patients of V", ROLES["training"]),
     ),
     (
         ("memorized_at_n_train", "Memorized", "of images, by |T| samples", ROLES["training"]),
@@ -85,7 +88,7 @@ def pages(files, settings) -> list[Figure]:
 def draw(scores: pd.DataFrame, panels: tuple = PAGES[0]) -> Figure:
     """One row per data set, model and variant, with the base's mean, the variant's, and the difference in words.
 
-    panels: one of `PAGES`; the second counts what as many samples as there are training images expose, so that training
+    panels: one of `PAGES`; the second counts exposure by as many samples as there are training images, so that training
         sets of several sizes are compared at |S| = |T| as well as at a fixed |S|.
 
     scores: a study's score table; dataset, model, variant, seed, epoch, detector, rule (only 'matched' is shown),

@@ -103,7 +103,7 @@ def test_single_images_are_2d_and_bones_are_bright(raw):
     assert front.spacing == (0.2, 0.1)
 
 
-def test_two_series_in_one_folder_are_told_apart(raw):
+def test_two_series_in_one_folder_are_two_images(raw):
     for number in (1, 2):
         for height in range(3):
             fields = {"SeriesInstanceUID": f"1.2.{number}", "ImagePositionPatient": [0, 0, height]}
