@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from copylens.audit.planning import needed
+from copylens.cli.grids import grid_of, refuse_enlarging, shapes_of
 from copylens.config import checks
 from copylens.config.schema import validate
 from copylens.data.folders import BIDS_PATIENT
-from copylens.data.listing import find_scans, load_scan, reader_of
+from copylens.data.listing import find_scans
 from copylens.data.scan import Scan
 
 READERS = {
@@ -21,10 +21,6 @@ READERS = {
     ".npy": "npy_folder",
 }
 EACH_FILE = "(.+)"  # the patient, where each file is one
-LONGEST = {2: 64, 3: 32}  # pixels of the grid's longest side: detectors look at no more
-SHORTEST = 8
-LOOKED_AT = 25  # images of each folder, whose sizes are read
-ENLARGED = 10  # times, at which an image is too small for the grid
 DETECTORS = ("copylens", "aligned_correlation", "pixel_l2_ratio")
 WHOSE = (
     "--one-file-per-patient if each file is a patient of its own, --patient '(\\d+)_' if a part of each path is the "
@@ -63,12 +59,16 @@ def files_by_suffix(folder: Path) -> dict[str, list[str]]:
         next(folder.iterdir(), None)
     except PermissionError:
         raise ValueError(f"{folder}: may not be read by this account; ask its owner for the permission") from None
-    for name in sorted(glob.glob("**/*", root_dir=folder, recursive=True)):
+    for name in files_below(folder):
         path = folder / name
-        if path.is_file():
-            suffix = ".nii.gz" if name.lower().endswith(".nii.gz") else path.suffix.lower()
-            by_suffix[".dcm" if not suffix and _is_dicom(path) else suffix].append(name)
+        suffix = ".nii.gz" if name.lower().endswith(".nii.gz") else path.suffix.lower()
+        by_suffix[".dcm" if not suffix and _is_dicom(path) else suffix].append(name)
     return dict(by_suffix)
+
+
+def files_below(folder: Path) -> list[str]:
+    """Paths of all files below a folder, but for hidden ones."""
+    return sorted(name for name in glob.glob("**/*", root_dir=folder, recursive=True) if (folder / name).is_file())
 
 
 def _is_dicom(path: Path) -> bool:
@@ -133,6 +133,12 @@ def _patients(folder: Path, reader: str, paths: list[str], whose: Whose) -> dict
             raise ValueError(f"--table: no file {whose.table} in {folder}; the table lies in the folder it is about")
         return {"table": whose.table}
     if whose.patient is not None:
+        try:
+            groups = re.compile(whose.patient).groups
+        except re.error as error:
+            raise ValueError(f"--patient: '{whose.patient}' is no regular expression ({error})") from None
+        if not groups:
+            raise ValueError(f"--patient: needs a group, (...), that holds the patient's id; got '{whose.patient}'")
         return {"patient": whose.patient}
     if whose.one_file_per_patient:
         return {"patient": EACH_FILE}
@@ -151,20 +157,70 @@ def configuration(folders: dict[str, Path], name: str, options: Options) -> tupl
         part: entry_of(folder, None if part == "synthetic" else options.whose, options.pattern)
         for part, folder in folders.items()
     }
-    audit = {"training": "training", "synthetic": {"dataset": "synthetic"}, "detectors": list(DETECTORS)}
+    if options.whose.one_file_per_patient:
+        _tell_names_apart(entries, folders)
+    audit: dict = {"training": "training", "synthetic": {"dataset": "synthetic"}, "detectors": list(DETECTORS)}
     audit |= {"held_out": "held_out"} if "held_out" in folders else {}
     audit |= {"policy": options.policy} if options.policy else {}
     config = {"datasets": entries, "detectors": {kind: {"kind": kind} for kind in DETECTORS}, "audits": {name: audit}}
-    scans = {part: _scans(entry) for part, entry in entries.items()}
-    shapes = {part: _shapes(*scans[part]) for part in entries}
-    grid, reason = (options.grid, "as asked for") if options.grid else grid_of(shapes)
+    listed = {part: _scans(entry) for part, entry in entries.items()}
+    scans = {part: scans_of for part, (_, _, scans_of) in listed.items()}
+    _refuse_shared(scans)
+    shapes = {part: shapes_of(*listed[part]) for part in entries}
+    grid, reason = (tuple(options.grid), "as asked for") if options.grid else grid_of(shapes)
     for entry in entries.values():
         entry["grid"] = list(grid)
-    _refuse_enlarging(shapes, grid)
-    notes = [f"{part.replace('_', '-')}: {_summary(entries[part], scans[part][2])}" for part in entries]
+    refuse_enlarging(shapes, grid)
+    notes = [f"{_option(part)}: {_summary(entries[part], scans[part])}" for part in entries]
     notes.append(f"grid: {'x'.join(map(str, grid))}, {reason}")
-    checks.check(config)
-    return config, notes
+    checked = checks.check(config)["audits"][name]
+    return config, notes + _too_few(scans, checked)
+
+
+def _option(part: str) -> str:
+    return part.replace("_", "-")
+
+
+def _tell_names_apart(entries: dict[str, dict], folders: dict[str, Path]) -> None:
+    """Files of one name in two folders are two patients: the folder's name becomes a part of theirs."""
+    real = [part for part in entries if part != "synthetic"]
+    names = [set(files_below(folders[part])) for part in real]
+    if len(names) > 1 and set.intersection(*names):
+        for part in real:
+            folder = folders[part].resolve()
+            pattern = entries[part].get("pattern", "**/*.nii*")
+            entries[part] |= {"root": str(folder.parent), "pattern": f"{glob.escape(folder.name)}/{pattern}"}
+
+
+def _refuse_shared(scans: dict[str, list[Scan]]) -> None:
+    """Nobody may be in both sets of real images, and T needs two patients at least."""
+    patients = {part: {scan.patient for scan in scans[part]} for part in scans if part != "synthetic"}
+    if len(patients["training"]) < 2:
+        raise ValueError(
+            f"--training: has {len(patients['training'])} patient; two are needed at least, and many to pass"
+        )
+    shared = patients["training"] & patients.get("held_out", set())
+    if shared:
+        raise ValueError(
+            f"--held-out: {len(shared)} of its {len(patients['held_out'])} patients are in --training, too; a "
+            "threshold needs patients who weren't trained on. If they are other people, use --one-file-per-patient"
+        )
+
+
+def _too_few(scans: dict[str, list[Scan]], audit: dict) -> list[str]:
+    """What can't PASS whatever the images show, before anything is computed."""
+    least = needed(audit["policy"], 1.0, audit["planted"]["copies"])
+    given = {part: len({scan.patient for scan in scans[part]}) for part in scans if part != "synthetic"}
+    wanted = {"training": least.training_patients, "held_out": least.held_out_patients}
+    notes = [
+        f"warning: {given[part]} {_option(part)} patients can't PASS; {n or 'no number'} or more can (copylens plan)"
+        for part, n in wanted.items()
+        if part in given and (n is None or given[part] < n)
+    ]
+    if least.samples is None or len(scans["synthetic"]) < least.samples:
+        n = least.samples or "no number"
+        notes.append(f"warning: {len(scans['synthetic'])} synthetic images can't PASS; {n} or more can (copylens plan)")
+    return notes
 
 
 def _refuse_nested(folders: dict[str, Path]) -> None:
@@ -172,8 +228,8 @@ def _refuse_nested(folders: dict[str, Path]) -> None:
     for part, folder in resolved.items():
         for other, inner in resolved.items():
             if part != other and (inner == folder or folder in inner.parents):
-                what = "is the same folder as" if inner == folder else "lies inside of"
-                raise ValueError(f"--{other.replace('_', '-')} {what} --{part.replace('_', '-')}; give each its own")
+                relation = "is the same folder as" if inner == folder else "lies inside of"
+                raise ValueError(f"--{_option(other)} {relation} --{_option(part)}; give each its own")
 
 
 def _scans(entry: dict) -> tuple[dict, Path, list[Scan]]:
@@ -181,45 +237,6 @@ def _scans(entry: dict) -> tuple[dict, Path, list[Scan]]:
     filled = entry | {"grid": [32, 32]}  # any, since nothing is resampled here
     validate(filled, "the data set", ("properties", "datasets", "additionalProperties"))
     return filled, *find_scans(filled)
-
-
-def _shapes(entry: dict, root: Path, scans: list[Scan]) -> list[tuple[int, ...]]:
-    """Sizes in pixels of some of the images, spread over all of them."""
-    positions = np.unique(np.linspace(0, len(scans) - 1, min(LOOKED_AT, len(scans))).round().astype(int))
-    return [load_scan(reader_of(entry), root, scans[position], entry).pixels.shape for position in positions]
-
-
-def grid_of(shapes: dict[str, list[tuple[int, ...]]]) -> tuple[tuple[int, ...], str]:
-    """(grid, why): the real images' proportions, at the resolution that detectors look at, and never enlarged."""
-    dims = {len(shape) for shapes_of in shapes.values() for shape in shapes_of}
-    if len(dims) > 1:
-        kinds = ", ".join(f"{part}: {len(of_part[0])}D" for part, of_part in shapes.items())
-        raise ValueError(
-            f"the folders hold 2D and 3D images ({kinds}); compare images with volumes' slices, or volumes"
-        )
-    real = np.array([shape for part, of_part in shapes.items() if part != "synthetic" for shape in of_part])
-    size = np.median(real, axis=0)
-    share = min(1.0, LONGEST[len(size)] / size.max())
-    grid = tuple(max(SHORTEST, 2 * round(length * share / 2)) for length in size)
-    sizes = sorted({shape for of_part in shapes.values() for shape in of_part})
-    whole = " and ".join("x".join(map(str, shape)) for shape in (sizes if len(sizes) < 3 else (sizes[0], sizes[-1])))
-    if len(sizes) > 2:
-        whole = f"{len(sizes)} sizes from {whole.replace(' and ', ' to ')}"
-    if share == 1:
-        return grid, f"their own size (images are {whole})"
-    return grid, f"because detectors look at {LONGEST[len(size)]} pixels a side at most (images are {whole})"
-
-
-def _refuse_enlarging(shapes: dict[str, list[tuple[int, ...]]], grid: tuple[int, ...]) -> None:
-    for part, of_part in shapes.items():
-        smallest = min(of_part, key=max)
-        if len(smallest) != len(grid):
-            raise ValueError(f"--grid: has {len(grid)} sizes, but the images of --{part} have {len(smallest)} axes")
-        if max(grid) > ENLARGED * max(smallest):
-            size = "x".join(map(str, smallest))
-            raise ValueError(
-                f"--grid: would enlarge {part} images of {size} pixels more than {ENLARGED} times; take less"
-            )
 
 
 def _summary(entry: dict, scans: list[Scan]) -> str:

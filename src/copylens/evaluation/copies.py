@@ -40,7 +40,7 @@ def find_copies(synthetic, training, calibration, detector: str | dict = "copyle
     [[0, 0, True], [1, 1, True], [2, 2, True]]
     """
     images = _checked({"training": training, "calibration": calibration, "synthetic": synthetic})
-    settings = {"kind": detector} if isinstance(detector, str) else dict(detector)
+    settings: dict = {"kind": detector} if isinstance(detector, str) else dict(detector)
     validate(settings, "detector", ("properties", "detectors", "additionalProperties"))
     k = settings.pop("neighbours")
     roles = np.repeat(["train", "calibration", "unused"], [len(images[name]) for name in SETS])

@@ -1,0 +1,31 @@
+"""How many patients and samples it takes to be able to PASS."""
+
+import numpy as np
+import pytest
+from audit_cases import POLICY, evidence
+
+from copylens.audit.planning import needed
+from copylens.audit.verdict import judge
+
+
+def test_the_least_numbers_pass_and_fewer_do_not():
+    least = needed(POLICY, 1.0, 100)
+    nobody = np.full(least.samples, -1)
+    sizes = {"n_calibration": least.calibration_patients, "n_control": 200}
+    outcome = {line["name"]: line["outcome"] for line in judge(evidence(nobody, **sizes), POLICY, None)["lines"]}
+    assert outcome["calibration_size"] == "pass"
+    fewer = sizes | {"n_calibration": least.calibration_patients - 1}
+    outcome = {line["name"]: line["outcome"] for line in judge(evidence(nobody, **fewer), POLICY, None)["lines"]}
+    assert outcome["calibration_size"] == "unable"
+    assert least.held_out_patients == 2 * least.calibration_patients
+
+
+def test_a_detector_that_misses_more_needs_more():
+    numbers = [needed(POLICY, sensitivity, 100) for sensitivity in (1.0, 0.9, 0.85)]
+    assert [row.samples for row in numbers] == sorted(row.samples for row in numbers)
+    assert [row.training_patients for row in numbers] == sorted(row.training_patients for row in numbers)
+
+
+@pytest.mark.parametrize("sensitivity", [0.5, 0.75])
+def test_a_detector_below_the_policy_never_passes(sensitivity):
+    assert needed(POLICY, sensitivity, 100).training_patients is None
