@@ -21,4 +21,6 @@ release        the folder of the samples that are left
 publish        the verdict and tables of samples, public and restricted
 report         the reports as pages
 gate           the verdict as an exit code
+verify         whether a folder's files are those of a report
+planning       how many patients and samples it takes to be able to PASS
 """

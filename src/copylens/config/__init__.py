@@ -7,6 +7,7 @@ spec          the checked configuration resolved to the settings of one run
 audit_spec    the same for an audit
 columns       the columns that every table of a study shares
 grids         sizes of latent grids
+pipeline      where the workflow's own files are
 dependencies  the library's files that a result depends on
 
 Imports neither torch nor numpy, because every cluster job reads the Snakefile again.

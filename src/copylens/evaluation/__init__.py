@@ -14,5 +14,6 @@ benchmark     a detector's sensitivity to planted copies
 duplicates    near-duplicates within a data set
 review        blinded review of pairs by people
 correction    rates corrected for sensitivity and false positive rate
+copies        copies among samples in arrays, by one detector
 quality       fidelity, diversity and novelty of samples
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.config.kinds import kinds
 from copylens.config.schema import validate
 from copylens.detection.embed import Embedder, embed_file
 from copylens.detection.nearest import Comparer, all_of
@@ -41,6 +42,8 @@ def find_copies(synthetic, training, calibration, detector: str | dict = "copyle
     """
     images = _checked({"training": training, "calibration": calibration, "synthetic": synthetic})
     settings: dict = {"kind": detector} if isinstance(detector, str) else dict(detector)
+    if settings.get("kind") not in kinds("detectors"):
+        raise ValueError(f"detector: unknown kind '{settings.get('kind')}'; there are {', '.join(kinds('detectors'))}")
     validate(settings, "detector", ("properties", "detectors", "additionalProperties"))
     k = settings.pop("neighbours")
     roles = np.repeat(["train", "calibration", "unused"], [len(images[name]) for name in SETS])
