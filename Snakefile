@@ -71,3 +71,10 @@ checked("resources", checks.check_resources, named | {"--resources": workflow.gl
 
 onstart:
     checked("profile", checks.check_executor, workflow.executor_plugin.name)
+
+
+onsuccess:
+    # Here, because it needs pandas and only a finished run asks for it.
+    from copylens.reporting.closing import closing_lines
+
+    print("\n".join(closing_lines(config, Path("results"))), flush=True)

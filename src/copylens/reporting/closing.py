@@ -1,0 +1,55 @@
+"""The last lines of a run: the rates of each study, the verdict of each audit, and where figures and reports are."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from copylens.jobs.files import read_table
+from copylens.reporting.sentences import percent
+
+COLUMNS = ("data set", "network", "copies", "patients memorized", "control rate")
+
+
+def closing_lines(config: dict, results: Path) -> list[str]:
+    """Lines about the studies and audits of a checked configuration that have results."""
+    lines = []
+    for study in config["studies"]:
+        scores = results / "scores" / f"{study}.csv"
+        if scores.is_file():
+            lines += ["", f"{study}: rates by the matched rule, means over seeds", *_table(_rates(read_table(scores)))]
+            lines.append(f"Tables: {scores}, figures: {results / 'figures' / study}")
+    for audit in config["audits"]:
+        verdict = results / "audits" / audit / "public" / "verdict.json"
+        if verdict.is_file():
+            conclusion = json.loads(verdict.read_text())
+            lines += ["", f"{audit}: {conclusion['verdict']}. {conclusion['reasons'][0]}"]
+            lines.append(f"Report: {verdict.with_name('report.html')}")
+    return lines
+
+
+def _rates(scores: pd.DataFrame) -> list[tuple[str, ...]]:
+    """A row per data set, network and, where there are several, detector, at the last epoch of each network."""
+    matched = scores[scores["rule"] == "matched"]
+    several = matched["detector"].nunique() > 1
+    rows = []
+    for (dataset, model, variant, detector), runs in matched.groupby(
+        ["dataset", "model", "variant", "detector"], sort=False
+    ):
+        last = runs[runs["epoch"] == runs.groupby("seed")["epoch"].transform("max")]
+        network = (model if variant == "base" else f"{model} {variant}") + (f", {detector}" if several else "")
+        rates = (percent(last[rate].mean()) for rate in ("copies", "patients_memorized", "control_rate"))
+        rows.append((dataset, network, *rates))
+    return rows
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    cells = [COLUMNS, *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(COLUMNS))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]

@@ -1,0 +1,32 @@
+"""The last lines of a run."""
+
+import json
+
+import pandas as pd
+
+from copylens.reporting.closing import closing_lines
+
+
+def test_studies_end_in_a_table_and_audits_in_their_verdict(tmp_path):
+    rows = [
+        {"variant": variant, "seed": seed, "epoch": epoch, "rule": rule, "copies": copies}
+        for variant, copies_of in (("base", (0.2, 0.4)), ("augmented", (0.0, 0.1)))
+        for seed, copies in enumerate(copies_of)
+        for epoch in (10, 20)
+        for rule in ("paper", "matched")
+    ]
+    table = pd.DataFrame(rows).assign(dataset="chest", model="ldm", detector="ntxent", patients_memorized=0.25)
+    table["control_rate"] = 0.05
+    table.loc[table["epoch"] == 10, "copies"] = 0.9
+    (tmp_path / "scores").mkdir()
+    table.to_csv(tmp_path / "scores" / "small.csv", index=False)
+    folder = tmp_path / "audits" / "release" / "public"
+    folder.mkdir(parents=True)
+    (folder / "verdict.json").write_text(json.dumps({"verdict": "FAIL", "reasons": ["Too many.", "And more."]}))
+    config = {"studies": {"small": {}, "not_run": {}}, "audits": {"release": {}, "not_run": {}}}
+    lines = closing_lines(config, tmp_path)
+    assert lines[2].split("  ")[0] == "data set"
+    assert lines[3].split() == ["chest", "ldm", "30.0", "%", "25.0", "%", "5.0", "%"]
+    assert lines[4].split()[:4] == ["chest", "ldm", "augmented", "5.0"]
+    assert "release: FAIL. Too many." in lines
+    assert not any("not_run" in line for line in lines)
