@@ -14,7 +14,7 @@ FILE_NAME = r"\w+(\.\w*[a-z]\w*)+"
 MATHS = {PACKAGE / "config" / "grids.py", PACKAGE / "jobs" / "seeds.py"}
 # An edit there changes no result.
 PLUMBING = {path for room in ("config", "jobs") for path in (PACKAGE / room).glob("*.py")} - MATHS
-PLUMBING.add(PACKAGE / "data" / "source_files.py")
+PLUMBING |= {PACKAGE / "data" / "source_files.py", PACKAGE / "__init__.py"}
 
 
 def code_of(folder: str, kind: str, *modules: str) -> list[Path]:
