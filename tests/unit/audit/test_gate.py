@@ -129,11 +129,12 @@ def test_without_the_schema_the_gate_says_so(tmp_path, monkeypatch):
     assert code == 3 and "verdict.schema.yaml: can't be read" in message and "no verdict" not in message
 
 
-def test_the_schema_is_a_part_of_the_package():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    package = ROOT / "src" / "copylens"
-    shipped = {path for pattern in settings["package-data"]["copylens"] for path in package.glob(pattern)}
-    assert SCHEMA in shipped
+def test_the_schemas_and_the_workflow_are_parts_of_the_package():
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert any(SCHEMA.is_relative_to(ROOT / package) for package in wheel["packages"])
+    for name in ("Snakefile", "config.yaml", "rules", "workflow", "profiles"):
+        assert (ROOT / name).exists()
+        assert wheel["force-include"][name] == f"copylens/pipeline/{name}"
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "{}", '{"verdict": "PASS"}'])
