@@ -1,4 +1,4 @@
-"""The README's picture: samples of configs/nih_128.yaml beside the training images that they repeat.
+"""A picture of memorized patients: samples of configs/nih_128.yaml beside the training images that they repeat.
 
     COPYLENS_DATA=... .venv/bin/snakemake --configfile configs/nih_128.yaml --cores 2
     .venv/bin/python benchmarks/draw_copied_patient.py results docs/copied_patient.png
