@@ -73,8 +73,8 @@ def error_in(lines: list[str]) -> str:
         return jobs[-1]
     for number, line in enumerate(lines):
         if re.match(r"^(\w+(Error|Exception))\b", line):
-            said = line.split(":", 1)[1].strip() if ": " in line else next((x for x in lines[number + 1 :] if x), "")
-            return said.strip() or line
+            text = line.split(":", 1)[1].strip() if ": " in line else next((x for x in lines[number + 1 :] if x), "")
+            return text.strip() or line
     return UNKNOWN
 
 
