@@ -11,7 +11,7 @@ import yaml
 from copylens.audit.gate import CODES, ERROR, gate
 from copylens.audit.planning import needed
 from copylens.audit.verify import verify
-from copylens.cli.workflow import WorkflowFailed, run_workflow
+from copylens.cli.workflow import WorkflowFailed, profile_path, run_workflow
 from copylens.config.schema import validate
 
 AUDIT = "release"  # the name of an audit of folders
@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         return options.run(options)
     except SystemExit as ended:  # of --help and --version
         return int(ended.code or 0)
+    except KeyboardInterrupt:
+        print("copylens: interrupted; the same command goes on", file=sys.stderr)
+        return ERROR
     except (ValueError, WorkflowFailed, OSError) as error:
         print(f"copylens: {error}", file=sys.stderr)
         return ERROR
@@ -122,7 +125,7 @@ def run_study(options: argparse.Namespace) -> int:
     if not options.config.is_file():
         raise ValueError(f"{options.config}: no such file; name a configuration, such as config.yaml")
     arguments = ["--configfile", str(options.config.resolve()), "--cores", str(options.cores)]
-    arguments += ["--profile", options.profile] if options.profile else []
+    arguments += ["--profile", profile_path(options.profile)] if options.profile else []
     options.output.mkdir(parents=True, exist_ok=True)
     run_workflow(arguments, options.output, options.output / LOG, lambda line: print(line, flush=True))
     print(f"Tables and figures: {options.output / 'results'}")
@@ -147,7 +150,7 @@ def run_audit(options: argparse.Namespace) -> int:
         print(note, flush=True)
     written.write_text(text)
     arguments = ["audits", "--configfile", str(written.resolve()), "--cores", str(options.cores)]
-    arguments += ["--profile", options.profile] if options.profile else []
+    arguments += ["--profile", profile_path(options.profile)] if options.profile else []
     run_workflow(arguments, options.output, options.output / LOG, lambda line: print(line, flush=True))
     return _conclude(options.output)
 

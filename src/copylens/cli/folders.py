@@ -99,9 +99,8 @@ def entry_of(folder: Path, whose: Whose | None, pattern: str | None = None) -> d
             f"{folder}: holds files of several kinds ({counts}); name one with --pattern '**/*{written[0]}'"
         )
     (reader,), paths = readers, [path for some in images.values() for path in some]
-    entry: dict = {"reader": reader, "root": str(folder.resolve())}
-    if pattern is not None or reader in ("image_folder", "dicom_series"):
-        entry["pattern"] = pattern or f"**/*{written[0]}"
+    usual = "**/*.nii*" if reader == "nifti_folder" else f"**/*{written[0]}"
+    entry = {"reader": reader, "root": str(folder.resolve()), "pattern": pattern or usual}
     if reader == "nifti_folder" and pattern is None:
         _refuse_several_suffixes(folder, paths)
     return entry | (_patients(folder, reader, paths, whose) if whose else {})
@@ -157,8 +156,7 @@ def configuration(folders: dict[str, Path], name: str, options: Options) -> tupl
         part: entry_of(folder, None if part == "synthetic" else options.whose, options.pattern)
         for part, folder in folders.items()
     }
-    if options.whose.one_file_per_patient:
-        _tell_names_apart(entries, folders)
+    n_shared = _make_names_unique(entries, folders) if options.whose.one_file_per_patient else 0
     audit: dict = {"training": "training", "synthetic": {"dataset": "synthetic"}, "detectors": list(DETECTORS)}
     audit |= {"held_out": "held_out"} if "held_out" in folders else {}
     audit |= {"policy": options.policy} if options.policy else {}
@@ -173,6 +171,10 @@ def configuration(folders: dict[str, Path], name: str, options: Options) -> tupl
     refuse_enlarging(shapes, grid)
     notes = [f"{_option(part)}: {_summary(entries[part], scans[part])}" for part in entries]
     notes.append(f"grid: {'x'.join(map(str, grid))}, {reason}")
+    if n_shared:
+        notes.append(
+            f"warning: {n_shared} files have one name in both real folders, and are taken for two patients each"
+        )
     checked = checks.check(config)["audits"][name]
     return config, notes + _too_few(scans, checked)
 
@@ -181,15 +183,17 @@ def _option(part: str) -> str:
     return part.replace("_", "-")
 
 
-def _tell_names_apart(entries: dict[str, dict], folders: dict[str, Path]) -> None:
-    """Files of one name in two folders are two patients: the folder's name becomes a part of theirs."""
+def _make_names_unique(entries: dict[str, dict], folders: dict[str, Path]) -> int:
+    """Files of one name in two folders are two patients: the folder's name becomes a part of theirs. How many."""
     real = [part for part in entries if part != "synthetic"]
-    names = [set(files_below(folders[part])) for part in real]
-    if len(names) > 1 and set.intersection(*names):
+    names = [set(glob.glob(entries[part]["pattern"], root_dir=folders[part], recursive=True)) for part in real]
+    shared = set.intersection(*names) if len(names) > 1 else set()
+    if shared:
         for part in real:
             folder = folders[part].resolve()
-            pattern = entries[part].get("pattern", "**/*.nii*")
-            entries[part] |= {"root": str(folder.parent), "pattern": f"{glob.escape(folder.name)}/{pattern}"}
+            pattern = f"{glob.escape(folder.name)}/{entries[part]['pattern']}"
+            entries[part] |= {"root": str(folder.parent), "pattern": pattern}
+    return len(shared)
 
 
 def _refuse_shared(scans: dict[str, list[Scan]]) -> None:

@@ -39,10 +39,13 @@ def grid_of(shapes: dict[str, list[tuple[int, ...]]]) -> tuple[tuple[int, ...], 
 
 
 def refuse_enlarging(shapes: dict[str, list[tuple[int, ...]]], grid: tuple[int, ...]) -> None:
+    """Raise ValueError for a grid of other axes than the images', or one that would enlarge some of them tenfold."""
     for part, of_part in shapes.items():
         smallest = min(of_part, key=max)
         if len(smallest) != len(grid):
-            raise ValueError(f"--grid: has {len(grid)} sizes, but the images of --{part} have {len(smallest)} axes")
+            raise ValueError(
+                f"--grid: has {len(grid)} sizes, but the images of --{part.replace('_', '-')} have {len(smallest)} axes"
+            )
         if max(grid) > ENLARGED * max(smallest):
             size = "x".join(map(str, smallest))
             raise ValueError(

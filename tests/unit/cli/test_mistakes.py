@@ -168,7 +168,7 @@ AUDITS: dict[str, Mistake] = {
     "nobody says whose": (nothing, but(one_file_per_patient=None), "--one-file-per-patient if each file"),
     "two ways to say whose": (nothing, [*WHOLE, "--patient", r"(p\d+)"], "not allowed with"),
     "expression without group": (nothing, but(one_file_per_patient=None, patient=r"p\d+"), "needs a group"),
-    "expression that is none": (nothing, but(one_file_per_patient=None, patient="(p"), "patient"),
+    "expression that is none": (nothing, but(one_file_per_patient=None, patient="(p"), "is no regular expression"),
     "expression without match": (nothing, but(one_file_per_patient=None, patient=r"(q\d+)"), "doesn't match the file"),
     "no table": (nothing, but(one_file_per_patient=None, table="who.csv"), "--table: no file who.csv"),
     "BIDS table": (bids_table, but(one_file_per_patient=None, table="participants.tsv"), "needs the columns path and"),
@@ -190,7 +190,7 @@ AUDITS: dict[str, Mistake] = {
     "tiny images": (tiny_images, but(grid=["64", "64"]), "would enlarge synthetic images of 3x3 pixels"),
     "grid of too many axes": (nothing, but(grid=["16", "16", "16"]), "--grid: has 3 sizes"),
     "grid of words": (nothing, but(grid="small"), "invalid int value: 'small'"),
-    "grid of nothing": (nothing, but(grid=["0", "16"]), "grid"),
+    "grid of nothing": (nothing, but(grid=["0", "16"]), "datasets.training.grid"),
     "the same folder twice": (nothing, but(held_out="real"), "--held-out is the same folder as --training"),
     "synthetic is training": (nothing, but(synthetic="./real/"), "--synthetic is the same folder as --training"),
     "synthetic inside of training": (inside, but(synthetic="real/made"), "--synthetic lies inside of --training"),
@@ -202,7 +202,7 @@ AUDITS: dict[str, Mistake] = {
     "policy that is no YAML": (broken_policy, [*WHOLE, "--policy", "policy.yaml"], "can't be read as YAML"),
     "policy of unknown keys": (unknown_policy, [*WHOLE, "--policy", "policy.yaml"], "did you mean 'copies'"),
     "empty policy": (empty_policy, [*WHOLE, "--policy", "policy.yaml"], "holds no keys"),
-    "policy beyond 1": (wild_policy, [*WHOLE, "--policy", "policy.yaml"], "copies"),
+    "policy beyond 1": (wild_policy, [*WHOLE, "--policy", "policy.yaml"], "audits.release.policy.copies"),
 }
 COMMANDS: dict[str, Mistake] = {
     "no command": (nothing, [], "required: command"),

@@ -1,6 +1,9 @@
 """The build tool's output as lines for who watches, and its failure as one line."""
 
-from copylens.cli.workflow import UNKNOWN, Progress, error_in
+import yaml
+from conftest import ROOT
+
+from copylens.cli.workflow import STAGES, UNKNOWN, Progress, error_in, profile_path
 
 OUTPUT = """Building DAG of jobs...
 Job stats:
@@ -52,3 +55,23 @@ def test_a_mistake_in_the_configuration_is_the_error():
 
 def test_any_other_failure_has_a_sentence():
     assert error_in(["Killed"]) == UNKNOWN
+
+
+def test_a_rule_without_words_is_shown_by_its_name():
+    lines = []
+    Progress(lines.append).see("rule train_model:")
+    assert lines == ["[ 0 of 0] train model"]
+
+
+def test_stages_are_rules_of_the_workflow():
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert all(f"rule {name}:" in text or f" as {name} with:" in text for name in STAGES)
+
+
+def test_the_workflows_own_profiles_are_found_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["executor"] == "slurm"
+    assert profile_path("slurm") == str(ROOT / "profiles" / "slurm")
+    (tmp_path / "slurm").mkdir()
+    assert profile_path("slurm") == str(tmp_path / "slurm")
+    assert profile_path("elsewhere") == "elsewhere"
