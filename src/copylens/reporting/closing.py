@@ -1,6 +1,7 @@
 """The last lines of a run: the rates of each study, the verdict of each audit, and where figures and reports are."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,20 +13,35 @@ COLUMNS = ("data set", "network", "copies", "patients memorized", "control rate"
 
 
 def closing_lines(config: dict, results: Path) -> list[str]:
-    """Lines about the studies and audits of a checked configuration that have results."""
+    """Lines about the studies and audits of a checked configuration that have results.
+
+    A table that can't be read is named; a finished run doesn't fail for it.
+    """
     lines = []
     for study in config["studies"]:
-        scores = results / "scores" / f"{study}.csv"
-        if scores.is_file():
-            lines += ["", f"{study}: rates by the matched rule, means over seeds", *_table(_rates(read_table(scores)))]
-            lines.append(f"Tables: {scores}, figures: {results / 'figures' / study}")
+        lines += _lines(_study_lines, study, results / "scores" / f"{study}.csv", results / "figures" / study)
     for audit in config["audits"]:
-        verdict = results / "audits" / audit / "public" / "verdict.json"
-        if verdict.is_file():
-            conclusion = json.loads(verdict.read_text())
-            lines += ["", f"{audit}: {conclusion['verdict']}. {conclusion['reasons'][0]}"]
-            lines.append(f"Report: {verdict.with_name('report.html')}")
+        public = results / "audits" / audit / "public"
+        lines += _lines(_audit_lines, audit, public / "verdict.json", public / "report.html")
     return lines
+
+
+def _lines(lines_of: Callable[[str, Path], list[str]], name: str, table: Path, shown: Path) -> list[str]:
+    if not table.is_file():
+        return []
+    try:
+        return ["", *lines_of(name, table), f"Results: {table}, {shown}"]
+    except (ValueError, KeyError, OSError) as error:
+        return ["", f"{table}: can't be read ({next(iter(str(error).splitlines()), 'empty')})"]
+
+
+def _study_lines(study: str, scores: Path) -> list[str]:
+    return [f"{study}: rates by the matched rule, means over seeds", *_table(_rates(read_table(scores)))]
+
+
+def _audit_lines(audit: str, path: Path) -> list[str]:
+    verdict = json.loads(path.read_text())
+    return [f"{audit}: {verdict['verdict']}. {verdict['reasons'][0]}"]
 
 
 def _rates(scores: pd.DataFrame) -> list[tuple[str, ...]]:

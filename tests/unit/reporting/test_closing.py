@@ -30,3 +30,13 @@ def test_studies_end_in_a_table_and_audits_in_their_verdict(tmp_path):
     assert lines[4].split()[:4] == ["chest", "ldm", "augmented", "5.0"]
     assert "release: FAIL. Too many." in lines
     assert not any("not_run" in line for line in lines)
+
+
+def test_a_table_that_cannot_be_read_is_named_and_nothing_fails(tmp_path):
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "broken.csv").write_text("")
+    (tmp_path / "scores" / "other.csv").write_text("a,b\n1,2\n")
+    lines = closing_lines({"studies": {"broken": {}, "other": {}}, "audits": {}}, tmp_path)
+    assert [line.split(": can't be read")[0] for line in lines if line] == [
+        str(tmp_path / "scores" / name) for name in ("broken.csv", "other.csv")
+    ]
