@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from copylens.audit import nearest
-from copylens.audit.evidence import evidence_of
-from copylens.audit.kind import measure_kind
-from copylens.audit.pool import pool_images
-from copylens.audit.verdict import judge
+from copylens.auditing import nearest
+from copylens.auditing.evidence import evidence_of
+from copylens.auditing.kind import measure_kind
+from copylens.auditing.pool import pool_images
+from copylens.auditing.verdict import judge
 from copylens.config import audit_spec, checks, spec
 from copylens.data.images import gather_images
 from copylens.data.listing import list_scans

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, Findings, Near
-from copylens.audit.verdict import judge
+from copylens.auditing.evidence import Evidence, Findings, Near
+from copylens.auditing.verdict import judge
 from copylens.config import schema
 
 DETECTORS = ("first", "second", "third")

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, Findings, Near
-from copylens.audit.verdict import to_json
+from copylens.auditing.evidence import Evidence, Findings, Near
+from copylens.auditing.verdict import to_json
 
 POLICY = {
     "copies": 0.05,
@@ -85,7 +85,7 @@ def evidence(
 
 
 def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np.ndarray]:
-    """Images that lie alike and that no classifier separates (see `copylens.audit.kind`)."""
+    """Images that lie alike and that no classifier separates (see `copylens.auditing.kind`)."""
     found = {"zoom": np.float32(1), "shift": np.zeros(2, np.float32), "example": np.int64(-1)}
     for name, size in n.items():
         found[f"{name}_orientation"], found[f"{name}_sorted"] = np.zeros(size, np.int64), np.full(size, -1)

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from audit_cases import N_TRAIN, POLICY, evidence, losses_of
 
-from copylens.audit.evidence import Evidence
-from copylens.audit.membership import membership
-from copylens.audit.publish import samples_of
-from copylens.audit.report import bands_of, held_out_alike, scores_of
-from copylens.audit.verdict import judge
-from copylens.audit.withhold import withheld_samples
+from copylens.auditing.evidence import Evidence
+from copylens.auditing.membership import membership
+from copylens.auditing.publish import samples_of
+from copylens.auditing.report import bands_of, held_out_alike, scores_of
+from copylens.auditing.verdict import judge
+from copylens.auditing.withhold import withheld_samples
 from copylens.reporting.audit_report import Restricted
 
 DETECTORS = ["copylens", "aligned_correlation", "pixel_l2_ratio"]

@@ -21,7 +21,7 @@ from reader_examples import save_slice
 from scipy import ndimage
 from watched_imports import undeclared, watching
 
-from copylens.audit.gate import gate
+from copylens.auditing.gate import gate
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "=HYPERLINK(1)", "line\nbreak", "plain"]
 IDENTITIES = (

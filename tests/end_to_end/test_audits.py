@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copylens.audit.evidence import SETS, Evidence, evidence_of
-from copylens.audit.kind import measure_kind
-from copylens.audit.nearest import compare_audit
-from copylens.audit.pool import pool_images
-from copylens.audit.verdict import judge
-from copylens.audit.withhold import withheld_samples
+from copylens.auditing.evidence import SETS, Evidence, evidence_of
+from copylens.auditing.kind import measure_kind
+from copylens.auditing.nearest import compare_audit
+from copylens.auditing.pool import pool_images
+from copylens.auditing.verdict import judge
+from copylens.auditing.withhold import withheld_samples
 from copylens.config import checks, spec
 from copylens.data import listing
 from copylens.data.images import gather_images

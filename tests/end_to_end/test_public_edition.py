@@ -17,11 +17,11 @@ import pypdf
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from copylens.audit.kind import measure_kind
-from copylens.audit.nearest import compare_audit
-from copylens.audit.pool import pool_images
-from copylens.audit.publish import judge_audit
-from copylens.audit.report import report_audit
+from copylens.auditing.kind import measure_kind
+from copylens.auditing.nearest import compare_audit
+from copylens.auditing.pool import pool_images
+from copylens.auditing.publish import judge_audit
+from copylens.auditing.report import report_audit
 from copylens.config.schema import validate
 from copylens.detection.detectors import aligned_correlation
 from copylens.detection.embed import Embedder, embed_file, load_detector

@@ -11,7 +11,7 @@ LIBRARY = ROOT / "src" / "copylens"
 # Each may import from those after it; those side by side import nothing from each other.
 ROOMS = [
     {"cli"},
-    {"audit"},
+    {"auditing"},
     {"evaluation"},
     {"detection"},
     {"generation"},
@@ -66,8 +66,8 @@ def test_no_arrow_leads_up():
 
 
 def test_an_arrow_up_is_named():
-    wrong = {"copylens.imaging.warps": imports_of("def f():\n    from copylens.audit import verdict\n")}
-    assert against_the_direction(wrong) == ["copylens.imaging.warps imports copylens.audit.verdict"]
+    wrong = {"copylens.imaging.warps": imports_of("def f():\n    from copylens.auditing import verdict\n")}
+    assert against_the_direction(wrong) == ["copylens.imaging.warps imports copylens.auditing.verdict"]
 
 
 def test_no_files_import_each_other_in_a_circle():

@@ -5,7 +5,7 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.audit.nearest import compare_audit
+    from copylens.auditing.nearest import compare_audit
 
     names = ("images", "splits", "scans", "synthetic", "decoded", "planted")
     compare_audit(

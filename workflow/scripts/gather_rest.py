@@ -5,7 +5,7 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.audit.release import gather_rest
+    from copylens.auditing.release import gather_rest
 
     gather_rest(
         snakemake.input.samples,

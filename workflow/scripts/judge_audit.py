@@ -5,7 +5,7 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.audit.publish import judge_audit
+    from copylens.auditing.publish import judge_audit
 
     names = ("kind", "splits", "samples", "sources", "transforms", "images", "synthetic")
     files = {name: snakemake.input[name] for name in names}

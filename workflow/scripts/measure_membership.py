@@ -5,7 +5,7 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.audit.membership import measure_losses
+    from copylens.auditing.membership import measure_losses
 
     autoencoder, network = (Path(weights).parent for weights in snakemake.input.weights)
     paths = snakemake.input.images, snakemake.input.splits

@@ -5,8 +5,8 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.audit.pool import pool_images
-    from copylens.audit.publish import restrict
+    from copylens.auditing.pool import pool_images
+    from copylens.auditing.publish import restrict
 
     folder = Path(snakemake.output.images).parent
     restrict(folder.parent)

@@ -5,7 +5,7 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from copylens.audit.report import report_audit
+    from copylens.auditing.report import report_audit
 
     names = ("verdict", "public_samples", "restricted_samples", "splits", "samples", "images", "synthetic")
     files = {name: snakemake.input[name] for name in (*names, "kind", "sources", "transforms")}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from copylens.audit.gate import CODES, ERROR, gate
-from copylens.audit.planning import needed
-from copylens.audit.verify import verify
+from copylens.auditing.gate import CODES, ERROR, gate
+from copylens.auditing.planning import needed
+from copylens.auditing.verify import verify
 from copylens.cli.workflow import WorkflowFailed, profile_path, run_workflow
 from copylens.config.schema import validate
 

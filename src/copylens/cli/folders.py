@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from copylens.audit.planning import needed
+from copylens.auditing.planning import needed
 from copylens.cli.grids import grid_of, refuse_enlarging, shapes_of
 from copylens.config import checks
 from copylens.config.schema import validate

@@ -83,7 +83,7 @@ class Evidence:
     sources: pd.DataFrame  # of planted images: patient, role (train: a copy; control: no copy, transformed likewise)
     transforms: list[str]
     held_out: dict[str, Near]  # by detector
-    kind: dict[str, np.ndarray]  # orientations, and a classifier's scores (`copylens.audit.kind`)
+    kind: dict[str, np.ndarray]  # orientations, and a classifier's scores (`copylens.auditing.kind`)
     group: np.ndarray  # int [S], samples with the same number repeat one image
     is_held_out: np.ndarray  # bool [S], whether the sample equals an image of V or H pixel by pixel
 
@@ -177,7 +177,7 @@ def evidence_of(
     transforms: list[str],
     kind: dict[str, np.ndarray],
 ) -> Evidence:
-    """From each detector's arrays (see `copylens.audit.nearest`), the images' tables and their orientations.
+    """From each detector's arrays (see `copylens.auditing.nearest`), the images' tables and their orientations.
 
     Raises ValueError where identical_to has an unknown patient.
     """
@@ -212,7 +212,7 @@ def evidence_of(
 
 
 def read_evidence(files: dict) -> Evidence:
-    """The evidence in the files of `copylens.audit.publish.judge_audit`."""
+    """The evidence in the files of `copylens.auditing.publish.judge_audit`."""
     return evidence_of(
         {detector: read_arrays(path) for detector, path in files["nearest"].items()},
         read_table(files["splits"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from copylens.audit.outcomes import FAIL, PASS, UNABLE
+from copylens.auditing.outcomes import FAIL, PASS, UNABLE
 from copylens.data import source_files
 from copylens.jobs.checksums import checked
 from copylens.jobs.job import one_line

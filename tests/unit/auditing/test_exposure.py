@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from audit_cases import N_TRAIN, POLICY, evidence, of_share
 
-from copylens.audit.exposure import RARE, UNKNOWN, chao1, exposed_share, named_patients
-from copylens.audit.verdict import judge
+from copylens.auditing.exposure import RARE, UNKNOWN, chao1, exposed_share, named_patients
+from copylens.auditing.verdict import judge
 
 
 def patients_line(verdict: dict) -> dict:

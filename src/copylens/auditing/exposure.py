@@ -3,8 +3,8 @@
 T are the training images, V calibration, H control, S synthetic ones.
 
 The more samples there are, the more patients are named by chance, and a false positive looks like a copy. So larger
-sets get a rarer threshold (see `copylens.audit.evidence`), as long as its sensitivity is high enough. The threshold is
-chosen by its false positive rate and sensitivity, never by the samples.
+sets get a rarer threshold (see `copylens.auditing.evidence`), as long as its sensitivity is high enough. The threshold
+is chosen by its false positive rate and sensitivity, never by the samples.
 """
 
 import math
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom, norm, poisson
 
-from copylens.audit.evidence import HELD_OUT, SETS, Evidence, exact_interval, rates
+from copylens.auditing.evidence import HELD_OUT, SETS, Evidence, exact_interval, rates
 from copylens.evaluation.thresholds import CURVE_POINTS, PERCENTILE, exposure
 
 RATES = (0.01, 0.001)  # of the rarer thresholds
@@ -26,7 +26,7 @@ class Rule:
     """Two detectors that agree, at their usual thresholds (None) or those that a share `rate` of new patients pass."""
 
     rate: float | None
-    rates: dict[str, float]  # its control rate, sensitivity and so on (`copylens.audit.evidence.rates`)
+    rates: dict[str, float]  # its control rate, sensitivity and so on (`copylens.auditing.evidence.rates`)
 
 
 def exposure_rule(evidence: Evidence, usual: dict[str, float], level: float) -> Rule:

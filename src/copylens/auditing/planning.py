@@ -6,8 +6,8 @@ chance calls some.
 
 from dataclasses import dataclass
 
-from copylens.audit.evidence import exact_interval
-from copylens.audit.exposure import exposed_share
+from copylens.auditing.evidence import exact_interval
+from copylens.auditing.exposure import exposed_share
 from copylens.evaluation.prevalence import highest_false_positive_rate, true_share
 
 MANY = 2000  # beyond which nothing is looked for

@@ -1,7 +1,7 @@
 """PASS, FAIL or NOT ABLE TO SAY, from the outcomes of the verdict's lines."""
 
-from copylens.audit.criteria import Line
-from copylens.audit.outcomes import FAIL, PASS, UNABLE
+from copylens.auditing.criteria import Line
+from copylens.auditing.outcomes import FAIL, PASS, UNABLE
 
 # If one of these doesn't pass, no rate can be trusted.
 FOUNDATIONS = ("calibration_size", "control_rate", "apart")

@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from copylens.audit.measure import Measured, true_copies
-from copylens.audit.membership import FALSE_POSITIVES
+from copylens.auditing.measure import Measured, true_copies
+from copylens.auditing.membership import FALSE_POSITIVES
 from copylens.evaluation.prevalence import highest_false_positive_rate
 from copylens.reporting.sentences import listed, percent
 
@@ -145,7 +145,7 @@ def copies(measured: Measured, policy: dict) -> Line:
 
 
 def patients(measured: Measured, policy: dict) -> Line:
-    """Few enough training patients may be exposed, by the rule of `copylens.audit.exposure.exposure_rule`."""
+    """Few enough training patients may be exposed, by the rule of `copylens.auditing.exposure.exposure_rule`."""
     needed, n_patients = "More control patients, planted copies or training patients.", measured.n_training
     least = measured.exposed_if_none_named
     if least > policy["patients"] > 0:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from audit_cases import POLICY, evidence, of_share
 
-from copylens.audit.comparability import kind as line_of_kind
-from copylens.audit.criteria import Line
-from copylens.audit.kind import auc_interval, cross_validated, measure_kind
-from copylens.audit.measure import measure
+from copylens.auditing.comparability import kind as line_of_kind
+from copylens.auditing.criteria import Line
+from copylens.auditing.kind import auc_interval, cross_validated, measure_kind
+from copylens.auditing.measure import measure
 from copylens.data.images import scale
 from copylens.data.readers import phantom
 from copylens.imaging.warps import warp

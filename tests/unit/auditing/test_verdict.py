@@ -8,12 +8,12 @@ import pytest
 import yaml
 from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share, whole
 
-from copylens.audit.evidence import Evidence
-from copylens.audit.gate import SCHEMA
-from copylens.audit.membership import membership
-from copylens.audit.publish import samples_of
-from copylens.audit.verdict import judge
-from copylens.audit.withhold import withheld_samples
+from copylens.auditing.evidence import Evidence
+from copylens.auditing.gate import SCHEMA
+from copylens.auditing.membership import membership
+from copylens.auditing.publish import samples_of
+from copylens.auditing.verdict import judge
+from copylens.auditing.withhold import withheld_samples
 
 
 def line(verdict: dict, name: str) -> dict:

@@ -3,8 +3,8 @@
 T are the training images, V calibration, H control images.
 """
 
-from copylens.audit.criteria import Line, counted
-from copylens.audit.measure import Interval, Kind, Measured
+from copylens.auditing.criteria import Line, counted
+from copylens.auditing.measure import Interval, Kind, Measured
 from copylens.reporting.sentences import listed, percent
 
 OTHERWISE = 0.5  # share of samples that may fit better in another orientation: a generator may mirror half of them

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from audit_cases import POLICY, evidence
 
-from copylens.audit.planning import needed
-from copylens.audit.verdict import judge
+from copylens.auditing.planning import needed
+from copylens.auditing.verdict import judge
 
 
 def test_the_least_numbers_pass_and_fewer_do_not():

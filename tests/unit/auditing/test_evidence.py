@@ -8,8 +8,8 @@ import pytest
 from audit_cases import POLICY, evidence, of_share
 from scipy.stats import binomtest
 
-from copylens.audit.evidence import SETS, evidence_of, exact_interval, rates
-from copylens.audit.verdict import judge
+from copylens.auditing.evidence import SETS, evidence_of, exact_interval, rates
+from copylens.auditing.verdict import judge
 from copylens.evaluation.intervals import effective_number
 from copylens.evaluation.thresholds import tail_threshold
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from copylens.audit.criteria import exceeding
-from copylens.audit.measure import Measured, true_copies
-from copylens.audit.outcomes import PASS, UNABLE
-from copylens.audit.withhold import Rest
+from copylens.auditing.criteria import exceeding
+from copylens.auditing.measure import Measured, true_copies
+from copylens.auditing.outcomes import PASS, UNABLE
+from copylens.auditing.withhold import Rest
 from copylens.reporting.sentences import listed, percent
 
 STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V above which samples are withheld, tried in this order

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import HELD_OUT, Evidence, read_evidence
+from copylens.auditing.evidence import HELD_OUT, Evidence, read_evidence
 from copylens.data.splits import rows_of
 from copylens.jobs.checksums import checked
 from copylens.jobs.files import read_array, read_arrays, read_table

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.audit.evidence import Evidence, read_evidence
-from copylens.audit.membership import membership
-from copylens.audit.release import harmless, sample_names
-from copylens.audit.verdict import judge, to_json
-from copylens.audit.withhold import withheld_samples
+from copylens.auditing.evidence import Evidence, read_evidence
+from copylens.auditing.membership import membership
+from copylens.auditing.release import harmless, sample_names
+from copylens.auditing.verdict import judge, to_json
+from copylens.auditing.withhold import withheld_samples
 from copylens.data import source_files
 from copylens.jobs.checksums import checked, file_checksum, whole
 from copylens.jobs.files import read_arrays, write_table
@@ -52,7 +52,7 @@ def judge_audit(
     The public table has the columns sample and withheld, no more: anyone with a patient's image and the samples can
     compute similarities too, and published ones would reveal whether the patient was trained on. The restricted one
     has sample; for each detector similarity, called and patient; copy, withheld, identical, held_out (an image of V or
-    H), named_by (the detector that names the patient), group (see `copylens.audit.repeats`), and the sample's file.
+    H), named_by (the detector that names the patient), group (see `copylens.auditing.repeats`), and the sample's file.
 
     files: nearest (by detector), kind, splits, samples, sources, transforms, images, synthetic; membership where
     weights are to be released, synthetic_scans where samples are a data set; records of all data sets, by their part in

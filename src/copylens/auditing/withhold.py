@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from copylens.audit.evidence import Evidence, called_shares, exact_interval
+from copylens.auditing.evidence import Evidence, called_shares, exact_interval
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Rest:
     detectors: list[str]  # each of which withholds by itself
     n_withheld: int
     n_released: int
-    planted: list[dict]  # shares of planted copies that are withheld too (`copylens.audit.evidence.called_shares`)
+    planted: list[dict]  # shares of planted copies that are withheld too (`copylens.auditing.evidence.called_shares`)
     sensitivity: float  # mean of these shares
     sensitivity_high: float
 

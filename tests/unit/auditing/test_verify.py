@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from copylens.audit.verify import verify
+from copylens.auditing.verify import verify
 from copylens.data import source_files
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copylens.audit.pool import pool_images
-from copylens.audit.publish import restrict
-from copylens.audit.release import gather_rest
+from copylens.auditing.pool import pool_images
+from copylens.auditing.publish import restrict
+from copylens.auditing.release import gather_rest
 from copylens.data import source_files
 from copylens.data.images import gather_images
 from copylens.data.listing import find_scans, list_scans

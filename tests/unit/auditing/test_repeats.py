@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from copylens.audit.repeats import groups_of_repeats
+from copylens.auditing.repeats import groups_of_repeats
 
 
 def blobs(n: int, seed: int) -> np.ndarray:

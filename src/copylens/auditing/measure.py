@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from copylens.audit.evidence import HELD_OUT, RARE, Evidence, Findings, called_shares, exact_interval, rates
-from copylens.audit.exposure import exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
-from copylens.audit.kind import auc_interval, words_of
+from copylens.auditing.evidence import HELD_OUT, RARE, Evidence, Findings, called_shares, exact_interval, rates
+from copylens.auditing.exposure import exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
+from copylens.auditing.kind import auc_interval, words_of
 from copylens.evaluation.prevalence import highest_false_positive_rate
 
 Interval = tuple[float, float, float]  # value, low, high
@@ -33,7 +33,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Measured:
-    """Rates are those of `copylens.audit.evidence.rates`, shares those of `called_shares`, one row per transform."""
+    """Rates are those of `copylens.auditing.evidence.rates`, shares those of `called_shares`, one row per transform."""
 
     counts: dict[str, int]  # images and patients by role
     n_training: int  # patients of T
@@ -109,7 +109,7 @@ def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measur
 
 
 def true_copies(row: dict[str, float]) -> Interval:
-    """(share, low, high) of `copylens.audit.evidence.rates`."""
+    """(share, low, high) of `copylens.auditing.evidence.rates`."""
     return row["true_copies"], row["true_copies_low"], row["true_copies_high"]
 
 

@@ -5,13 +5,13 @@ from dataclasses import asdict
 
 import numpy as np
 
-from copylens.audit import comparability, criteria
-from copylens.audit.conclude import conclude, distrust
-from copylens.audit.evidence import RARE, Evidence
-from copylens.audit.measure import Measured, measure, true_copies
-from copylens.audit.outcomes import PASS
-from copylens.audit.quarantine import STRICTER, quarantine, withholding
-from copylens.audit.withhold import measure_rest
+from copylens.auditing import comparability, criteria
+from copylens.auditing.conclude import conclude, distrust
+from copylens.auditing.evidence import RARE, Evidence
+from copylens.auditing.measure import Measured, measure, true_copies
+from copylens.auditing.outcomes import PASS
+from copylens.auditing.quarantine import STRICTER, quarantine, withholding
+from copylens.auditing.withhold import measure_rest
 from copylens.evaluation.thresholds import PERCENTILE
 
 SCHEMA = "copylens-verdict-1"
@@ -33,7 +33,7 @@ LIMITS = (
 def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     """The verdict as plain values, all but `audit` and `provenance` (see verdict.schema.yaml).
 
-    member: the result of `copylens.audit.membership`, if weights are to be released too.
+    member: the result of `copylens.auditing.membership`, if weights are to be released too.
     """
     measured = measure(evidence, policy, member)
     lines = [

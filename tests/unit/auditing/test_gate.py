@@ -9,8 +9,8 @@ import pytest
 from audit_cases import POLICY, evidence, of_share, whole
 from conftest import ROOT
 
-from copylens.audit.gate import SCHEMA, gate
-from copylens.audit.verdict import judge, to_json
+from copylens.auditing.gate import SCHEMA, gate
+from copylens.auditing.verdict import judge, to_json
 from copylens.cli import main
 from copylens.data import source_files
 from copylens.jobs import checksums
@@ -124,7 +124,7 @@ def test_a_verdict_that_somebody_edited_is_none(tmp_path):
 
 def test_without_the_schema_the_gate_says_so(tmp_path, monkeypatch):
     folder = written(whole(judge(evidence(of_share(0.0)), POLICY, None)), tmp_path)
-    monkeypatch.setattr("copylens.audit.gate.SCHEMA", tmp_path / "verdict.schema.yaml")
+    monkeypatch.setattr("copylens.auditing.gate.SCHEMA", tmp_path / "verdict.schema.yaml")
     code, message = gate(folder)
     assert code == 3 and "verdict.schema.yaml: can't be read" in message and "no verdict" not in message
 

@@ -1,3 +1,0 @@
-"""The three verdicts. A single line's outcome is pass, fail or unable (`copylens.audit.criteria.Line`)."""
-
-PASS, FAIL, UNABLE = "PASS", "FAIL", "NOT ABLE TO SAY"
