@@ -16,8 +16,9 @@
 #   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
 #   audits/{audit}/public/                            verdict.json  samples.csv  report.html  report.pdf
-#   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  files.json  rest/
-#                                                     data/  detectors/  planted/  nearest/  membership.npz
+#   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  patients.tsv
+#                                                     rest/  files.json  data/  detectors/  planted/  nearest/
+#                                                     membership.npz
 #   logs/<rule>/<the same wildcards>.log
 # work/                                               unfinished trainings; may be deleted
 

@@ -141,12 +141,14 @@ rule judge_audit:
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
         synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),
+        scans=settings_of(audit_spec.real_scans, "audit"),
         membership=settings_of(audit_spec.membership, "audit"),
         code=code("judge_audit", audited_readers),
     output:
         verdict="results/audits/{audit}/public/verdict.json",
         public="results/audits/{audit}/public/samples.csv",
         restricted="results/audits/{audit}/restricted/samples.tsv",
+        patients="results/audits/{audit}/restricted/patients.tsv",
         files="results/audits/{audit}/restricted/files.json",
     log:
         "results/logs/judge_audit/{audit}.log",
@@ -201,6 +203,7 @@ rule report_audit:
         synthetic=rules.pool_images.output.synthetic,
         sources=rules.plant_audit_copies.output.sources,
         transforms=rules.plant_audit_copies.output.transforms,
+        rest=rules.gather_rest.output.rest,
         code=code("report_audit"),
     output:
         public=multiext("results/audits/{audit}/public/report", ".html", ".pdf"),

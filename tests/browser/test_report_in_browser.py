@@ -42,8 +42,8 @@ def reports(tmp_path_factory):
     results["large"] = examples.arguments("FAIL", "restricted", 10_000, 3_000)
     results["kind"] = examples.of_another_kind()
     for name, arguments in results.items():
-        write_report(**arguments, html_path=folder / f"{name}.html", pdf_path=folder / f"{name}.pdf")
-    return {name: (folder / f"{name}.html").as_uri() for name in results}
+        write_report(**arguments, folder=folder / name)
+    return {name: (folder / name / "report.html").as_uri() for name in results}
 
 
 @pytest.fixture(scope="module")

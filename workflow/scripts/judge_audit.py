@@ -5,6 +5,7 @@ from pathlib import Path
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
+    from copylens.auditing.patients import list_patients
     from copylens.auditing.publish import judge_audit
 
     names = ("kind", "splits", "samples", "sources", "transforms", "images", "synthetic")
@@ -14,11 +15,15 @@ with job(snakemake.log[0], snakemake.threads):
         files |= {name: snakemake.input[name][0]} if snakemake.input.get(name) else {}
     files["records"] = {part: Path(path) for part, path in snakemake.params.records.items()}
     files["nearest"] = dict(zip(snakemake.params.policy["detectors"], snakemake.input.nearest, strict=True))
+    listing = snakemake.params.sources["listing"]
     judge_audit(
         snakemake.wildcards.audit,
         files,
         snakemake.params.policy,
         snakemake.params.config,
-        snakemake.params.sources["listing"].get("synthetic"),
+        listing.get("synthetic"),
         {name: Path(path) for name, path in snakemake.output.items()},
     )
+    real = [part for part in ("training", "held_out") if part in listing]
+    tables = dict(zip(real, map(Path, snakemake.input.scans), strict=True))
+    list_patients(files, listing, tables, Path(snakemake.output.patients))

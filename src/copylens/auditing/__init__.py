@@ -18,6 +18,7 @@ withhold       which samples are withheld at a threshold, and which share of pla
 quarantine     whether the samples that are left may be released
 verdict        the verdict as one map
 release        the folder of the samples that are left
+patients       the hospital's own ids of the pseudonyms
 publish        the verdict and tables of samples, public and restricted
 report         the reports as pages
 gate           the verdict as an exit code

@@ -24,7 +24,8 @@ LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
 README = """This folder is restricted: it holds images, names and numbers of patients.
 
 Nothing in it may leave the place where the patients' images are kept. Only the folder `public` beside it may be shown
-to others. The folder `rest` holds the samples that aren't withheld; report.html says whether they may be released.
+to others. The folder `rest/files` holds the samples that aren't withheld; report.html says whether they may be
+released. `patients.tsv` leads from the pseudonyms in report.html back to your own ids and files.
 """
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from copylens.data import source_files
 from copylens.data.listing import files_of, find_scans, listed_scans
-from copylens.jobs.checksums import file_checksum
+from copylens.jobs.checksums import file_checksum, note_of
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 
+FILES, SUMS = "files", "SHA256SUMS"  # the folder to release, and the checksums in it
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins with one of these
 
 
@@ -25,13 +26,13 @@ def gather_rest(
     files_path: Path,
     folder: Path,
 ) -> None:
-    """Write into `folder` the samples that aren't withheld, and list.tsv: sample, file, withheld.
+    """Write into `folder` list.tsv (sample, file, withheld), and files/, the samples that aren't withheld.
 
-    Below files/ are copies of the samples' files, under their own names. Where samples have no files of their own (a
-    network drew them, or a file holds several) images.npy has their images on the audit's grid, float32 [sample,
-    *grid]. listing, scans_path: settings of the data set of samples, and its scans.tsv; None for a network's samples.
-    files_path: the record of the audited files (`copylens.data.source_files`). Cells that a spreadsheet would run get a
-    leading apostrophe.
+    files/ has copies of the samples' files, under their own names, and SHA256SUMS. Where samples have no files of their
+    own (a network drew them, or a file holds several) its images.npy has their images on the audit's grid, float32
+    [sample, *grid]. listing, scans_path: settings of the data set of samples, and its scans.tsv; None for a network's
+    samples. files_path: the record of the audited files (`copylens.data.source_files`). Cells that a spreadsheet would
+    run get a leading apostrophe.
 
     Raises ValueError, and leaves no folder, where the data set or a copied file has changed since the audit.
     """
@@ -43,18 +44,31 @@ def gather_rest(
     with _whole_folder(folder) as temporary:
         if listing is None or files is None:
             synthetic = read_array(synthetic_path)
-            with new_array(temporary / "images.npy", (len(kept), *synthetic.shape[1:])) as images:
+            with new_array(temporary / FILES / "images.npy", (len(kept), *synthetic.shape[1:])) as images:
                 images[:] = synthetic[kept]
+            note_of(temporary / FILES / "images.npy").unlink()  # SHA256SUMS has it
         else:
             root = find_scans(listing)[0]
             audited = source_files.read(files_path)["synthetic"]["files"]
             for file in (file for number in kept for file in files[number]):
-                target = temporary / "files" / file
+                target = temporary / FILES / file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(root / file, target)
                 if file not in audited or file_checksum(target) != audited[file][-1]:
                     raise ValueError(f"{file}: isn't the file that was audited; run again")
         write_table(listed.assign(withheld=samples["withheld"]), temporary / "list.tsv")
+        (temporary / FILES).mkdir(exist_ok=True)
+        (temporary / FILES / SUMS).write_bytes(os.fsencode(source_files.sums(checksums_below(temporary / FILES))))
+
+
+def checksums_below(folder: Path) -> dict[str, list]:
+    """The SHA-256 of every file below `folder` but its own SHA256SUMS, by path."""
+    paths = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    return {
+        path.relative_to(folder).as_posix(): [file_checksum(path)]
+        for path in paths
+        if not (path.name == SUMS and path.parent == folder)
+    }
 
 
 def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[str]:

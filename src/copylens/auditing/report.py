@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from copylens.auditing.evidence import HELD_OUT, Evidence, read_evidence
+from copylens.auditing.release import FILES, SUMS
 from copylens.data.splits import rows_of
-from copylens.jobs.checksums import checked
+from copylens.jobs.checksums import checked, file_checksum
 from copylens.jobs.files import read_array, read_arrays, read_table
 from copylens.reporting.audit_report import MAX_PAIRS, Restricted, write_report
 from copylens.reporting.audit_report.bands import shares_by_band
@@ -18,13 +19,13 @@ from copylens.reporting.audit_report.paragraphs import pair_numbers
 def report_audit(files: dict, public: Path, restricted: Path) -> None:
     """Write report.html and report.pdf into both folders.
 
-    files: those of `judge_audit`, and verdict, public_samples, restricted_samples.
+    files: those of `judge_audit`, verdict, public_samples, restricted_samples, and rest, the folder of `gather_rest`.
     """
     verdict = json.loads(checked(files["verdict"]).read_text())
     evidence = read_evidence(files)
     table = read_table(files["public_samples"])
-    paths = public / "report.html", public / "report.pdf"
-    write_report(verdict, table, bands_of(evidence), None, "public", *paths)
+    sums = file_checksum(Path(files["rest"]) / FILES / SUMS)
+    write_report(verdict, table, bands_of(evidence), None, "public", sums, public)
     table = read_table(files["restricted_samples"])
     table["file"] = table["file"].astype(str)
     failed = {line["name"] for line in verdict["lines"] if line["outcome"] != "pass"}
@@ -33,8 +34,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
         _lying(evidence.kind, files) if "kind" in failed else None,
         held_out_alike(evidence) if "apart" in failed else [],
     )
-    paths = restricted / "report.html", restricted / "report.pdf"
-    write_report(verdict, table, scores_of(evidence), shown, "restricted", *paths)
+    write_report(verdict, table, scores_of(evidence), shown, "restricted", sums, restricted)
 
 
 def scores_of(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:

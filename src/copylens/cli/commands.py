@@ -197,5 +197,6 @@ def _conclude(output: Path) -> int:
         print("The rest: all but flagged samples may be released.")
     print(f"To sign:     {folder / 'public' / 'report.pdf'}")
     print(f"To read:     {folder / 'restricted' / 'report.html'}  (shows patients)")
-    print(f"To release:  {folder / 'restricted' / 'rest'}  (only after PASS)")
+    may = verdict["verdict"] == "PASS" or (rest is not None and rest["verdict"] == "PASS")
+    print(f"To release:  {folder / 'restricted' / 'rest' / 'files' if may else 'nothing'}")
     return CODES[verdict["verdict"]]

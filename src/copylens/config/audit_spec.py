@@ -47,6 +47,12 @@ def synthetic_scans(config: dict, audit: str) -> list[str]:
     return [f"results/data/{named}/scans.tsv"] if named else []
 
 
+def real_scans(config: dict, audit: str) -> list[str]:
+    """scans.tsv of the training images, then of the held-out ones if they are another data set."""
+    named = datasets(config, audit)
+    return [f"results/data/{named[part]}/scans.tsv" for part in ("training", "held_out") if part in named]
+
+
 def records(config: dict, audit: str) -> dict[str, str]:
     """The records of the data sets' files, which lie beside the declared outputs."""
     named = datasets(config, audit)

@@ -49,15 +49,12 @@ def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
     root, scans = find_scans(settings)
     # First, so that later changes differ from the record.
     files = _record(root, scans, settings, state)
-    patients = {scan.patient for scan in scans if scan.patient is not None}
-    in_hash_order = sorted(patients, key=_hash)
-    pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
     rows = []
-    for number, scan in enumerate(scans):
+    for number, (scan, patient) in enumerate(zip(scans, pseudonyms_of(scans), strict=True)):
         image = load_scan(reader, root, scan, settings)
         row = {
             "scan": f"scan_{number:06d}",
-            "patient": f"{UNKNOWN}{number:06d}" if scan.patient is None else pseudonyms[scan.patient],
+            "patient": patient,
             "shape": "x".join(map(str, image.pixels.shape)),
             "checksum": reader.checksum(root, scan, settings),
         }
@@ -69,6 +66,17 @@ def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
         rows.append(row | dict(zip(names, scan.about, strict=True)))
     write_table(pd.DataFrame(rows), table_path)
     source_files.write(files, source_files.record_of(table_path))
+
+
+def pseudonyms_of(scans: list[Scan]) -> list[str]:
+    """The pseudonym of each scan's patient. Patients are numbered in the order of a hash of their id."""
+    patients = {scan.patient for scan in scans if scan.patient is not None}
+    in_hash_order = sorted(patients, key=_hash)
+    pseudonyms = {patient: f"patient_{number:05d}" for number, patient in enumerate(in_hash_order)}
+    return [
+        f"{UNKNOWN}{number:06d}" if scan.patient is None else pseudonyms[scan.patient]
+        for number, scan in enumerate(scans)
+    ]
 
 
 def files_of(root: Path, scan: Scan, settings: dict) -> list[str]:

@@ -81,8 +81,16 @@ def differing(one: dict[str, list], other: dict[str, list]) -> list[str]:
 
 def digest(files: dict[str, list]) -> str:
     """SHA-256 of the lines that `sha256sum` prints for these files, sorted by path."""
-    lines = [f"{files[path][-1]}  {path}\n" for path in sorted(files, key=os.fsencode)]
-    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
+    return hashlib.sha256(os.fsencode(sums(files))).hexdigest()
+
+
+def sums(files: dict[str, list]) -> str:
+    """The lines that `sha256sum` prints for these files, sorted by path; it escapes line breaks and backslashes."""
+    lines = []
+    for path in sorted(files, key=os.fsencode):
+        escaped = path.replace("\\", "\\\\").replace("\n", "\\n")
+        lines.append(f"{'' if escaped == path else chr(92)}{files[path][-1]}  {escaped}\n")
+    return "".join(lines)
 
 
 def state(settings: dict, table_path: Path | str) -> str:

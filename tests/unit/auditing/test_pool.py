@@ -189,7 +189,7 @@ def test_the_rest_keeps_its_files_and_names(tmp_path):
     seen = audited(files, tmp_path / "restricted")
     gather_rest(samples, tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
     kept = sorted(path.name for path in (tmp_path / "rest" / "files").iterdir())
-    assert kept == sorted(name for name in names if not name.startswith("plain"))
+    assert kept == sorted(["SHA256SUMS", *(name for name in names if not name.startswith("plain"))])
     assert not any(path.is_symlink() for path in (tmp_path / "rest" / "files").iterdir())
     table = read_table(tmp_path / "rest" / "list.tsv")
     assert not table["file"].str.startswith("=").any()
@@ -203,7 +203,7 @@ def test_the_rest_of_a_network_is_an_array(tmp_path):
     gather_rest(
         tmp_path / "samples.tsv", tmp_path / "synthetic.npy", None, None, tmp_path / "none.json", tmp_path / "rest"
     )
-    assert np.array_equal(read_array(tmp_path / "rest" / "images.npy"), synthetic[[1, 3]])
+    assert np.array_equal(read_array(tmp_path / "rest" / "files" / "images.npy"), synthetic[[1, 3]])
 
 
 def test_samples_that_share_a_file_come_as_an_array(tmp_path):
@@ -217,7 +217,7 @@ def test_samples_that_share_a_file_come_as_an_array(tmp_path):
     table = listed(listing, tmp_path / "data")["scans"]
     paths = tmp_path / "samples.tsv", tmp_path / "synthetic.npy"
     gather_rest(*paths, listing, table, tmp_path / "none.json", tmp_path / "rest")
-    assert len(read_array(tmp_path / "rest" / "images.npy")) == 3
+    assert len(read_array(tmp_path / "rest" / "files" / "images.npy")) == 3
 
 
 def test_nothing_is_released_of_files_that_were_changed_since(tmp_path):

@@ -77,9 +77,10 @@ def write(tmp_path):
     """Writes a report from arguments; returns the page's text, and the PDF's bytes."""
 
     def write(arguments, name="report"):
-        paths = {kind: tmp_path / f"{name}.{kind}" for kind in ("html", "pdf")}
-        write_report(**arguments, html_path=paths["html"], pdf_path=paths["pdf"])
-        return paths["html"].read_text(encoding="utf-8"), paths["pdf"].read_bytes()
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        write_report(**arguments, folder=folder)
+        return (folder / "report.html").read_text(encoding="utf-8"), (folder / "report.pdf").read_bytes()
 
     return write
 
@@ -120,6 +121,19 @@ def test_the_verdict_its_reasons_and_what_is_needed_come_first(word, write, page
     first = " ".join(pages[0])
     for sentence in (word, *verdict["reasons"], *verdict["needed"], "Signature"):
         assert sentence in first
+
+
+@pytest.mark.parametrize("edition", ["public", "restricted"])
+@pytest.mark.parametrize("word", WORDS)
+def test_page_one_says_what_may_be_released_and_where_it_lies(word, edition, write, pages):
+    arguments = examples.arguments(word, edition)
+    html, _ = write(arguments)
+    n_left = int((~arguments["samples"]["withheld"]).sum())
+    may = word == "PASS" or arguments["verdict"]["quarantine"]["verdict"] == "PASS"
+    for text in (Page(html).text, " ".join(" ".join(pages[0]).split())):
+        assert (f"The {n_left} samples in the folder restricted/rest/files" in text) == may
+        assert (examples.SUMS in text) == may
+        assert ("this audit gives no ground to release any of the samples" in text) != may
 
 
 def test_numbers_are_those_of_the_verdict(write, pages):

@@ -47,10 +47,10 @@ def write_report(
     scores: dict[str, dict[str, np.ndarray]] | dict[str, dict[str, list[float | None]]],
     restricted: Restricted | None,
     edition: str,
-    html_path: Path,
-    pdf_path: Path,
+    sums: str,
+    folder: Path,
 ) -> None:
-    """Write both reports of an audit; the same results give the same bytes.
+    """Write both reports of an audit, report.html and report.pdf, into `folder`; the same results give the same bytes.
 
     verdict: the content of verdict.json. Any of its numbers may be None or NaN.
     samples: one row per synthetic image; sample (from 1) and withheld, in the restricted edition also copy, identical,
@@ -60,6 +60,7 @@ def write_report(
         nearest training image; in the public edition their shares by band (`copylens.reporting.audit_report.bands`).
     restricted: None in the public edition.
     edition: public or restricted.
+    sums: SHA-256 of SHA256SUMS in the folder of the samples that aren't withheld.
 
     Raises ValueError for an unknown edition, a public one with other data than these, and missing columns.
     """
@@ -70,10 +71,11 @@ def write_report(
         shown = paragraphs.pair_numbers(samples, restricted.pairs, verdict["rule"]["detectors"][0])
         restricted = replace(restricted, pairs={number: restricted.pairs[number] for number in shown[:MAX_PAIRS]})
         n_pairs = len(shown)
-    page = _page(verdict, samples, scores, restricted, n_pairs)
-    with whole(html_path) as temporary:
+    released = paragraphs.release_words(verdict, samples, sums)
+    page = _page(verdict, samples, scores, restricted, n_pairs, released)
+    with whole(folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
-    pdf.write_pdf(verdict, samples, scores, restricted, n_pairs, pdf_path)
+    pdf.write_pdf(verdict, samples, scores, restricted, n_pairs, released, folder / "report.pdf")
 
 
 def _check(
@@ -101,7 +103,9 @@ def _check(
         raise ValueError(f"samples: missing columns {', '.join(missing)}")
 
 
-def _page(verdict: dict, samples: pd.DataFrame, scores: dict, restricted: Restricted | None, n_pairs: int) -> str:
+def _page(
+    verdict: dict, samples: pd.DataFrame, scores: dict, restricted: Restricted | None, n_pairs: int, released: str
+) -> str:
     """The web page; without a script where there is no table of samples."""
     environment = jinja2.Environment(
         autoescape=True,
@@ -113,6 +117,7 @@ def _page(verdict: dict, samples: pd.DataFrame, scores: dict, restricted: Restri
     return environment.get_template("report.html").render(
         verdict=verdict,
         restricted=restricted is not None,
+        released=released,
         paragraphs=paragraphs,
         glossary=glossary,
         numbers=numbers,

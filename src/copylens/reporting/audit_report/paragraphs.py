@@ -26,6 +26,7 @@ ONLY_WEIGHTS = {
     False: "The weights break the policy: do not release them. There isn't enough to say about the synthetic set.",
 }
 RESTRICTED = "RESTRICTED: shows patients"
+RELEASED = "restricted/rest/files"
 LYING = ("sample", "sample in its best orientation", "nearest training image then")
 PUBLIC_SAMPLES = (
     "The file samples.csv lists which are withheld. This report has no other details of single samples: their "
@@ -39,6 +40,18 @@ def sentence_of(verdict: dict) -> str:
     if failed == ["membership"]:
         return ONLY_WEIGHTS[all(line["outcome"] != "unable" for line in verdict["lines"])]
     return VERDICTS[verdict["verdict"]][1]
+
+
+def release_words(verdict: dict, samples: pd.DataFrame, digest: str) -> str:
+    """What may be released and where it lies. digest: SHA-256 of the folder's SHA256SUMS."""
+    quarantine = verdict["quarantine"]
+    if verdict["verdict"] != "PASS" and (quarantine is None or quarantine["verdict"] != "PASS"):
+        return "Nothing: this audit gives no ground to release any of the samples."
+    n_left = int((~samples["withheld"].astype(bool)).sum())
+    return (
+        f"The {number(n_left)} samples in the folder {RELEASED}, by whoever signs this report, and no others. The "
+        f"SHA-256 of its file SHA256SUMS is {digest}."
+    )
 
 
 def exposure_words(verdict: dict) -> list[str]:

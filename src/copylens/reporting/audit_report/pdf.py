@@ -19,13 +19,16 @@ BANNER, SIGN, GAP, CAPTION = 0.95, 0.32, 0.25, 0.42
 
 
 @house_style()
-def write_pdf(verdict: dict, samples: pd.DataFrame, scores: dict, restricted, n_pairs: int, path: Path) -> None:
+def write_pdf(
+    verdict: dict, samples: pd.DataFrame, scores: dict, restricted, n_pairs: int, released: str, path: Path
+) -> None:
     """Write the PDF of a report.
 
-    restricted: that of `write_report`, with the pairs to show; n_pairs: how many flagged samples have one.
+    restricted: that of `write_report`, with the pairs to show; n_pairs: how many flagged samples have one. released:
+    what may be released, in words.
     """
     sheets, edition = Sheets(), "restricted" if restricted else "public"
-    _first_page(sheets, verdict)
+    _first_page(sheets, verdict, released)
     sheets.heading("What was compared")
     sheets.text(verdict["rule"]["text"])
     sheets.table(tables.counts_table(verdict))
@@ -56,13 +59,15 @@ def write_pdf(verdict: dict, samples: pd.DataFrame, scores: dict, restricted, n_
     save(sheets.pages, path, f"{verdict['verdict']}: audit {verdict['audit']}, {edition} edition")
 
 
-def _first_page(sheets: Sheets, verdict: dict) -> None:
+def _first_page(sheets: Sheets, verdict: dict, released: str) -> None:
     sheets.need(1)
     write(sheets.page, MARGIN, sheets.top, fit(verdict["audit"], BODY, 8), size=8, color=QUIET)
     write(sheets.page, MARGIN, sheets.top + 0.3, "Can this synthetic data set be released?", size=15, weight="bold")
     sheets.top += 0.5
     _banner(sheets.page, sheets.top, verdict)
     sheets.top += BANNER
+    sheets.top += 0.25
+    sheets.text(f"What may be released: {released}")
     if verdict["reasons"]:
         sheets.heading("Why")
         sheets.text(*(f"•  {reason}" for reason in verdict["reasons"]))
