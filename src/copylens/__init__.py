@@ -1,16 +1,22 @@
 """copylens finds out whether medical image generators copy the patients they were trained on.
 
-`find_copies(synthetic, training, calibration)` compares arrays; the command `copylens audit` judges folders.
+`audit(training, held_out, synthetic)` says whether synthetic images can be released, `find_copies(synthetic, training,
+calibration)` which of them are copies; arrays, tensors or folders. The command `copylens audit` does it for folders.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from copylens.auditing.interface import Verdict, audit
     from copylens.evaluation.copies import find_copies
 
-__all__ = ["find_copies"]
-_PLACES = {"find_copies": "copylens.evaluation.copies"}
+__all__ = ["Verdict", "audit", "find_copies"]
+_PLACES = {
+    "Verdict": "copylens.auditing.interface",
+    "audit": "copylens.auditing.interface",
+    "find_copies": "copylens.evaluation.copies",
+}
 
 
 def __getattr__(name: str):

@@ -24,4 +24,7 @@ report         the reports as pages
 gate           the verdict as an exit code
 verify         whether a folder's files are those of a report
 planning       how many patients and samples it takes to be able to PASS
+folders        from folders of images to an audit's configuration
+in_process     an audit without a workflow
+interface      the function copylens.audit, and its Verdict
 """

@@ -1,5 +1,6 @@
 """The way back from an audit's pseudonyms to the hospital's own ids, for whoever has to notify patients. Restricted."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def list_patients(files: dict, listing: dict[str, dict], tables: dict[str, Path]
     rows = []
     for (patient, role), images in evidence.splits.groupby(["patient", "role"], sort=True):
         own = [scans[name] for name in images["scan"]]
-        numbers = samples.get(patient, []) if role == "train" else []
+        numbers: Iterable = samples.get(patient, []) if role == "train" else []
         rows.append(
             {
                 "patient": patient,

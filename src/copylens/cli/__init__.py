@@ -1,7 +1,5 @@
 """The command `copylens`. In: folders or a configuration. Out: a verdict, and where its reports lie.
 
-folders      from folders of images to a configuration
-grids        the grid that images are compared on
 workflow     the workflow as a process, with a line per stage
 commands     the commands
 """

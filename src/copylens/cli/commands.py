@@ -134,7 +134,7 @@ def run_study(options: argparse.Namespace) -> int:
 
 def run_audit(options: argparse.Namespace) -> int:
     """Audit three folders; the verdict's exit code."""
-    from copylens.cli.folders import Options, Whose, configuration
+    from copylens.auditing.folders import Options, Whose, configuration
 
     policy = _policy(options.policy) if options.policy else None
     whose = Whose(options.patient, options.table, options.one_file_per_patient)

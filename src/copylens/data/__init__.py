@@ -10,5 +10,7 @@ volumes       volumes head up, spacing, slices
 listing       a data set's scans, with pseudonyms
 source_files  records of the user's files, to notice changes
 images        scans resampled to one grid
+entries       a data set's entry in a configuration, from what lies in a folder
+grids         the grid that images are compared on
 splits        patients divided into T (train), V (calibration) and H (control)
 """

@@ -10,6 +10,11 @@ import pandas as pd
 
 from copylens.config.kinds import kinds
 from copylens.config.schema import validate
+from copylens.config.spec import IMAGE_KEYS
+from copylens.data.entries import as_arguments, entry_of, scans_of
+from copylens.data.grids import grid_of, shapes_of
+from copylens.data.images import gather_images
+from copylens.data.listing import list_scans
 from copylens.detection.embed import Embedder, embed_file
 from copylens.detection.nearest import Comparer, all_of
 from copylens.detection.train import train_detector
@@ -24,13 +29,16 @@ SETS = ("training", "calibration", "synthetic")
 def find_copies(synthetic, training, calibration, detector: str | dict = "copylens") -> pd.DataFrame:
     """Each synthetic image's nearest training image, and whether it is a copy by the matched rule.
 
-    synthetic, training, calibration: images [n, H, W] or [n, D, H, W], arrays or tensors, all on one grid. Calibration
-    images show patients who aren't in the training set, one image of each; the threshold is the 95th percentile of
-    their similarities to the training images (`copylens.evaluation.thresholds`), so about 5 % of images of new patients
-    are called copies. Grey values are scaled from the training images' range to [0, 1], in all three alike.
+    synthetic, training, calibration: images [n, H, W] or [n, D, H, W], arrays or tensors, all on one grid; or three
+    folders of images (PNG, JPEG, TIFF, NIfTI, DICOM, .npy). Calibration images show patients who aren't in the training
+    set, one image of each; the threshold is the 95th percentile of their similarities to the training images
+    (`copylens.evaluation.thresholds`), so about 5 % of images of new patients are called copies. Arrays' grey values
+    are scaled from the training images' range to [0, 1], in all three alike; files' each from its own range, on a grid
+    of at most 64 (3D: 32) pixels a side.
     detector: a kind, or its settings with the key kind (docs/detectors.md).
 
-    Columns: sample, training (positions, from 0), similarity, copy. `table.attrs["threshold"]` is the threshold.
+    Columns: sample, training (positions, from 0), similarity, copy; of folders also sample_file and training_file.
+    `table.attrs["threshold"]` is the threshold.
 
     Raises ValueError for images of other shapes, values that aren't finite, and fewer than 20 calibration images.
 
@@ -40,7 +48,11 @@ def find_copies(synthetic, training, calibration, detector: str | dict = "copyle
     >>> table[["sample", "training", "copy"]].values.tolist()
     [[0, 0, True], [1, 1, True], [2, 2, True]]
     """
-    images = _checked({"training": training, "calibration": calibration, "synthetic": synthetic})
+    given = {"training": training, "calibration": calibration, "synthetic": synthetic}
+    names: dict[str, list[str]] = {}
+    if any(isinstance(part, str | Path) for part in given.values()):
+        given, names = _of_folders(given)
+    images = _checked(given)
     settings: dict = {"kind": detector} if isinstance(detector, str) else dict(detector)
     if settings.get("kind") not in kinds("detectors"):
         raise ValueError(f"detector: unknown kind '{settings.get('kind')}'; there are {', '.join(kinds('detectors'))}")
@@ -62,8 +74,32 @@ def find_copies(synthetic, training, calibration, detector: str | dict = "copyle
     threshold = float(np.percentile(to_calibration[:, 0], PERCENTILE))
     columns = {"sample": np.arange(len(similarity)), "training": position[:, 0], "similarity": similarity[:, 0]}
     table = pd.DataFrame(columns).assign(copy=lambda rows: rows["similarity"] > threshold)
+    if names:
+        table["sample_file"] = names["synthetic"]
+        table["training_file"] = [names["training"][position] for position in table["training"]]
     table.attrs["threshold"] = threshold
     return table
+
+
+def _of_folders(folders: dict) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+    """The images of three folders on one grid, and the names of their files."""
+    if not all(isinstance(folder, str | Path) for folder in folders.values()):
+        raise ValueError("synthetic, training, calibration: give three folders, or three arrays")
+    try:
+        entries = {part: entry_of(Path(folder).expanduser(), None) for part, folder in folders.items()}
+        listed = {part: scans_of(entry) for part, entry in entries.items()}
+        grid, _ = grid_of({part: shapes_of(*of_part) for part, of_part in listed.items()})
+    except ValueError as error:
+        raise ValueError(as_arguments(str(error))) from None
+    images = {}
+    with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
+        for part, (entry, _, _) in listed.items():
+            work = Path(place, part)
+            list_scans(entry, work / "scans.tsv")
+            imaging = {key: (entry | {"grid": list(grid)})[key] for key in IMAGE_KEYS}
+            gather_images(entry, imaging, work / "scans.tsv", work / "images.npy")
+            images[part] = np.array(read_array(work / "images.npy"))
+    return images, {part: [scan.source for scan in scans] for part, (_, _, scans) in listed.items()}
 
 
 def _checked(images: dict) -> dict[str, np.ndarray]:

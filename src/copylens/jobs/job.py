@@ -14,6 +14,8 @@ from pathlib import Path
 BATCH_VARIABLES = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "SGE_TASK_ID")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
+own_process = False  # whether this process is a job's, and not a user's
+
 
 class OutOfTime(Exception):
     """A job stops before its time limit; submitted again, it resumes."""
@@ -78,6 +80,8 @@ def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
     A ValueError (a user's mistake), an OSError (a disk's or a system's) and the end of its time end the process with
     one line on stderr; the log has every traceback.
     """
+    global own_process
+    own_process = True
     gc.set_threshold(100_000, 50, 50)  # imports stay to the end: collecting garbage among them takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     if n_gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:  # a batch system sets it

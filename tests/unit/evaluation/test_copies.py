@@ -56,3 +56,22 @@ def test_a_mistake_is_named(images, change, words):
 def test_an_unknown_detector_is_named(images):
     with pytest.raises(ValueError, match="unknown kind 'pixel_corelation'"):
         copylens.find_copies(images[:3], images[:40], images[40:80], detector="pixel_corelation")
+
+
+def test_folders_give_the_names_of_their_files(images, tmp_path):
+    folders = {"training": images[:20], "calibration": images[20:40], "synthetic": images[[3, 50]]}
+    for part, of_part in folders.items():
+        (tmp_path / part).mkdir()
+        for number, image in enumerate(of_part):
+            np.save(tmp_path / part / f"{part} {number:02d}.npy", image)
+    table = copylens.find_copies(**{part: tmp_path / part for part in folders}, detector="pixel_correlation")
+    assert table["copy"].tolist() == [True, False]
+    assert table.loc[0, ["sample_file", "training_file"]].tolist() == ["synthetic 00.npy", "training 03.npy"]
+
+
+def test_a_folder_without_images_is_named(images, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match="holds no images"):
+        copylens.find_copies(tmp_path / "none", tmp_path / "none", str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="give three folders, or three arrays"):
+        copylens.find_copies(images[:3], tmp_path / "none", images[3:])

@@ -42,16 +42,14 @@ def sentence_of(verdict: dict) -> str:
     return VERDICTS[verdict["verdict"]][1]
 
 
-def release_words(verdict: dict, samples: pd.DataFrame, digest: str) -> str:
-    """What may be released and where it lies. digest: SHA-256 of the folder's SHA256SUMS."""
+def release_words(verdict: dict, samples: pd.DataFrame, digest: str | None = None) -> str:
+    """What may be released and where it lies. digest: SHA-256 of the folder's SHA256SUMS, to be named too."""
     quarantine = verdict["quarantine"]
     if verdict["verdict"] != "PASS" and (quarantine is None or quarantine["verdict"] != "PASS"):
         return "Nothing: this audit gives no ground to release any of the samples."
     n_left = int((~samples["withheld"].astype(bool)).sum())
-    return (
-        f"The {number(n_left)} samples in the folder {RELEASED}, by whoever signs this report, and no others. The "
-        f"SHA-256 of its file SHA256SUMS is {digest}."
-    )
+    words = f"The {number(n_left)} samples in the folder {RELEASED}, by whoever signs the report, and no others."
+    return words if digest is None else f"{words} The SHA-256 of its file SHA256SUMS is {digest}."
 
 
 def exposure_words(verdict: dict) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from copylens.cli.grids import grid_of
+from copylens.data.grids import grid_of
 
 
 @pytest.mark.parametrize(

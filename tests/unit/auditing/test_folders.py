@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from copylens.cli.folders import Options, Whose, configuration
+from copylens.auditing.folders import Options, Whose, configuration
 
 
 @pytest.fixture

@@ -1,0 +1,172 @@
+"""`copylens.audit`: an audit from a notebook or a program, of arrays, tensors or folders, and its `Verdict`."""
+
+import html
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from copylens.auditing.folders import Options, configuration
+from copylens.auditing.in_process import audit_in_process
+from copylens.config import checks
+from copylens.data.entries import Whose, as_arguments
+from copylens.jobs.files import read_table, write_table
+from copylens.reporting.audit_report.paragraphs import release_words, sentence_of
+from copylens.reporting.audit_report.sheets import TONES
+
+AUDIT = "release"  # the name of an audit of three sets of images
+EACH = "each"  # every image shows a patient of its own
+PARTS = ("training", "held_out", "synthetic")
+TABLE = "patients.csv"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict of an audit, its tables and its reports.
+
+    The columns sample and withheld of `samples` may leave the place where the patients' images are kept; all others,
+    and `patients`, tell who was trained on.
+    """
+
+    verdict: str  # PASS, FAIL or NOT ABLE TO SAY
+    reasons: list[str]  # in sentences
+    samples: pd.DataFrame  # a row per synthetic image: see `copylens.auditing.publish.judge_audit`
+    patients: pd.DataFrame  # a row per real patient: see `copylens.auditing.patients`
+    details: dict  # the content of verdict.json (`verdict.schema.yaml`)
+    folder: Path  # public/ and restricted/
+    _kept: Any = field(default=None, repr=False)  # a temporary folder lasts as long as its verdict
+
+    def report(self, path: str | Path, restricted: bool = False) -> Path:
+        """Write the report as `path`, .html or .pdf; the restricted edition shows patients.
+
+        Raises ValueError for another ending.
+        """
+        path = Path(path)
+        if path.suffix not in (".html", ".pdf"):
+            raise ValueError(f"{path}: a report ends in .html or .pdf")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.folder / ("restricted" if restricted else "public") / f"report{path.suffix}", path)
+        return path
+
+    def __str__(self) -> str:
+        return "\n  ".join([self.verdict, *self.reasons])
+
+    def _repr_html_(self) -> str:
+        """The verdict in its colour; neither patients nor images."""
+        tone, tint = TONES[self.verdict.lower() if self.verdict in ("PASS", "FAIL") else "unable"]
+        reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
+        released = html.escape(release_words(self.details, self.samples))
+        return (
+            f'<div style="border-left: 4px solid {tone}; background: {tint}; color: #222; padding: 0.6em 1em">'
+            f'<b style="color: {tone}; font-size: 1.4em">{html.escape(self.verdict)}</b><br>'
+            f"{html.escape(sentence_of(self.details))}<ul>{reasons}</ul>What may be released: {released}</div>"
+        )
+
+
+def audit(
+    training,
+    held_out,
+    synthetic,
+    *,
+    patients: str | dict[str, Sequence] | None = None,
+    grid: Sequence[int] | None = None,
+    policy: dict | None = None,
+    output: str | Path | None = None,
+) -> Verdict:
+    """Whether synthetic images can be released: PASS, FAIL or NOT ABLE TO SAY.
+
+    training, held_out, synthetic: three folders of images (PNG, JPEG, TIFF, NIfTI, DICOM, .npy), or three arrays or
+    tensors [n, H, W] or [n, D, H, W]. Training images are those that the generator saw; held-out ones show other
+    patients. Each image is scaled from its own least and largest value to [0, 1].
+    patients: whose each real image is. "each" for a patient of its own. For arrays, ids by set: {"training": [...],
+    "held_out": [...]}. For folders, a regular expression whose group is the id in a path, or the name of a table
+    (.csv, .tsv) in both real folders with the columns path and patient; None for BIDS labels and DICOM headers.
+    grid: pixels along each axis that images are compared at; None for the images' own proportions, at most 64 (3D: 32).
+    policy: what is allowed (docs/auditing.md).
+    output: an empty or new folder for all files; None for a temporary one, which lasts as long as the verdict.
+
+    The same images give the same verdict as the command `copylens audit`, which uses all cores and can be interrupted.
+
+    Raises ValueError, with what would be right, for images of several sizes of axes, patients in two sets, folders that
+    hold something else, and the other mistakes that docs/auditing.md names.
+
+    >>> import copylens, numpy as np
+    >>> images = np.random.default_rng(0).normal(size=(70, 16, 16)).cumsum(1).cumsum(2)
+    >>> verdict = copylens.audit(images[:30], images[30:], images[:10], patients="each")
+    >>> print(verdict.verdict, verdict.samples["copy"].sum())
+    FAIL 10
+    """
+    kept = None if output is not None else tempfile.TemporaryDirectory(prefix="copylens-")
+    place = Path(kept.name if kept else str(output)).expanduser()
+    if place.is_dir() and any(place.iterdir()):
+        raise ValueError(f"output: {place} holds other files; name a new folder")
+    given = dict(zip(PARTS, (training, held_out, synthetic), strict=True))
+    are_folders = {part: isinstance(images, str | Path) for part, images in given.items()}
+    if any(are_folders.values()) and not all(are_folders.values()):
+        raise ValueError("training, held_out, synthetic: give three folders, or three arrays")
+    if all(are_folders.values()):
+        folders, whose = {part: Path(images).expanduser() for part, images in given.items()}, _whose(patients)
+    else:
+        folders, whose = _written(_arrays(given), patients, place / "images"), Whose(table=TABLE)
+    try:
+        config, _ = configuration(folders, AUDIT, Options(whose, None, list(grid) if grid else None, policy))
+    except ValueError as error:
+        raise ValueError(as_arguments(str(error))) from None
+    folder = audit_in_process(checks.check(config), AUDIT, place)
+    details = json.loads((folder / "public" / "verdict.json").read_text())
+    samples, people = (read_table(folder / "restricted" / f"{name}.tsv") for name in ("samples", "patients"))
+    return Verdict(details["verdict"], details["reasons"], samples, people, details, folder, kept)
+
+
+def _whose(patients: str | dict | None) -> Whose:
+    """Whose the files of folders are."""
+    if isinstance(patients, dict):
+        raise ValueError("patients: ids by set are for arrays; for folders give a table with the columns path, patient")
+    if patients is not None and patients.endswith((".csv", ".tsv")):
+        return Whose(table=patients)
+    return Whose(None if patients == EACH else patients, None, patients == EACH)
+
+
+def _arrays(given: dict) -> dict[str, np.ndarray]:
+    """The images as float32 arrays."""
+    arrays = {part: np.asarray(images, dtype=np.float32) for part, images in given.items()}
+    for part, array in arrays.items():
+        if array.ndim not in (3, 4) or not len(array):
+            raise ValueError(f"{part}: has shape {list(array.shape)}; images [n, H, W] or [n, D, H, W] are needed")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{part}: holds values that are not finite (NaN or infinite)")
+    return arrays
+
+
+def _written(arrays: dict[str, np.ndarray], patients: str | dict | None, folder: Path) -> dict[str, Path]:
+    """Folders with a file of each image, and tables of whose the real ones are."""
+    ids = _ids(arrays, patients)
+    for part, array in arrays.items():
+        (folder / part).mkdir(parents=True)
+        paths = [f"{number:06d}.npy" for number in range(len(array))]
+        for path, image in zip(paths, array, strict=True):
+            np.save(folder / part / path, image, allow_pickle=False)
+        if part in ids:
+            write_table(pd.DataFrame({"path": paths, "patient": ids[part]}), folder / part / TABLE)
+    return {part: folder / part for part in arrays}
+
+
+def _ids(arrays: dict[str, np.ndarray], patients: str | dict | None) -> dict[str, list[str]]:
+    """Each real image's patient, as text."""
+    if patients == EACH:
+        return {part: [f"{part} {number}" for number in range(len(arrays[part]))] for part in PARTS[:2]}
+    if not isinstance(patients, dict) or set(patients) != set(PARTS[:2]):
+        raise ValueError(
+            'patients: nothing says whose the arrays\' images are; give "each" if each is a patient of its own, or ids '
+            'as {"training": [...], "held_out": [...]}'
+        )
+    for part, ids in patients.items():
+        if len(ids) != len(arrays[part]):
+            raise ValueError(f"patients: has {len(ids)} ids for {len(arrays[part])} {part} images; one each is needed")
+    return {part: [str(name) for name in ids] for part, ids in patients.items()}
