@@ -15,13 +15,14 @@ export PYTHONDONTWRITEBYTECODE :=
 # Everything but torch is pinned by hash. torch is pinned by version, since its CPU and CUDA builds have different
 # hashes, and installed by pip, which takes a local build where pip is told of one. uv does the rest in a tenth of pip's
 # time, and adds what a CUDA build of torch needs.
+TORCH := torch==2.13.0
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 .venv/complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps torch==2.13.0 & \
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps $(TORCH) & \
 	    $(UV) --require-hashes --no-deps -r requirements.lock && wait $$!
-	$(UV) torch==2.13.0
+	$(UV) $(TORCH)
 	$(UV) --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -45,8 +46,10 @@ bench: setup
 	$(BIN)/python benchmarks/search_at_scale.py 100000 1000000
 
 # Two passes: what torch's CUDA build brings along is found in the first and left out of the second.
-LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --python-version 3.11
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --python-version 3.11 \
+    --constraint .venv/torch.constraint
 lock: setup
+	echo $(TORCH) > .venv/torch.constraint
 	$(LOCK) --output-file .venv/everything.lock
 	$(LOCK) --output-file requirements.lock \
 	    $$(sed -nE 's/^((nvidia|cuda)-[a-z0-9-]+|triton|torch)==.*/--no-emit-package \1/p' .venv/everything.lock)

@@ -3,12 +3,14 @@
 import ast
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import ROOT
 
+from copylens.auditing.folders import DETECTORS
 from copylens.config.kinds import FOLDERS
 
 PACKAGES = {
@@ -93,6 +95,36 @@ def test_versions_are_those_of_the_lock_file(environment):
 
 
 def test_the_container_has_the_same_torch():
-    (torch,) = re.findall(r'"(torch==[\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    (torch,) = re.findall(r"^TORCH := (torch==[\d.]+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert torch == f"torch=={pinned('train')['torch']}"
-    assert torch in (ROOT / "envs" / "copylens.def").read_text() and torch in (ROOT / "Makefile").read_text()
+    assert torch in (ROOT / "envs" / "copylens.def").read_text()
+
+
+def requirements(*extras: str) -> set[str]:
+    """The packages that an installation with these extras brings."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    return {re.split(r"[>=<\[]", line)[0] for line in lines}
+
+
+def needed(*modules: str, but: tuple[str, ...] = ()) -> set[str]:
+    """The packages that these files of the library import, with all that they import, but for the rooms `but`."""
+    waiting, seen, packages = [LIBRARY / module for module in modules], set(), set()
+    while waiting:
+        path = waiting.pop()
+        found, files = imported(path)
+        packages |= found
+        files = {file for file in files if file.relative_to(LIBRARY).parts[0] not in but}
+        waiting += files - seen
+        seen |= files
+    return packages
+
+
+def test_an_audit_needs_the_core_alone_and_a_training_its_extra():
+    readers = [f"data/readers/{path.name}" for path in (LIBRARY / "data" / "readers").glob("*.py")]
+    untrained = [f"detection/detectors/{kind}.py" for kind in DETECTORS]
+    audit = needed("auditing/interface.py", "cli/commands.py", "evaluation/copies.py", *readers, *untrained)
+    assert audit - needed("training/loop.py") <= requirements()
+    assert audit - requirements() == {"lightning"}, "which is imported by detectors that are trained"
+    everything = needed(*(str(path.relative_to(LIBRARY)) for path in LIBRARY.rglob("*.py")))
+    assert everything <= requirements("train")

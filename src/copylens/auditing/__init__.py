@@ -17,6 +17,7 @@ conclude       PASS, FAIL or NOT ABLE TO SAY, from the lines' outcomes
 withhold       which samples are withheld at a threshold, and which share of planted copies
 quarantine     whether the samples that are left may be released
 verdict        the verdict as one map
+sums           the checksums of a folder to release
 release        the folder of the samples that are left
 patients       the hospital's own ids of the pseudonyms
 publish        the verdict and tables of samples, public and restricted

@@ -8,7 +8,7 @@ import yaml
 
 from copylens.auditing.outcomes import FAIL, PASS, UNABLE
 from copylens.data import source_files
-from copylens.jobs.checksums import checked
+from copylens.jobs.checksums import checked, digest
 from copylens.jobs.job import one_line
 
 SCHEMA = Path(__file__).with_name("verdict.schema.yaml")
@@ -44,7 +44,7 @@ def _other_files(verdict: dict, path: Path) -> list[str]:
     again = "audit them with: snakemake audits"
     try:
         parts = source_files.read(path)
-        audited = {f"{part}_files": source_files.digest(of_part["files"]) for part, of_part in parts.items()}
+        audited = {f"{part}_files": digest(of_part["files"]) for part, of_part in parts.items()}
         named = {key: value for key, value in verdict["provenance"]["checksums"].items() if key.endswith("_files")}
         if audited != named:
             return [f"{path} belongs to another verdict", again]

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from copylens.auditing.kind import measure_kind
@@ -23,10 +24,11 @@ LOG, UNFINISHED = "audit.log", "work"
 PLANTED = ("planted", "sources", "transforms")
 
 
-def audit_in_process(config: dict, audit: str, folder: Path) -> Path:
+def audit_in_process(config: dict, audit: str, folder: Path, say: Callable[[str], None] = lambda line: None) -> Path:
     """Write the files of an audit below `folder`, where a workflow would write them; returns the audit's folder.
 
-    config: checked (`copylens.config.checks`), with data sets for all images. What the stages print goes to audit.log.
+    config: checked (`copylens.config.checks`), with data sets for all images. What the stages print goes to audit.log,
+    a line per stage to `say`.
 
     Raises ValueError for what the images don't allow, as the workflow's jobs do.
     """
@@ -35,30 +37,36 @@ def audit_in_process(config: dict, audit: str, folder: Path) -> Path:
         sources = audit_spec.sources(config, audit)
         for name in audit_spec.datasets(config, audit).values():
             listing, data = spec.listing_settings(config, name), folder / "results" / "data" / name
+            say(f"reading the images of {name}")
             list_scans(listing, data / "scans.tsv")
             images = spec.image_settings(config, name)
             gather_images(listing, images, data / "scans.tsv", data / "images.npy")
         restricted = folder / "results" / "audits" / audit / "restricted"
         restrict(restricted)
         pooled = {name: folder / path for name, path in audit_spec.images(config, audit).items()}
+        say("pooling images and patients")
         pool_images(sources, pooled, restricted / "data")
-        files = _compared(config, audit, restricted, folder / UNFINISHED)
+        files = _compared(config, audit, restricted, folder / UNFINISHED, say)
+        say("judging, and writing the reports")
         _judge(config, audit, files, folder)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     return restricted.parent
 
 
-def _compared(config: dict, audit: str, restricted: Path, unfinished: Path) -> dict:
+def _compared(config: dict, audit: str, restricted: Path, unfinished: Path, say: Callable[[str], None]) -> dict:
     """The files of the audit's measurements, by the names that `judge_audit` has for them."""
     data, planted = restricted / "data", restricted / "planted"
     files: dict = {name: data / f"{name}.npy" for name in ("images", "synthetic", "decoded")}
     files |= {name: data / f"{name}.tsv" for name in ("splits", "samples")}
     files |= {name: planted / f"{name}.tsv" for name in ("sources", "transforms")}
     files |= {"planted": planted / "images.npy", "kind": restricted / "kind.npz", "nearest": {}}
+    say("planting copies")
     settings = audit_spec.planted(config, audit)
     plant_copies(settings, files["images"], files["splits"], [], *(files[name] for name in PLANTED))
+    say("asking whether the samples are of the patients' kind")
     measure_kind(files["images"], files["splits"], files["synthetic"], files["kind"])
     for name in config["audits"][audit]["detectors"]:
+        say(f"comparing samples with training images by {name}")
         detector, work = restricted / "detectors" / name, unfinished / name
         real = {part: files[part] for part in ("images", "splits")}
         train_detector(spec.detector_settings(config, name), real, detector, Unfinished(work / "training"))

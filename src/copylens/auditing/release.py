@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.auditing.sums import FILES, write_sums
 from copylens.data import source_files
 from copylens.data.listing import files_of, find_scans, listed_scans
 from copylens.jobs.checksums import file_checksum, note_of
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 
-FILES, SUMS = "files", "SHA256SUMS"  # the folder to release, and the checksums in it
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins with one of these
 
 
@@ -58,17 +58,7 @@ def gather_rest(
                     raise ValueError(f"{file}: isn't the file that was audited; run again")
         write_table(listed.assign(withheld=samples["withheld"]), temporary / "list.tsv")
         (temporary / FILES).mkdir(exist_ok=True)
-        (temporary / FILES / SUMS).write_bytes(os.fsencode(source_files.sums(checksums_below(temporary / FILES))))
-
-
-def checksums_below(folder: Path) -> dict[str, list]:
-    """The SHA-256 of every file below `folder` but its own SHA256SUMS, by path."""
-    paths = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
-    return {
-        path.relative_to(folder).as_posix(): [file_checksum(path)]
-        for path in paths
-        if not (path.name == SUMS and path.parent == folder)
-    }
+        write_sums(temporary / FILES)
 
 
 def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from copylens.auditing.evidence import HELD_OUT, Evidence, read_evidence
-from copylens.auditing.release import FILES, SUMS
+from copylens.auditing.sums import FILES, SUMS
 from copylens.data.splits import rows_of
 from copylens.jobs.checksums import checked, file_checksum
 from copylens.jobs.files import read_array, read_arrays, read_table

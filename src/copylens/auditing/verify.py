@@ -5,8 +5,8 @@ import os
 import re
 from pathlib import Path
 
-from copylens.auditing.release import SUMS, checksums_below
-from copylens.data.source_files import digest, sums
+from copylens.auditing.sums import SUMS, checksums_below
+from copylens.jobs.checksums import digest, sums
 from copylens.jobs.job import one_line
 
 # A row of the table in report.html, or a key of verdict.json.

@@ -11,7 +11,8 @@ import yaml
 from copylens.auditing.gate import CODES, ERROR, gate
 from copylens.auditing.planning import needed
 from copylens.auditing.verify import verify
-from copylens.cli.workflow import WorkflowFailed, profile_path, run_workflow
+from copylens.cli.workflow import INSTALL, WorkflowFailed, has_workflow, profile_path, run_workflow
+from copylens.config import checks
 from copylens.config.schema import validate
 
 AUDIT = "release"  # the name of an audit of folders
@@ -134,7 +135,9 @@ def run_study(options: argparse.Namespace) -> int:
 
 def run_audit(options: argparse.Namespace) -> int:
     """Audit three folders; the verdict's exit code."""
-    from copylens.auditing.folders import Options, Whose, configuration
+    from copylens.auditing.folders import Options, configuration
+    from copylens.auditing.in_process import audit_in_process
+    from copylens.data.entries import Whose
 
     policy = _policy(options.policy) if options.policy else None
     whose = Whose(options.patient, options.table, options.one_file_per_patient)
@@ -149,6 +152,10 @@ def run_audit(options: argparse.Namespace) -> int:
     for note in notes:
         print(note, flush=True)
     written.write_text(text)
+    if not has_workflow() and options.profile is None:
+        print(f"one stage after the other in one process, since Snakemake isn't installed ({INSTALL})", flush=True)
+        audit_in_process(checks.check(config), AUDIT, options.output, lambda line: print(line, flush=True))
+        return _conclude(options.output)
     arguments = ["audits", "--configfile", str(written.resolve()), "--cores", str(options.cores)]
     arguments += ["--profile", profile_path(options.profile)] if options.profile else []
     run_workflow(arguments, options.output, options.output / LOG, lambda line: print(line, flush=True))

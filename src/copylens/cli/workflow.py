@@ -1,5 +1,6 @@
 """The workflow as a process: its own output in a file, one line per stage for who watches, one line for an error."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -31,6 +32,9 @@ PLANNED = re.compile(r"^(\w+) +(\d+)$")
 UNKNOWN = "the workflow failed"
 
 
+INSTALL = "pip install 'copylens[workflow,train]'"
+
+
 class WorkflowFailed(Exception):
     """In one line, with the file that has more."""
 
@@ -40,6 +44,8 @@ def run_workflow(arguments: list[str], folder: Path, log: Path, say: Callable[[s
 
     Raises WorkflowFailed, in one line, where it fails.
     """
+    if not has_workflow():
+        raise WorkflowFailed(f"needs Snakemake; install it by: {INSTALL}")
     command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(pipeline_folder() / "Snakefile")]
     command += ["--directory", str(folder), "--nocolor"]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +70,11 @@ def run_workflow(arguments: list[str], folder: Path, log: Path, say: Callable[[s
             raise
         if process.wait():
             raise WorkflowFailed(f"{error_in(lines)} (more in {log})")
+
+
+def has_workflow() -> bool:
+    """Whether Snakemake is installed."""
+    return importlib.util.find_spec("snakemake") is not None
 
 
 def profile_path(name: str) -> str:

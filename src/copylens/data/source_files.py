@@ -8,7 +8,6 @@ Imports neither numpy nor pandas: the workflow compares records each time that i
 
 import contextlib
 import glob
-import hashlib
 import json
 import os
 import stat
@@ -17,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from copylens.config.spec import data_root
-from copylens.jobs.checksums import checked, file_checksum, note_of, whole
+from copylens.jobs.checksums import checked, digest, file_checksum, note_of, whole
 
 UNREADABLE = "unreadable"  # in the place of a checksum
 
@@ -77,20 +76,6 @@ def look(record: dict) -> dict[str, list]:
 def differing(one: dict[str, list], other: dict[str, list]) -> list[str]:
     """The files whose bytes differ, or that only one of both holds."""
     return sorted(path for path in one.keys() | other.keys() if one.get(path, [0])[-1] != other.get(path, [1])[-1])
-
-
-def digest(files: dict[str, list]) -> str:
-    """SHA-256 of the lines that `sha256sum` prints for these files, sorted by path."""
-    return hashlib.sha256(os.fsencode(sums(files))).hexdigest()
-
-
-def sums(files: dict[str, list]) -> str:
-    """The lines that `sha256sum` prints for these files, sorted by path; it escapes line breaks and backslashes."""
-    lines = []
-    for path in sorted(files, key=os.fsencode):
-        escaped = path.replace("\\", "\\\\").replace("\n", "\\n")
-        lines.append(f"{'' if escaped == path else chr(92)}{files[path][-1]}  {escaped}\n")
-    return "".join(lines)
 
 
 def state(settings: dict, table_path: Path | str) -> str:

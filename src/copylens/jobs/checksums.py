@@ -68,3 +68,17 @@ def file_checksum(path: Path) -> str:
         with path.open("rb") as file:
             _known[version] = hashlib.file_digest(file, "sha256").hexdigest()
     return _known[version]
+
+
+def digest(files: dict[str, list]) -> str:
+    """SHA-256 of the lines that `sha256sum` prints for these files, sorted by path."""
+    return hashlib.sha256(os.fsencode(sums(files))).hexdigest()
+
+
+def sums(files: dict[str, list]) -> str:
+    """The lines that `sha256sum` prints for these files, sorted by path; it escapes line breaks and backslashes."""
+    lines = []
+    for path in sorted(files, key=os.fsencode):
+        escaped = path.replace("\\", "\\\\").replace("\n", "\\n")
+        lines.append(f"{'' if escaped == path else chr(92)}{files[path][-1]}  {escaped}\n")
+    return "".join(lines)

@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
-from copylens.auditing.release import checksums_below
+from copylens.auditing.sums import checksums_below
 from copylens.auditing.verify import verify
 from copylens.data import source_files
+from copylens.jobs.checksums import digest, sums
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def audited(tmp_path):
         for number in range(3):
             (tmp_path / part / f"{number}.png").write_bytes(f"{part} {number}".encode())
         record = source_files.take({"root": str(tmp_path / part)}, ["*.png"], [], "")
-        checksums[f"{part}_files"] = source_files.digest(record["files"])
+        checksums[f"{part}_files"] = digest(record["files"])
     (tmp_path / "verdict.json").write_text(json.dumps({"provenance": {"checksums": checksums}}))
     rows = [
         f"<tr><td>SHA-256, {name.replace('_', ' ')}</td>\n<td>{digest}</td></tr>" for name, digest in checksums.items()
@@ -46,7 +47,7 @@ def released(tmp_path):
     (folder / "sub").mkdir(parents=True)
     for name in ("a.png", "sub/b.png", "back\\slash.png", "line\nbreak.png"):
         (folder / name).write_bytes(name.encode())
-    listed = source_files.sums(checksums_below(folder)).encode()
+    listed = sums(checksums_below(folder)).encode()
     (folder / "SHA256SUMS").write_bytes(listed)
     words = f"The SHA-256 of its file SHA256SUMS is {hashlib.sha256(listed).hexdigest()}."
     (tmp_path / "report.html").write_text(words)
