@@ -72,6 +72,10 @@ checked("resources", checks.check_resources, named | {"--resources": workflow.gl
 
 onstart:
     checked("profile", checks.check_executor, workflow.executor_plugin.name)
+    if workflow.local_exec and not workflow.output_settings.quiet:
+        from copylens.reporting.progress import watch_in_background
+
+        watch_in_background(Path("results/logs"), lambda line: print(line, file=sys.stderr, flush=True))
 
 
 onsuccess:
@@ -79,3 +83,10 @@ onsuccess:
     from copylens.reporting.closing import closing_lines
 
     print("\n".join(closing_lines(config, Path("results"))), flush=True)
+
+
+onerror:
+    from copylens.reporting.closing import failure_lines
+
+    lines = [line for path in log for line in failure_lines(Path(path))]
+    print("\n".join(["", *lines]), file=sys.stderr, flush=True)

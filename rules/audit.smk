@@ -30,7 +30,7 @@ use rule train_detector as train_audit_detector with:
     input:
         images=rules.pool_images.output.images,
         splits=rules.pool_images.output.splits,
-        files=settings_of(spec.detector_files, "detector"),
+        files=users_files(spec.detector_files, "detector"),
         code=code("train_detector", detector),
     output:
         weights="results/audits/{audit}/restricted/detectors/{detector}/weights.safetensors",
@@ -67,7 +67,7 @@ rule compare_audit:
         scans=rules.train_audit_detector.output.scans,
         weights=rules.train_audit_detector.output.weights,
         spec=rules.train_audit_detector.output.spec,
-        files=settings_of(spec.detector_files, "detector"),
+        files=users_files(spec.detector_files, "detector"),
         code=code("compare_audit", detector),
     output:
         nearest="results/audits/{audit}/restricted/nearest/{detector}.npz",
@@ -162,7 +162,6 @@ rule judge_audit:
         policy=settings_of(audit_spec.policy, "audit"),
         sources=settings_of(audit_spec.sources, "audit"),
         config=settings_of(audit_spec.shown, "audit"),
-        records=settings_of(audit_spec.records, "audit"),
     script:
         "../workflow/scripts/judge_audit.py"
 

@@ -36,7 +36,7 @@ rule benchmark_detector:
         transforms="results/planted/{dataset}/transforms.tsv",
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
-        files=settings_of(spec.detector_files, "detector"),
+        files=users_files(spec.detector_files, "detector"),
         code=code("benchmark_detector", detector),
     output:
         benchmark="results/detectors/{dataset}/{detector}/benchmark.csv",

@@ -8,6 +8,8 @@ from snakemake.exceptions import WorkflowError
 
 # This workflow's own folder, also where another workflow uses it as a module.
 PIPELINE = Path(str(workflow.current_basedir)).parent
+# What a `prefix` in the parent's module statement makes of paths.
+MODIFIER = workflow.modifier.path_modifier
 # Scripts and cluster jobs find the library in a checkout, installed or not; an installed workflow lies in its library.
 LIBRARY = str(PIPELINE / "src" if (PIPELINE / "src").is_dir() else PIPELINE.parents[1])
 sys.path.insert(0, LIBRARY)
@@ -48,7 +50,7 @@ def code(script, *kinds_of):
     def files(wildcards):
         paths = [PIPELINE / "workflow" / "scripts" / f"{script}.py"]
         paths += [kinds.path_of(*kind) for function in kinds_of for kind in function(wildcards)]
-        return [os.path.relpath(path) for path in dependencies.code_behind(*paths)]
+        return [local(os.path.relpath(path)) for path in dependencies.code_behind(*paths)]
 
     return files
 
@@ -112,6 +114,18 @@ def settings_of(function, *names):
     return lambda wildcards: function(config, *(wildcards[name] for name in names))
 
 
+def users_files(function, *names):
+    """An input function: files of the user's, which lie where the configuration says, whatever a parent's prefix is."""
+    return lambda wildcards: [local(path) for path in settings_of(function, *names)(wildcards)]
+
+
+def review_files(wildcards):
+    """The user's answers, and our key of the pairs; nothing without answers."""
+    return [
+        local(path) if number == 0 else path for number, path in enumerate(spec.review_files(config, wildcards.study))
+    ]
+
+
 def files_state(wildcards):
     """The state of the user's files behind a data set, for the jobs that list them."""
     return _files_state(wildcards.dataset)
@@ -120,7 +134,8 @@ def files_state(wildcards):
 @functools.cache
 def _files_state(dataset):
     settings = spec.listing_settings(config, dataset)
-    return checked(f"datasets.{dataset}", source_files.state, settings, f"results/data/{dataset}/scans.tsv")
+    table = MODIFIER.replace_prefix(f"results/data/{dataset}/scans.tsv")
+    return checked(f"datasets.{dataset}", source_files.state, settings, table)
 
 
 def neighbours(wildcards):
@@ -179,7 +194,7 @@ def quality_runs(wildcards):
 
 
 def quality_files(wildcards):
-    return spec.detector_files(config, config["studies"][wildcards.study]["quality"])
+    return [local(path) for path in spec.detector_files(config, config["studies"][wildcards.study]["quality"])]
 
 
 def study_losses(wildcards):

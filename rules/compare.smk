@@ -41,7 +41,7 @@ rule compare_to_training:
         decoded="results/samples/{dataset}/{model}/{variant}/seed{seed}/reconstructed.npy",
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",
         spec="results/detectors/{dataset}/{detector}/spec.yaml",
-        files=settings_of(spec.detector_files, "detector"),
+        files=users_files(spec.detector_files, "detector"),
         code=code("compare_to_training", detector),
     output:
         synthetic="results/embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/synthetic.npy",

@@ -4,7 +4,7 @@
 
 rule list_scans:
     input:
-        files=settings_of(spec.table_files, "dataset"),
+        files=users_files(spec.table_files, "dataset"),
         code=code("list_scans", reader),
     output:
         table="results/data/{dataset}/scans.tsv",

@@ -7,7 +7,7 @@ rule correct_rates:
         planted=of_runs(
             "results/detectors/{dataset}/{detector}/planted.npz", settings_of(spec.compared_detectors, "study")
         ),
-        review=settings_of(spec.review_files, "study"),
+        review=review_files,
         code=code("correct_rates"),
     output:
         corrected="results/corrected/{study}.csv",

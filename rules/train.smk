@@ -34,7 +34,7 @@ rule train_detector:
     input:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
-        files=settings_of(spec.detector_files, "detector"),
+        files=users_files(spec.detector_files, "detector"),
         code=code("train_detector", detector),
     output:
         weights="results/detectors/{dataset}/{detector}/weights.safetensors",

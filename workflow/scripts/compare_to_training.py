@@ -8,10 +8,10 @@ from copylens.jobs.job import job
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.detection.embed import Embedder, embed_file
     from copylens.detection.nearest import compare_to_training
-    from copylens.jobs.workdir import Unfinished
+    from copylens.jobs.workdir import Unfinished, work_of
 
     detector, output, params = Path(snakemake.input.spec).parent, snakemake.output, snakemake.params
-    work, embed = Path("work", *Path(output.nearest).parts[1:-1]), Embedder(detector)
+    work, embed = work_of(output.nearest).parent, Embedder(detector)
     embed_file(embed, snakemake.input.samples, output.synthetic, Unfinished(work / "synthetic"))
     embed_file(embed, snakemake.input.decoded, output.reconstructed, Unfinished(work / "reconstructed"))
 

@@ -7,10 +7,10 @@ from copylens.jobs.job import deadline, job
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.detection.embed import Embedder, embed_file
     from copylens.detection.train import train_detector
-    from copylens.jobs.workdir import Unfinished
+    from copylens.jobs.workdir import Unfinished, work_of
 
     folder = Path(snakemake.output.weights).parent
-    work = Path("work", *folder.parts[1:])
+    work = work_of(folder)
     files = {name: snakemake.input[name] for name in ("images", "splits")}
     unfinished = Unfinished(work / "training", deadline(snakemake.resources.runtime))
     train_detector(snakemake.params.settings, files, folder, unfinished)

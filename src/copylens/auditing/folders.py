@@ -9,7 +9,9 @@ from copylens.config import checks
 from copylens.data.entries import Whose, entry_of, scans_of
 from copylens.data.grids import grid_of, refuse_enlarging, shapes_of
 from copylens.data.scan import Scan
+from copylens.jobs.job import one_line
 
+REAL = ("training", "held_out")
 DETECTORS = ("copylens", "aligned_correlation", "pixel_l2_ratio")
 
 
@@ -82,9 +84,12 @@ def _refuse_shared(scans: dict[str, list[Scan]]) -> None:
         )
     shared = patients["training"] & patients.get("held_out", set())
     if shared:
+        # File names go to the terminal alone: this is said before there is a log.
+        files = [next(one_line(s.source) for s in scans[part] if s.patient in shared) for part in REAL]
         raise ValueError(
-            f"--held-out: {len(shared)} of its {len(patients['held_out'])} patients are in --training, too; a "
-            "threshold needs patients who weren't trained on. If they are other people, use --one-file-per-patient"
+            f"--held-out: {len(shared)} of its {len(patients['held_out'])} patients are in --training, too "
+            f"(such as {files[1]}, {files[0]} in --training); a threshold needs patients who weren't trained on. If "
+            "they are other people, use --one-file-per-patient"
         )
 
 

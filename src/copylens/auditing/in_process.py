@@ -15,6 +15,7 @@ from copylens.auditing.report import report_audit
 from copylens.config import audit_spec, spec
 from copylens.data.images import gather_images
 from copylens.data.listing import list_scans
+from copylens.data.source_files import record_of
 from copylens.detection.embed import Embedder, embed_file
 from copylens.detection.train import train_detector
 from copylens.evaluation.planted import plant_copies
@@ -35,9 +36,9 @@ def audit_in_process(config: dict, audit: str, folder: Path, say: Callable[[str]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOG).open("w", errors="backslashreplace") as log, contextlib.redirect_stdout(log):
         sources = audit_spec.sources(config, audit)
+        say("reading the images")
         for name in audit_spec.datasets(config, audit).values():
             listing, data = spec.listing_settings(config, name), folder / "results" / "data" / name
-            say(f"reading the images of {name}")
             list_scans(listing, data / "scans.tsv")
             images = spec.image_settings(config, name)
             gather_images(listing, images, data / "scans.tsv", data / "images.npy")
@@ -85,7 +86,7 @@ def _judge(config: dict, audit: str, files: dict, folder: Path) -> None:
     named = audit_spec.datasets(config, audit)
     scans = {part: folder / "results" / "data" / name / "scans.tsv" for part, name in named.items()}
     public, restricted = (folder / "results" / "audits" / audit / part for part in ("public", "restricted"))
-    files["records"] = {part: folder / path for part, path in audit_spec.records(config, audit).items()}
+    files["records"] = {part: record_of(path) for part, path in scans.items()}
     files["synthetic_scans"] = scans["synthetic"]
     outputs = {"verdict": public / "verdict.json", "public": public / "samples.csv"}
     outputs |= {"restricted": restricted / "samples.tsv", "files": restricted / "files.json"}

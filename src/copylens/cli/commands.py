@@ -11,7 +11,7 @@ import yaml
 from copylens.auditing.gate import CODES, ERROR, gate
 from copylens.auditing.planning import needed
 from copylens.auditing.verify import verify
-from copylens.cli.workflow import INSTALL, WorkflowFailed, has_workflow, profile_path, run_workflow
+from copylens.cli.workflow import INSTALL, WorkflowFailed, has_workflow, profile_path, require_workflow, run_workflow
 from copylens.config import checks
 from copylens.config.schema import validate
 
@@ -125,6 +125,7 @@ def run_study(options: argparse.Namespace) -> int:
     """Run the studies of a configuration."""
     if not options.config.is_file():
         raise ValueError(f"{options.config}: no such file; name a configuration, such as config.yaml")
+    require_workflow()
     arguments = ["--configfile", str(options.config.resolve()), "--cores", str(options.cores)]
     arguments += ["--profile", profile_path(options.profile)] if options.profile else []
     options.output.mkdir(parents=True, exist_ok=True)
@@ -154,7 +155,10 @@ def run_audit(options: argparse.Namespace) -> int:
     written.write_text(text)
     if not has_workflow() and options.profile is None:
         print(f"one stage after the other in one process, since Snakemake isn't installed ({INSTALL})", flush=True)
-        audit_in_process(checks.check(config), AUDIT, options.output, lambda line: print(line, flush=True))
+        terminal = sys.stdout
+        audit_in_process(
+            checks.check(config), AUDIT, options.output, lambda line: print(line, file=terminal, flush=True)
+        )
         return _conclude(options.output)
     arguments = ["audits", "--configfile", str(written.resolve()), "--cores", str(options.cores)]
     arguments += ["--profile", profile_path(options.profile)] if options.profile else []

@@ -44,8 +44,7 @@ def run_workflow(arguments: list[str], folder: Path, log: Path, say: Callable[[s
 
     Raises WorkflowFailed, in one line, where it fails.
     """
-    if not has_workflow():
-        raise WorkflowFailed(f"needs Snakemake; install it by: {INSTALL}")
+    require_workflow()
     command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(pipeline_folder() / "Snakefile")]
     command += ["--directory", str(folder), "--nocolor"]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +74,12 @@ def run_workflow(arguments: list[str], folder: Path, log: Path, say: Callable[[s
 def has_workflow() -> bool:
     """Whether Snakemake is installed."""
     return importlib.util.find_spec("snakemake") is not None
+
+
+def require_workflow() -> None:
+    """Raise WorkflowFailed, with what to do, where Snakemake isn't installed."""
+    if not has_workflow():
+        raise WorkflowFailed(f"needs Snakemake; install it by: {INSTALL}")
 
 
 def profile_path(name: str) -> str:

@@ -53,12 +53,6 @@ def real_scans(config: dict, audit: str) -> list[str]:
     return [f"results/data/{named[part]}/scans.tsv" for part in ("training", "held_out") if part in named]
 
 
-def records(config: dict, audit: str) -> dict[str, str]:
-    """The records of the data sets' files, which lie beside the declared outputs."""
-    named = datasets(config, audit)
-    return {part: f"results/data/{name}/restricted/files.json" for part, name in named.items()}
-
-
 def weights(config: dict, audit: str) -> list[str]:
     """The weights of the autoencoder that an audited network works on, and of the network."""
     generator = network(config, audit)

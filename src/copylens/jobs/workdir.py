@@ -16,7 +16,15 @@ from copylens.jobs.checksums import settle, whole
 from copylens.jobs.files import read_yaml, reserve, write_yaml
 from copylens.jobs.job import OutOfTime, rank
 
+RESULTS, WORK = "results", "work"
 POLL = 1  # seconds between two checks whether another process has ended
+
+
+def work_of(place: Path | str) -> Path:
+    """Where the unfinished work of a file or folder in results/ lies: in work/ beside results/."""
+    parts = Path(place).parts
+    at = parts.index(RESULTS)
+    return Path(*parts[:at], WORK, *parts[at + 1 :])
 
 
 @dataclass(frozen=True)

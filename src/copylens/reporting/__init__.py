@@ -5,6 +5,7 @@ sentences     numbers and names in sentences
 tables        the figures' tables, gathered from results
 summaries     numbers in figures: gaps, fronts, spreads and differences
 figures       one file per figure of a study
-closing       a run's last lines: rates and verdicts
+progress      what running jobs say of themselves
+closing       a run's last lines: rates and verdicts, or what failed
 audit_report  an audit's report, as a page and to sign
 """

@@ -1,6 +1,8 @@
-"""The last lines of a run: the rates of each study, the verdict of each audit, and where figures and reports are."""
+"""The last lines of a run: the rates of each study, the verdict of each audit, and where figures and reports are; or
+what failed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pandas as pd
 from copylens.jobs.files import read_table
 from copylens.reporting.sentences import percent
 
+FAILED, LOG = re.compile(r"^Error in (?:local)?rule (\w+)"), re.compile(r"^\s+log: (.+?)(?: \(check log file.*)?$")
+RAISED = re.compile(r"^(?:[\w.]+\.)?(?:ValueError|OSError|OutOfTime|\w+Error): (.+)")
 COLUMNS = ("data set", "network", "copies", "patients memorized", "control rate")
 
 
@@ -69,3 +73,27 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
         ).rstrip()
         for row in cells
     ]
+
+
+def failure_lines(log: Path) -> list[str]:
+    """For each rule that failed, by the workflow's own log: what was wrong, in a line, and the log that has more."""
+    lines, rule, seen = [], None, set()
+    for line in log.read_text(errors="backslashreplace").splitlines():
+        if failed := FAILED.match(line):
+            rule = failed[1]
+        elif rule and (named := LOG.match(line)):
+            if named[1] not in seen:
+                lines.append(f"Failed: {rule}: {_raised(Path(named[1]))} (more in {named[1]})")
+            seen.add(named[1])
+            rule = None
+    return lines
+
+
+def _raised(log: Path) -> str:
+    """The last error in a job's log."""
+    try:
+        text = log.read_text(errors="backslashreplace")
+    except OSError:
+        return "its job ended without a word"
+    raised = [line for line in text.splitlines() if RAISED.match(line)]
+    return RAISED.sub(r"\1", raised[-1]) if raised else "its job ended without an error of its own"

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from copylens.reporting.closing import closing_lines
+from copylens.reporting.closing import closing_lines, failure_lines
 
 
 def test_studies_end_in_a_table_and_audits_in_their_verdict(tmp_path):
@@ -39,4 +39,22 @@ def test_a_table_that_cannot_be_read_is_named_and_nothing_fails(tmp_path):
     lines = closing_lines({"studies": {"broken": {}, "other": {}}, "audits": {}}, tmp_path)
     assert [line.split(": can't be read")[0] for line in lines if line] == [
         str(tmp_path / "scores" / name) for name in ("broken.csv", "other.csv")
+    ]
+
+
+def test_a_failed_run_names_each_rule_with_its_error(tmp_path):
+    for name, text in (("one", "Traceback\nValueError: no\nValueError: a.png: can't be read\n"), ("two", "Killed\n")):
+        (tmp_path / f"{name}.log").write_text(text)
+    log = tmp_path / "snakemake.log"
+    blocks = [("list_scans", "one"), ("train_model", "two"), ("list_scans", "one"), ("draw", "three")]
+    log.write_text(
+        "".join(
+            f"Error in rule {rule}:\n    jobid: 1\n    log: {tmp_path}/{name}.log (check log file(s) for details)\n"
+            for rule, name in blocks
+        )
+    )
+    assert failure_lines(log) == [
+        f"Failed: list_scans: a.png: can't be read (more in {tmp_path}/one.log)",
+        f"Failed: train_model: its job ended without an error of its own (more in {tmp_path}/two.log)",
+        f"Failed: draw: its job ended without a word (more in {tmp_path}/three.log)",
     ]
