@@ -35,6 +35,10 @@ report: "workflow/report/workflow.rst"
 include: "rules/common.smk"
 
 
+# For `--sdm apptainer`; build it once, by envs/copylens.def.
+container: str(PIPELINE / "envs" / "copylens.sif")
+
+
 localrules:
     all,
     split_patients,

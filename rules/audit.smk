@@ -205,7 +205,12 @@ rule report_audit:
         rest=rules.gather_rest.output.rest,
         code=code("report_audit"),
     output:
-        public=multiext("results/audits/{audit}/public/report", ".html", ".pdf"),
+        public=report(
+            multiext("results/audits/{audit}/public/report", ".html", ".pdf"),
+            caption="../workflow/report/audit.rst",
+            category="{audit}",
+            labels={"report": "public edition"},
+        ),
         restricted=multiext("results/audits/{audit}/restricted/report", ".html", ".pdf"),
     log:
         "results/logs/report_audit/{audit}.log",
