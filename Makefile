@@ -5,7 +5,7 @@ CORES ?= 2
 CONFIG ?= config.yaml
 BIN := .venv/bin
 
-.PHONY: setup study test lint bench lock clean
+.PHONY: setup study test lint docs wheel bench lock clean
 
 setup: .venv/complete
 
@@ -39,6 +39,16 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+# The pages of docs/ and of the library's functions, in site/; a link that leads nowhere is an error.
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+
+# The wheel and the source distribution, in dist/, and the wheel tried in environments of its own.
+wheel: setup
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/python tests/try_wheel.py dist
 
 # Ratios against what a user would otherwise run, written to benchmarks/results.tsv.
 bench: setup

@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +26,42 @@ PARTS = ("training", "held_out", "synthetic")
 TABLE = "patients.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """The verdict of an audit, its tables and its reports.
 
     The columns sample and withheld of `samples` may leave the place where the patients' images are kept; all others,
     and `patients`, tell who was trained on.
+
+    Attributes:
+        verdict: PASS, FAIL or NOT ABLE TO SAY.
+        reasons: why, in sentences.
+        samples: a row per synthetic image: each detector's similarity, call and nearest patient; copy, withheld.
+        patients: a row per real patient: patient (a pseudonym), id, role, samples (that repeat an image), files.
+        details: the content of verdict.json: every rate with its interval.
+        folder: where public/ and restricted/ lie.
     """
 
-    verdict: str  # PASS, FAIL or NOT ABLE TO SAY
-    reasons: list[str]  # in sentences
-    samples: pd.DataFrame  # a row per synthetic image: see `copylens.auditing.publish.judge_audit`
-    patients: pd.DataFrame  # a row per real patient: see `copylens.auditing.patients`
-    details: dict  # the content of verdict.json (`verdict.schema.yaml`)
-    folder: Path  # public/ and restricted/
-    _kept: Any = field(default=None, repr=False)  # a temporary folder lasts as long as its verdict
+    verdict: str
+    reasons: list[str]
+    samples: pd.DataFrame
+    patients: pd.DataFrame
+    details: dict
+    folder: Path
+    _kept: Any = None  # a temporary folder lasts as long as its verdict
 
     def report(self, path: str | Path, restricted: bool = False) -> Path:
-        """Write the report as `path`, .html or .pdf; the restricted edition shows patients.
+        """Write the report.
 
-        Raises ValueError for another ending.
+        Args:
+            path: a name that ends in .html or .pdf.
+            restricted: whether to write the edition that shows patients.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: for a name with another ending.
         """
         path = Path(path)
         if path.suffix not in (".html", ".pdf"):
@@ -56,6 +72,9 @@ class Verdict:
 
     def __str__(self) -> str:
         return "\n  ".join([self.verdict, *self.reasons])
+
+    def __repr__(self) -> str:
+        return f"<copylens.Verdict: {self.verdict}, {len(self.samples)} samples, {len(self.patients)} patients>"
 
     def _repr_html_(self) -> str:
         """The verdict in its colour; neither patients nor images."""
@@ -81,26 +100,36 @@ def audit(
 ) -> Verdict:
     """Whether synthetic images can be released: PASS, FAIL or NOT ABLE TO SAY.
 
-    training, held_out, synthetic: three folders of images (PNG, JPEG, TIFF, NIfTI, DICOM, .npy), or three arrays or
-    tensors [n, H, W] or [n, D, H, W]. Training images are those that the generator saw; held-out ones show other
-    patients. Each image is scaled from its own least and largest value to [0, 1].
-    patients: whose each real image is. "each" for a patient of its own. For arrays, ids by set: {"training": [...],
-    "held_out": [...]}. For folders, a regular expression whose group is the id in a path, or the name of a table
-    (.csv, .tsv) in both real folders with the columns path and patient; None for BIDS labels and DICOM headers.
-    grid: pixels along each axis that images are compared at; None for the images' own proportions, at most 64 (3D: 32).
-    policy: what is allowed (docs/auditing.md).
-    output: an empty or new folder for all files; None for a temporary one, which lasts as long as the verdict.
+    Three sets of images are given as three folders (PNG, JPEG, TIFF, NIfTI, DICOM, .npy), or as three arrays or
+    tensors [n, H, W] or [n, D, H, W]. Each image is scaled from its own least and largest value to [0, 1]. The same
+    files give the same verdict as the command `copylens audit`, which uses several cores and can be interrupted.
 
-    The same images give the same verdict as the command `copylens audit`, which uses all cores and can be interrupted.
+    Args:
+        training: images that the generator was trained on.
+        held_out: real images of other patients.
+        synthetic: the generator's images.
+        patients: whose each real image is. "each" for a patient of its own. For arrays, ids by set: {"training": [...],
+            "held_out": [...]}. For folders, a regular expression whose group is the id in a path, or the name of a
+            table (.csv, .tsv) in both real folders with the columns path and patient; None for BIDS labels and DICOM
+            headers.
+        grid: pixels along each axis that images are compared at; None for the images' own proportions, at most 64 (3D:
+            32).
+        policy: what is allowed, by key (docs/auditing.md); None for the defaults.
+        output: an empty or new folder for all files; None for a temporary one, which lasts as long as the verdict.
 
-    Raises ValueError, with what would be right, for images of several sizes of axes, patients in two sets, folders that
-    hold something else, and the other mistakes that docs/auditing.md names.
+    Returns:
+        The verdict, with its reasons, tables and reports.
 
-    >>> import copylens, numpy as np
-    >>> images = np.random.default_rng(0).normal(size=(70, 16, 16)).cumsum(1).cumsum(2)
-    >>> verdict = copylens.audit(images[:30], images[30:], images[:10], patients="each")
-    >>> print(verdict.verdict, verdict.samples["copy"].sum())
-    FAIL 10
+    Raises:
+        ValueError: for images of several sizes of axes, patients in two sets, folders that hold something else, and
+            other mistakes, with what would be right.
+
+    Examples:
+        >>> import copylens, numpy as np
+        >>> images = np.random.default_rng(0).normal(size=(70, 16, 16)).cumsum(1).cumsum(2)
+        >>> verdict = copylens.audit(images[:30], images[30:], images[:10], patients="each")
+        >>> print(verdict.verdict, verdict.samples["copy"].sum())
+        FAIL 10
     """
     kept = None if output is not None else tempfile.TemporaryDirectory(prefix="copylens-")
     place = Path(kept.name if kept else str(output)).expanduser()

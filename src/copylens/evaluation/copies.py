@@ -29,24 +29,31 @@ SETS = ("training", "calibration", "synthetic")
 def find_copies(synthetic, training, calibration, detector: str | dict = "copylens") -> pd.DataFrame:
     """Each synthetic image's nearest training image, and whether it is a copy by the matched rule.
 
-    synthetic, training, calibration: images [n, H, W] or [n, D, H, W], arrays or tensors, all on one grid; or three
-    folders of images (PNG, JPEG, TIFF, NIfTI, DICOM, .npy). Calibration images show patients who aren't in the training
-    set, one image of each; the threshold is the 95th percentile of their similarities to the training images
-    (`copylens.evaluation.thresholds`), so about 5 % of images of new patients are called copies. Arrays' grey values
-    are scaled from the training images' range to [0, 1], in all three alike; files' each from its own range, on a grid
-    of at most 64 (3D: 32) pixels a side.
-    detector: a kind, or its settings with the key kind (docs/detectors.md).
+    Three sets of images are given as three arrays or tensors [n, H, W] or [n, D, H, W] on one grid, or as three folders
+    (PNG, JPEG, TIFF, NIfTI, DICOM, .npy). Arrays' grey values are scaled from the training images' range to [0, 1], in
+    all three alike; files' each from its own range, on a grid of at most 64 (3D: 32) pixels a side.
 
-    Columns: sample, training (positions, from 0), similarity, copy; of folders also sample_file and training_file.
-    `table.attrs["threshold"]` is the threshold.
+    Args:
+        synthetic: the generator's images.
+        training: images that the generator was trained on.
+        calibration: images of patients who weren't trained on, one of each. The threshold is the 95th percentile of
+            their similarities to the training images (`copylens.evaluation.thresholds`), so about 5 % of images of new
+            patients are called copies.
+        detector: a kind, or its settings with the key kind (docs/detectors.md).
 
-    Raises ValueError for images of other shapes, values that aren't finite, and fewer than 20 calibration images.
+    Returns:
+        A row per synthetic image: sample, training (positions, from 0), similarity, copy; of folders also sample_file
+            and training_file. `table.attrs["threshold"]` is the threshold.
 
-    >>> import numpy as np
-    >>> images = np.random.default_rng(0).normal(size=(70, 16, 16)).cumsum(1).cumsum(2)
-    >>> table = find_copies(images[:3], training=images[:30], calibration=images[30:], detector="pixel_correlation")
-    >>> table[["sample", "training", "copy"]].values.tolist()
-    [[0, 0, True], [1, 1, True], [2, 2, True]]
+    Raises:
+        ValueError: for images of other shapes, values that aren't finite, and fewer than 20 calibration images.
+
+    Examples:
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).normal(size=(70, 16, 16)).cumsum(1).cumsum(2)
+        >>> table = find_copies(images[:3], training=images[:30], calibration=images[30:], detector="pixel_correlation")
+        >>> table[["sample", "training", "copy"]].values.tolist()
+        [[0, 0, True], [1, 1, True], [2, 2, True]]
     """
     given = {"training": training, "calibration": calibration, "synthetic": synthetic}
     names: dict[str, list[str]] = {}
