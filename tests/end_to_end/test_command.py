@@ -1,5 +1,6 @@
 """`copylens audit` of three folders: few lines, the right exit code, and reports about these very files."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import numpy as np
 import PIL.Image
 import pytest
 from conftest import ROOT
+
+import copylens as copylens_package
 
 SIZES = {"real": 24, "others": 44}
 COPIES = 12
@@ -88,3 +91,10 @@ def test_another_audit_is_refused_there_and_the_same_one_has_nothing_to_do(audit
     again = copylens(folder, "audit", *arguments)
     assert again.returncode == 1
     assert not any(line.startswith("[") for line in again.stdout.splitlines())
+
+
+def test_the_function_gives_the_same_verdict_in_its_own_process(audited):
+    folder, _ = audited
+    verdict = copylens_package.audit(folder / "real", folder / "others", folder / "made", patients="each")
+    by_command = json.loads((folder / "out/results/audits/release/public/verdict.json").read_text())
+    assert verdict.details == by_command
