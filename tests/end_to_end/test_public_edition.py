@@ -22,6 +22,7 @@ from copylens.auditing.nearest import compare_audit
 from copylens.auditing.pool import pool_images
 from copylens.auditing.publish import judge_audit
 from copylens.auditing.report import report_audit
+from copylens.auditing.sums import FILES, write_sums
 from copylens.config.schema import validate
 from copylens.detection.detectors import aligned_correlation
 from copylens.detection.embed import Embedder, embed_file, load_detector
@@ -108,6 +109,9 @@ def audit(folder: Path, reported: bool) -> None:
     outputs |= {"restricted": files["restricted_samples"], "files": folder / "restricted" / "files.json"}
     judge_audit("release", files, POLICY, {"policy": POLICY}, None, outputs)
     if reported:
+        files["rest"] = folder / "restricted" / "rest"
+        (files["rest"] / FILES).mkdir(parents=True)
+        write_sums(files["rest"] / FILES)
         report_audit(files, folder / "public", folder / "restricted")
 
 

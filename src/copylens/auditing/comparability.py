@@ -38,7 +38,10 @@ def kind(measured: Measured) -> Line:
     share, low, high = kind.otherwise
     real = f"({percent(kind.otherwise_real)} of real images)"
     if kind.auc is None:
-        outcome, explanation = "unable", f"{n} samples are too few to see whether they are of one kind."
+        outcome, explanation = (
+            "unable",
+            (f"{n} samples are too few to see whether they lie as the patients' images do, and show the same."),
+        )
     elif reasons := _reasons(kind, kind.auc, real):
         explanation = "The samples are not images of the same kind as the patients': " + "; ".join(reasons) + "."
         fits = _how_they_fit(kind, n)

@@ -60,8 +60,8 @@ def calibration_size(measured: Measured, policy: dict) -> Line:
         "pass" if possible <= limit else "unable",
         f"With {n} calibration patients{unequal} a threshold may have a false positive rate of up to "
         f"{percent(possible)}.",
-        f"{enough if enough < MANY else 'Very many'} calibration patients who weren't trained on, for a false positive "
-        f"rate of at most {percent(limit)}.",
+        f"{enough if enough < MANY else 'Very many'} calibration patients in all who weren't trained on, for a false "
+        f"positive rate of at most {percent(limit)}.",
     )
 
 
@@ -111,7 +111,8 @@ def sensitivity(measured: Measured, policy: dict) -> Line:
     weak = [row["transform"] for row in shares if row["low"] < policy["sensitivity"]]
     needed = "More planted copies (planted.copies), of more training patients."
     if not weak:
-        explanation = f"The rule finds {percent(worst['share'])} or more of the planted copies under every transform."
+        found = "all" if worst["share"] == 1 else f"at least {percent(worst['share'])} of the"
+        explanation = f"The rule finds {found} planted copies under every transform."
     elif worst["share"] >= policy["sensitivity"]:
         explanation = f"{worst['n']} planted copies are too few to be sure that enough are found under {listed(weak)}."
     else:

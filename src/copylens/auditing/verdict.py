@@ -25,8 +25,8 @@ LIMITS = (
     "than real images may be more similar to training images than other patients' images are.",
     "The audit compares pixels, at one resolution. It doesn't read file names, headers or metadata of the synthetic "
     "files.",
-    "The audit covers neither patients in none of the sets, nor information that several samples together give about "
-    "one patient.",
+    "Patients in none of the sets of real images weren't compared, nor was anything that several samples together tell "
+    "about one patient.",
 )
 
 

@@ -36,6 +36,7 @@ def number(value: float | None) -> str:
     """Whole numbers as they are, others with four digits."""
     if not known(value):
         return UNKNOWN
+    value = value or 0.0  # never a negative zero
     return (f"{value:,.0f}" if value == round(value) else f"{value:.4g}").replace("-", "−")
 
 

@@ -27,6 +27,7 @@ ONLY_WEIGHTS = {
 }
 RESTRICTED = "RESTRICTED: shows patients"
 RELEASED = "restricted/rest/files"
+WHOM = "The file patients.tsv beside this report has the patients' own ids and files."
 LYING = ("sample", "sample in its best orientation", "nearest training image then")
 PUBLIC_SAMPLES = (
     "The file samples.csv lists which are withheld. This report has no other details of single samples: their "
@@ -48,8 +49,19 @@ def release_words(verdict: dict, samples: pd.DataFrame, digest: str | None = Non
     if verdict["verdict"] != "PASS" and (quarantine is None or quarantine["verdict"] != "PASS"):
         return "Nothing: this audit gives no ground to release any of the samples."
     n_left = int((~samples["withheld"].astype(bool)).sum())
-    words = f"The {number(n_left)} samples in the folder {RELEASED}, by whoever signs the report, and no others."
-    return words if digest is None else f"{words} The SHA-256 of its file SHA256SUMS is {digest}."
+    words = f"The {number(n_left)} samples in the folder {RELEASED} and no others, once the report is signed."
+    if digest is None:
+        return words
+    return (
+        f"{words} The SHA-256 of its file SHA256SUMS is {digest}, the folder's fingerprint; `copylens verify` compares "
+        "a folder with this report."
+    )
+
+
+def signature_words(verdict: dict) -> str:
+    """What is signed."""
+    weights = "" if verdict["membership"] else " The generator's weights were not tested."
+    return f"I have read this report, and at its end what it cannot say, and decide on the release by it.{weights}"
 
 
 def exposure_words(verdict: dict) -> list[str]:
@@ -77,7 +89,7 @@ def exposure_words(verdict: dict) -> list[str]:
     elif known(within) and within > 0:
         sentences.append(
             f"{number(within)} samples, drawn at random, would surely keep within that limit, but the share of copies "
-            "among them would be the same."
+            "among them would be the same, so that this permits nothing."
         )
     else:
         sentences.append("No number of samples, drawn at random, would surely keep within that limit.")

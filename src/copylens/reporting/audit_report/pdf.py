@@ -79,7 +79,7 @@ def _first_page(sheets: Sheets, verdict: dict, released: str) -> None:
     sheets.need(2 * SIGN + 0.25)
     if len(sheets.pages) == 1:
         sheets.top = max(sheets.top, HEIGHT - BOTTOM - 2 * SIGN - 0.25)
-    sheets.text("I have read this report and decide on the release by it.")
+    sheets.text(paragraphs.signature_words(verdict))
     half = BODY / 2
     for number, name in enumerate(("Name", "Role", "Date", "Signature")):
         left = MARGIN + half * (number % 2)
@@ -155,7 +155,7 @@ def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
     charts.sensitivity(sheets.page, MARGIN, sheets.top, half, verdict)
     charts.exposure(sheets.page, MARGIN + half + GAP, sheets.top, half, verdict)
     sheets.top += height + 0.15
-    sheets.text(*paragraphs.exposure_words(verdict))
+    sheets.text(*paragraphs.exposure_words(verdict), *([paragraphs.WHOM] if edition == "restricted" else []))
 
 
 def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:

@@ -157,9 +157,11 @@ def groups_table(verdict: dict) -> Table:
     ]
     columns = ("Column", "Value", "Training patients", "Named", "Share named")
     usual = ", at the usual thresholds" if known(verdict["exposure"]["rate"]) else ""
+    caption = (
+        f"Training patients named by at least one sample{usual}, rightly or by chance. Counts of 1 to 4 are hidden (–)."
+    )
     return Table(
-        f"Training patients named by at least one sample{usual}, rightly or by chance. Where fewer than five of a "
-        "group are named, or aren't, the number isn't shown.",
+        caption if rows else "Not broken down: nothing is known about the patients but their images.",
         columns,
         rows,
         (2, 3, 4),
