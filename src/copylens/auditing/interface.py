@@ -136,13 +136,7 @@ def audit(
     if place.is_dir() and any(place.iterdir()):
         raise ValueError(f"output: {place} holds other files; name a new folder")
     given = dict(zip(PARTS, (training, held_out, synthetic), strict=True))
-    are_folders = {part: isinstance(images, str | Path) for part, images in given.items()}
-    if any(are_folders.values()) and not all(are_folders.values()):
-        raise ValueError("training, held_out, synthetic: give three folders, or three arrays")
-    if all(are_folders.values()):
-        folders, whose = {part: Path(images).expanduser() for part, images in given.items()}, _whose(patients)
-    else:
-        folders, whose = _written(_arrays(given), patients, place / "images"), Whose(table=TABLE)
+    folders, whose = _folders(given, patients, place / "images")
     try:
         config, _ = configuration(folders, AUDIT, Options(whose, None, list(grid) if grid else None, policy))
     except ValueError as error:
@@ -151,6 +145,16 @@ def audit(
     details = json.loads((folder / "public" / "verdict.json").read_text())
     samples, people = (read_table(folder / "restricted" / f"{name}.tsv") for name in ("samples", "patients"))
     return Verdict(details["verdict"], details["reasons"], samples, people, details, folder, kept)
+
+
+def _folders(given: dict, patients: str | dict | None, place: Path) -> tuple[dict[str, Path], Whose]:
+    """The folders of the three sets, and whose their files are. Arrays are written below `place`."""
+    are_folders = [isinstance(images, str | Path) for images in given.values()]
+    if all(are_folders):
+        return {part: Path(images).expanduser() for part, images in given.items()}, _whose(patients)
+    if any(are_folders):
+        raise ValueError("training, held_out, synthetic: give three folders, or three arrays")
+    return _written(_arrays(given), patients, place), Whose(table=TABLE)
 
 
 def _whose(patients: str | dict | None) -> Whose:
