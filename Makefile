@@ -48,7 +48,7 @@ docs: setup
 wheel: setup
 	rm -rf dist
 	$(BIN)/hatchling build
-	$(BIN)/python tests/try_wheel.py dist
+	$(BIN)/python tests/try_wheel.py dist $(TORCH)
 
 # Ratios against what a user would otherwise run, written to benchmarks/results.tsv.
 bench: setup

@@ -121,9 +121,8 @@ def users_files(function, *names):
 
 def review_files(wildcards):
     """The user's answers, and our key of the pairs; nothing without answers."""
-    return [
-        local(path) if number == 0 else path for number, path in enumerate(spec.review_files(config, wildcards.study))
-    ]
+    answers, key = spec.review_files(config, wildcards.study) or ([], [])
+    return [local(answers), key] if answers else []
 
 
 def files_state(wildcards):

@@ -1,6 +1,6 @@
 """The built wheel in environments of its own, without the checkout: an audit by the command, and the notebook.
 
-    .venv/bin/python tests/try_wheel.py dist
+    .venv/bin/python tests/try_wheel.py dist torch==...
 
 The core alone, without Snakemake and Lightning, on the oldest Python; the notebook on the newest one that is there.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OLDEST, OTHERS = "python3.11", ("python3.13", "python3.12")
-TORCH = "torch==2.13.0"
 NOTEBOOK = """
 import sys
 import nbformat
@@ -47,17 +46,17 @@ def python_of(names: tuple[str, ...]) -> str | None:
     return None
 
 
-def environment(python: str, wheel: Path, folder: Path, *more: str) -> Path:
+def environment(python: str, wheel: Path, folder: Path, torch: str, *more: str) -> Path:
     """A new environment with the wheel, the locked versions and `more`; its folder of programs."""
     subprocess.run([python, "-m", "venv", folder], check=True)
     programs = folder / "bin"
     if python.endswith(OLDEST):  # pip takes a local build where it is told of one; uv then leaves it
-        subprocess.run([programs / "pip", "install", "--quiet", "--no-compile", "--no-deps", TORCH], check=True)
+        subprocess.run([programs / "pip", "install", "--quiet", "--no-compile", "--no-deps", torch], check=True)
     uv = Path(sys.executable).with_name("uv")
     locked = [line.split(" ")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line]
     (folder / "locked.txt").write_text("\n".join(line for line in locked if not line.startswith(" ")))
     install = [uv, "pip", "install", "--quiet", "--python", programs / "python"]
-    subprocess.run([*install, "--constraint", folder / "locked.txt", TORCH, wheel, *more], check=True)
+    subprocess.run([*install, "--constraint", folder / "locked.txt", torch, wheel, *more], check=True)
     return programs
 
 
@@ -83,7 +82,7 @@ def try_audit(programs: Path, folder: Path) -> None:
     assert missing.returncode == 1, "the core has Lightning"
 
 
-def main(dist: Path) -> None:
+def main(dist: Path, torch: str) -> None:
     (wheel,) = dist.glob("*.whl")
     newest = python_of((*OTHERS, OLDEST))
     oldest = python_of((OLDEST,))
@@ -92,13 +91,13 @@ def main(dist: Path) -> None:
         folders = {name: Path(place, name) for name in ("oldest", "newest", "audit", "notebook")}
         folders["audit"].mkdir()
         folders["notebook"].mkdir()
-        try_audit(environment(oldest, wheel, folders["oldest"]), folders["audit"])
+        try_audit(environment(oldest, wheel, folders["oldest"], torch), folders["audit"])
         print(f"core on {oldest}: an audit FAILs what is replayed", flush=True)
-        programs = environment(newest, wheel, folders["newest"], "nbclient", "ipykernel")
+        programs = environment(newest, wheel, folders["newest"], torch, "nbclient", "ipykernel")
         done = run(programs / "python", "-c", NOTEBOOK, ROOT / "docs" / "notebook.ipynb", folder=folders["notebook"])
         assert done.returncode == 0, done.stdout + done.stderr
         print(f"docs/notebook.ipynb runs on {newest}", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

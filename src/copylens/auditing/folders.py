@@ -11,6 +11,7 @@ from copylens.data.grids import grid_of, refuse_enlarging, shapes_of
 from copylens.data.scan import Scan
 from copylens.jobs.job import one_line
 
+AUDIT = "release"  # the name of an audit of three sets of images
 REAL = ("training", "held_out")
 DETECTORS = ("copylens", "aligned_correlation", "pixel_l2_ratio")
 

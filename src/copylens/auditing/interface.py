@@ -4,7 +4,8 @@ import html
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from copylens.auditing.folders import Options, configuration
+from copylens.auditing.folders import AUDIT, REAL, Options, configuration
 from copylens.auditing.in_process import audit_in_process
 from copylens.config import checks
 from copylens.data.entries import Whose, as_arguments
@@ -20,9 +21,8 @@ from copylens.jobs.files import read_table, write_table
 from copylens.reporting.audit_report.paragraphs import release_words, sentence_of
 from copylens.reporting.audit_report.sheets import TONES
 
-AUDIT = "release"  # the name of an audit of three sets of images
 EACH = "each"  # every image shows a patient of its own
-PARTS = ("training", "held_out", "synthetic")
+PARTS = (*REAL, "synthetic")
 TABLE = "patients.csv"
 
 
@@ -136,15 +136,25 @@ def audit(
     if place.is_dir() and any(place.iterdir()):
         raise ValueError(f"output: {place} holds other files; name a new folder")
     given = dict(zip(PARTS, (training, held_out, synthetic), strict=True))
-    folders, whose = _folders(given, patients, place / "images")
-    try:
+    with _nothing_half_written(place):
+        folders, whose = _folders(given, patients, place / "images")
         config, _ = configuration(folders, AUDIT, Options(whose, None, list(grid) if grid else None, policy))
-    except ValueError as error:
-        raise ValueError(as_arguments(str(error))) from None
-    folder = audit_in_process(checks.check(config), AUDIT, place)
+        folder = audit_in_process(checks.check(config), AUDIT, place)
     details = json.loads((folder / "public" / "verdict.json").read_text())
     samples, people = (read_table(folder / "restricted" / f"{name}.tsv") for name in ("samples", "patients"))
     return Verdict(details["verdict"], details["reasons"], samples, people, details, folder, kept)
+
+
+@contextmanager
+def _nothing_half_written(place: Path) -> Iterator[None]:
+    """The body fills `place`; where it fails, all of it goes. Messages about options become ones about arguments."""
+    try:
+        yield
+    except BaseException as error:
+        shutil.rmtree(place, ignore_errors=True)
+        if isinstance(error, ValueError):
+            raise ValueError(as_arguments(str(error))) from None
+        raise
 
 
 def _folders(given: dict, patients: str | dict | None, place: Path) -> tuple[dict[str, Path], Whose]:
@@ -180,8 +190,9 @@ def _arrays(given: dict) -> dict[str, np.ndarray]:
 def _written(arrays: dict[str, np.ndarray], patients: str | dict | None, folder: Path) -> dict[str, Path]:
     """Folders with a file of each image, and tables of whose the real ones are."""
     ids = _ids(arrays, patients)
+    folder.mkdir(mode=0o700, parents=True)  # patients' images
     for part, array in arrays.items():
-        (folder / part).mkdir(parents=True)
+        (folder / part).mkdir()
         paths = [f"{number:06d}.npy" for number in range(len(array))]
         for path, image in zip(paths, array, strict=True):
             np.save(folder / part / path, image, allow_pickle=False)
@@ -193,8 +204,8 @@ def _written(arrays: dict[str, np.ndarray], patients: str | dict | None, folder:
 def _ids(arrays: dict[str, np.ndarray], patients: str | dict | None) -> dict[str, list[str]]:
     """Each real image's patient, as text."""
     if patients == EACH:
-        return {part: [f"{part} {number}" for number in range(len(arrays[part]))] for part in PARTS[:2]}
-    if not isinstance(patients, dict) or set(patients) != set(PARTS[:2]):
+        return {part: [f"{part} {number}" for number in range(len(arrays[part]))] for part in REAL}
+    if not isinstance(patients, dict) or set(patients) != set(REAL):
         raise ValueError(
             'patients: nothing says whose the arrays\' images are; give "each" if each is a patient of its own, or ids '
             'as {"training": [...], "held_out": [...]}'

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from copylens.auditing.folders import AUDIT
 from copylens.auditing.gate import CODES, ERROR, gate
 from copylens.auditing.planning import needed
 from copylens.auditing.verify import verify
@@ -15,7 +16,6 @@ from copylens.cli.workflow import INSTALL, WorkflowFailed, has_workflow, profile
 from copylens.config import checks
 from copylens.config.schema import validate
 
-AUDIT = "release"  # the name of an audit of folders
 AUDIT_SCHEMA = ("properties", "audits", "additionalProperties", "properties")
 SENSITIVITIES = (1.0, 0.95, 0.9, 0.85)  # shares of planted copies that are found
 CONFIGURATION, LOG = "audit.yaml", "workflow.log"
@@ -196,6 +196,8 @@ def _claim(output: Path, text: str) -> None:
 
 
 def _conclude(output: Path) -> int:
+    from copylens.reporting.audit_report.paragraphs import RELEASED, may_be_released
+
     folder = output / "results" / "audits" / AUDIT
     verdict = json.loads((folder / "public" / "verdict.json").read_text())
     print(f"\n{verdict['verdict']}: {verdict['reasons'][0]}")
@@ -208,6 +210,5 @@ def _conclude(output: Path) -> int:
         print("The rest: all but flagged samples may be released.")
     print(f"To sign:     {folder / 'public' / 'report.pdf'}")
     print(f"To read:     {folder / 'restricted' / 'report.html'}  (shows patients)")
-    may = verdict["verdict"] == "PASS" or (rest is not None and rest["verdict"] == "PASS")
-    print(f"To release:  {folder / 'restricted' / 'rest' / 'files' if may else 'nothing'}")
+    print(f"To release:  {folder / RELEASED if may_be_released(verdict) else 'nothing'}")
     return CODES[verdict["verdict"]]

@@ -76,7 +76,7 @@ def test_a_mistake_is_named_in_terms_of_the_arguments(change, words, tmp_path):
     }
     with pytest.raises(ValueError, match=words) as raised:
         copylens.audit(**given | change, output=tmp_path / "out")
-    assert "--" not in str(raised.value)
+    assert "--" not in str(raised.value) and not (tmp_path / "out").exists()
 
 
 def test_folders_need_to_say_whose_their_images_are(tmp_path):

@@ -43,10 +43,15 @@ def sentence_of(verdict: dict) -> str:
     return VERDICTS[verdict["verdict"]][1]
 
 
+def may_be_released(verdict: dict) -> bool:
+    """Whether the samples that aren't withheld may be released: of a set that passes, or as a rest that does."""
+    quarantine = verdict["quarantine"]
+    return verdict["verdict"] == "PASS" or (quarantine is not None and quarantine["verdict"] == "PASS")
+
+
 def release_words(verdict: dict, samples: pd.DataFrame, digest: str | None = None) -> str:
     """What may be released and where it lies. digest: SHA-256 of the folder's SHA256SUMS, to be named too."""
-    quarantine = verdict["quarantine"]
-    if verdict["verdict"] != "PASS" and (quarantine is None or quarantine["verdict"] != "PASS"):
+    if not may_be_released(verdict):
         return "Nothing: this audit gives no ground to release any of the samples."
     n_left = int((~samples["withheld"].astype(bool)).sum())
     words = f"The {number(n_left)} samples in the folder {RELEASED} and no others, once the report is signed."
