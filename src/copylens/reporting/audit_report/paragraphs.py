@@ -58,8 +58,8 @@ def release_words(verdict: dict, samples: pd.DataFrame, digest: str | None = Non
     if digest is None:
         return words
     return (
-        f"{words} The SHA-256 of its file SHA256SUMS is {digest}, the folder's fingerprint; `copylens verify` compares "
-        "a folder with this report."
+        f"{words} The SHA-256 of its file SHA256SUMS is {digest}, the folder's fingerprint; the command "
+        "copylens verify compares a folder with this report."
     )
 
 
