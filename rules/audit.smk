@@ -168,6 +168,7 @@ rule judge_audit:
 
 rule gather_rest:
     input:
+        verdict=rules.judge_audit.output.verdict,
         samples=rules.judge_audit.output.restricted,
         synthetic=rules.pool_images.output.synthetic,
         synthetic_scans=settings_of(audit_spec.synthetic_scans, "audit"),

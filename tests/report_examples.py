@@ -8,6 +8,7 @@ from audit_cases import N_TRAIN, POLICY, evidence, losses_of
 
 from copylens.auditing.evidence import Evidence
 from copylens.auditing.membership import membership
+from copylens.auditing.outcomes import may_be_released
 from copylens.auditing.publish import samples_of
 from copylens.auditing.report import bands_of, held_out_alike, scores_of
 from copylens.auditing.verdict import judge
@@ -102,7 +103,7 @@ def arguments(
         "scores": scores_of(found) if restricted else bands_of(found),
         "restricted": shown,
         "edition": edition,
-        "sums": SUMS,
+        "sums": SUMS if may_be_released(judged) else None,
     }
 
 

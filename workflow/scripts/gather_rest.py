@@ -8,6 +8,7 @@ with job(snakemake.log[0], snakemake.threads):
     from copylens.auditing.release import gather_rest
 
     gather_rest(
+        snakemake.input.verdict,
         snakemake.input.samples,
         snakemake.input.synthetic,
         snakemake.params.sources["listing"].get("synthetic"),

@@ -23,7 +23,8 @@ def identical_files(measured: Measured) -> Line:
         explanation += f" {n_held_out} are images of held-out patients (calibration and control)."
     outcome = "fail" if n + n_held_out else "pass"
     question = "Are synthetic images, pixel by pixel, real images?"
-    return counted("identical_files", question, n + n_held_out, outcome, explanation)
+    mended = "Samples without the real images among them: they are withheld, and listed as such."
+    return counted("identical_files", question, n + n_held_out, outcome, explanation, mended=mended)
 
 
 def kind(measured: Measured) -> Line:
@@ -100,7 +101,7 @@ def apart(measured: Measured) -> Line:
         "unable" if n else "pass",
         f"{n} of {measured.n_held_out} calibration and control images are more similar to a training patient's than "
         "chance explains" + (": they may show the same patient under another name." if n else "."),
-        "Held-out patients who aren't in the training set, also under another name.",
+        needed="Held-out patients who aren't in the training set, also under another name.",
     )
 
 
@@ -126,4 +127,5 @@ def held_out(measured: Measured, policy: dict) -> Line:
         outcome,
         explanation,
         "Held-out patients who weren't in the generator's training.",
+        "Held-out patients who weren't in the generator's training, and samples that copy nobody.",
     )

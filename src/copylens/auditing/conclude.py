@@ -12,6 +12,8 @@ SURE = ("identical_files", "membership")
 def conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
     """The verdict, its reasons, and the changes that could decide the lines that are unable.
 
+    What is needed after a FAIL is what the lines that fail ask for; more images don't undo it.
+
     FAIL: a line fails. But without trust in the thresholds (a line of `FOUNDATIONS` doesn't pass) only a line of `SURE`
     can make it FAIL. NOT ABLE TO SAY: no line fails, and not all pass. PASS: all lines pass.
     """
@@ -21,11 +23,12 @@ def conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
     untrusted = [named[name] for name in FOUNDATIONS if named[name].outcome != "pass"]
     other_kind = [named["kind"]] if named["kind"].outcome != "pass" else []
     sure = [named[name] for name in SURE if name in named and named[name].outcome == "fail"]
-    if untrusted:
-        return FAIL if sure else UNABLE, [line.explanation for line in sure + untrusted + other_kind], needed
-    failed = [line for line in lines if line.outcome == "fail"]
+    failed = sure if untrusted else [line for line in lines if line.outcome == "fail"]
     if failed:
-        return FAIL, [line.explanation for line in failed + other_kind], needed
+        mended = list(dict.fromkeys(line.mended for line in failed if line.mended))
+        return FAIL, [line.explanation for line in failed + untrusted + other_kind], mended
+    if untrusted:
+        return UNABLE, [line.explanation for line in untrusted + other_kind], needed
     if unable:
         return UNABLE, [line.explanation for line in unable], needed
     return PASS, [named["copies"].explanation, named["patients"].explanation, named["sensitivity"].explanation], []

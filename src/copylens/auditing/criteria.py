@@ -6,12 +6,14 @@ from functools import cache
 
 import numpy as np
 
+from copylens.auditing.evidence import exact_interval
 from copylens.auditing.measure import Measured, true_copies
 from copylens.auditing.membership import FALSE_POSITIVES
 from copylens.evaluation.prevalence import highest_false_positive_rate
 from copylens.reporting.sentences import listed, percent
 
-MANY = 5000  # calibration patients; larger numbers aren't tried
+MANY = 5000  # patients; larger numbers aren't tried
+OTHER_SAMPLES = "Samples of a generator that copies less. More samples or more patients wouldn't undo this FAIL."
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,12 @@ class Line:
     outcome: str  # pass, fail or unable
     explanation: str
     needed: str | None = None  # a change that could decide the line, if it is unable
+    mended: str | None = None  # a change that could let it pass, if it fails
 
 
-def counted(name: str, question: str, n: int, outcome: str, explanation: str, needed: str | None = None) -> Line:
-    """A line about a number that must be 0."""
-    return Line(name, question, 0, n, None, None, "count", outcome, explanation, needed)
+def counted(name: str, question: str, n: int, outcome: str, explanation: str, **changes: str) -> Line:
+    """A line about a number that must be 0. changes: what is needed, or mends it."""
+    return Line(name, question, 0, n, None, None, "count", outcome, explanation, **changes)
 
 
 def against(limit: float, interval: tuple[float, float, float]) -> str:
@@ -89,7 +92,7 @@ def control_rate(measured: Measured, policy: dict) -> Line:
         )
     elif high > limit:
         explanation += f" There are too few control patients to be sure that it is at most {percent(limit)}."
-        needed = "More control patients who weren't trained on."
+        needed = _control_patients(value, limit, policy["level"])
     return Line(
         "control_rate",
         "Is the false positive rate low?",
@@ -101,6 +104,17 @@ def control_rate(measured: Measured, policy: dict) -> Line:
         "unable" if needed else "pass",
         explanation,
         needed,
+    )
+
+
+def _control_patients(rate: float, limit: float, level: float) -> str:
+    """How many control patients it takes to be sure of the limit, where as many of them are called copies."""
+    enough = next((n for n in range(1, MANY) if exact_interval(rate, n, level)[1] <= limit), None)
+    if enough is None:
+        return "Fewer control images that are called copies; more control patients alone wouldn't do."
+    return (
+        f"About {enough} control patients in all who weren't trained on, if no larger share of their images is called "
+        f"copies than now ({percent(rate)})."
     )
 
 
@@ -175,7 +189,7 @@ def _share(name: str, question: str, clause: str, policy: dict, interval: tuple,
         explanation = f"{statement}: the interval contains the limit of {percent(policy[name])}."
     else:
         explanation = f"{statement}, corrected for sensitivity and false positive rate."
-    return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed)
+    return Line(name, question, policy[name], value, low, high, "share", outcome, explanation, needed, OTHER_SAMPLES)
 
 
 def exceeding(measured: Measured, policy: dict) -> tuple[list[str], list[str]]:
@@ -190,7 +204,10 @@ def agreement(measured: Measured, policy: dict) -> Line:
     surely, perhaps = exceeding(measured, policy)
     too_many, fails = list(dict.fromkeys([*surely, *perhaps])), copies(measured, policy).outcome == "fail"
     if not too_many:
-        explanation = f"None of {len(measured.detectors)} detectors alone finds more copies than the policy allows."
+        explanation = (
+            f"None of {len(measured.detectors)} detectors alone surely finds more copies than the policy allows, nor "
+            "may one at its rarer threshold."
+        )
     else:
         explanation = f"More copies than the policy allows, by each of these alone: {listed(too_many)}."
         highest = [measured.alone[name]["true_copies_high"] for name in perhaps]
@@ -205,7 +222,8 @@ def agreement(measured: Measured, policy: dict) -> Line:
         len(too_many),
         "pass" if not too_many else "fail" if fails and surely else "unable",
         explanation,
-        "A look at the samples that only some detectors call copies, or a release without these samples.",
+        needed="A look at the samples that only some detectors call copies, or a release without these samples.",
+        mended=OTHER_SAMPLES,
     )
 
 
@@ -238,4 +256,5 @@ def membership(member: dict, policy: dict) -> Line:
         outcome,
         explanation,
         needed,
+        "A release of images without weights, or a generator that was trained for less long or on more patients.",
     )

@@ -64,16 +64,23 @@ def named_patients(evidence: Evidence, rate: float | None = None) -> tuple[np.nd
     return np.unique(evidence.nearest_patient("synthetic", rate)[copies], return_counts=True)
 
 
+def certain_patients(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """(numbers of the patients whose images samples are, pixel by pixel; how many samples are each one's)."""
+    return np.unique(evidence.nearest_patient("synthetic")[evidence.identical], return_counts=True)
+
+
 def exposed_patients(evidence: Evidence, rule: Rule, level: float) -> tuple[float, float, float]:
     """(share, low, high) of T's patients with a copy in S: the named patients, corrected (`exposed_share`)."""
-    named = len(named_patients(evidence, rule.rate)[0])
-    return exposed_share(named, evidence.n_samples, len(evidence.patients), rule.rates, level)
+    named, certain = len(named_patients(evidence, rule.rate)[0]), len(certain_patients(evidence)[0])
+    return exposed_share(named, evidence.n_samples, len(evidence.patients), rule.rates, level, certain)
 
 
 def exposed_share(
-    named: float, n: float, n_patients: int, rule_rates: dict[str, float], level: float
+    named: float, n: float, n_patients: int, rule_rates: dict[str, float], level: float, certain: float = 0.0
 ) -> tuple[float, float, float]:
     """(share, low, high) of `n_patients` who are exposed by `n` samples, if the rule names `named` of them.
+
+    `certain` of those named are exposed for certain, whatever the rule is worth: samples are their images.
 
     By chance n samples name n x control rate patients, drawn with replacement; of exposed patients the rule names the
     share `sensitivity`. low: as many are named by chance as may be (Poisson, at the control rate's upper end). high:
@@ -88,11 +95,11 @@ def exposed_share(
         n_patients * -math.expm1(-n * rule_rates[rate] / n_patients) for rate in ("control_rate", "control_rate_high")
     )
     value = (named - wrongly) / rule_rates["sensitivity"]
-    low = named - poisson.ppf(1 - tail, at_most)
+    low = max(certain, named - poisson.ppf(1 - tail, at_most))
     rightly = math.ceil(named)
     exposed = np.arange(rightly, n_patients + 1)
     high = exposed[binom.cdf(rightly, exposed, rule_rates["least_found_low"]) >= tail].max(initial=rightly)
-    value, low, high = (min(1.0, max(0.0, patients / n_patients)) for patients in (value, low, high))
+    value, low, high = (min(1.0, max(0.0, patients / n_patients)) for patients in (max(certain, value), low, high))
     return value, min(low, value), max(high, value)
 
 
@@ -105,15 +112,20 @@ def exposure_of(evidence: Evidence, rule: Rule, most: float, level: float) -> di
     samples would name (Chao 1984, bias-corrected; interval of Chao 1987), at most T's.
     """
     numbers, times = named_patients(evidence, rule.rate)
+    times_certain = certain_patients(evidence)[1]
     n, n_patients = len(evidence.identical), len(evidence.patients)
 
-    def named(released: int) -> float:
+    def expected(times: np.ndarray, released: int) -> float:
         # Rounded, so that all samples together name a whole number of patients.
         return round(float(exposure(times, n, released).sum()), 9) if len(times) else 0.0
 
+    def named(released: int) -> float:
+        return expected(times, released)
+
     def exposed(released: int) -> tuple[float, float, float]:
         # Chance names patients once for all samples that repeat one image.
-        return exposed_share(named(released), released * evidence.n_samples / n, n_patients, rule.rates, level)
+        drawn, certain = released * evidence.n_samples / n, expected(times_certain, released)
+        return exposed_share(named(released), drawn, n_patients, rule.rates, level, certain)
 
     curve = []
     for released in np.unique(np.geomspace(1, n, CURVE_POINTS).round().astype(int)).tolist():

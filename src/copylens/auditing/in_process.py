@@ -95,6 +95,6 @@ def _judge(config: dict, audit: str, files: dict, folder: Path) -> None:
     list_patients(files, listing, real, restricted / "patients.tsv")
     files |= {"rest": restricted / "rest", "verdict": outputs["verdict"]}
     files |= {"public_samples": outputs["public"], "restricted_samples": outputs["restricted"]}
-    seen = (files["restricted_samples"], files["synthetic"], listing["synthetic"], scans["synthetic"], outputs["files"])
-    gather_rest(*seen, files["rest"])
+    judged = outputs["verdict"], outputs["restricted"]
+    gather_rest(*judged, files["synthetic"], listing["synthetic"], scans["synthetic"], outputs["files"], files["rest"])
     report_audit(files, public, restricted)

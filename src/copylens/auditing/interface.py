@@ -15,6 +15,7 @@ import pandas as pd
 
 from copylens.auditing.folders import AUDIT, REAL, Options, configuration
 from copylens.auditing.in_process import audit_in_process
+from copylens.auditing.outcomes import may_be_released
 from copylens.config import checks
 from copylens.data.entries import Whose, as_arguments
 from copylens.jobs.files import read_table, write_table
@@ -80,7 +81,7 @@ class Verdict:
         """The verdict in its colour; neither patients nor images."""
         tone, tint = TONES[self.verdict.lower() if self.verdict in ("PASS", "FAIL") else "unable"]
         reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
-        released = html.escape(release_words(self.details, self.samples))
+        released = html.escape(release_words(self.samples, may_be_released(self.details)))
         return (
             f'<div style="border-left: 4px solid {tone}; background: {tint}; color: #222; padding: 0.6em 1em">'
             f'<b style="color: {tone}; font-size: 1.4em">{html.escape(self.verdict)}</b><br>'

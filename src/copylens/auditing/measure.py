@@ -71,7 +71,9 @@ def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measur
     }
     planted = called_shares(evidence, evidence.copies("planted"), level)
     planted_by_detector = {name: called_shares(evidence, called["planted"], level) for name, called in calls.items()}
-    rule = rates(evidence, _called_by_rule(evidence), level, shares=planted)
+    rule = _at_least(
+        float(evidence.identical.mean()), rates(evidence, _called_by_rule(evidence), level, shares=planted)
+    )
     exposing = exposure_rule(evidence, rule, level)
     size = math.floor(round(evidence.n_independent("calibration"), 6))
     alike = evidence.like_training()
@@ -111,6 +113,12 @@ def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measur
 def true_copies(row: dict[str, float]) -> Interval:
     """(share, low, high) of `copylens.auditing.evidence.rates`."""
     return row["true_copies"], row["true_copies_low"], row["true_copies_high"]
+
+
+def _at_least(certain: float, rule: dict[str, float]) -> dict[str, float]:
+    """Rates whose share of true copies is at least that of the samples that are T's images pixel by pixel."""
+    names = ("true_copies", "true_copies_low", "true_copies_high")
+    return rule | {name: max(certain, rule[name]) for name in names if math.isfinite(rule[name])}
 
 
 def _called_by_rule(evidence: Evidence) -> dict[str, np.ndarray]:

@@ -24,8 +24,8 @@ LIBRARIES = ("faiss-cpu", "monai", "numpy", "scikit-learn", "scipy", "torch")
 README = """This folder is restricted: it holds images, names and numbers of patients.
 
 Nothing in it may leave the place where the patients' images are kept. Only the folder `public` beside it may be shown
-to others. The folder `rest/files` holds the samples that aren't withheld; report.html says whether they may be
-released. `patients.tsv` leads from the pseudonyms in report.html back to your own ids and files.
+to others, and `rest/files`, the samples that may be released once the report is signed; it is empty where none may be.
+`patients.tsv` leads from the pseudonyms in report.html back to your own ids and files.
 """
 
 

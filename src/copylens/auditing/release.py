@@ -1,5 +1,6 @@
 """The samples that are left when copies are withheld: a folder to release, and a list of all samples."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,16 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.auditing.outcomes import may_be_released
 from copylens.auditing.sums import FILES, write_sums
 from copylens.data import source_files
 from copylens.data.listing import files_of, find_scans, listed_scans
-from copylens.jobs.checksums import file_checksum, note_of
+from copylens.jobs.checksums import checked, file_checksum, note_of
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins with one of these
 
 
 def gather_rest(
+    verdict_path: Path,
     samples_path: Path,
     synthetic_path: Path,
     listing: dict | None,
@@ -26,7 +29,8 @@ def gather_rest(
     files_path: Path,
     folder: Path,
 ) -> None:
-    """Write into `folder` list.tsv (sample, file, withheld), and files/, the samples that aren't withheld.
+    """Write into `folder` list.tsv (sample, file, withheld), and files/, the samples that may be released: those that
+    aren't withheld, and none where the verdict on them isn't PASS.
 
     files/ has copies of the samples' files, under their own names, and SHA256SUMS. Where samples have no files of their
     own (a network drew them, or a file holds several) its images.npy has their images on the audit's grid, float32
@@ -38,11 +42,14 @@ def gather_rest(
     """
     samples = read_table(samples_path)
     names = sample_names(listing, scans_path, len(samples))
-    kept = np.flatnonzero(~samples["withheld"].to_numpy(bool))
+    released = may_be_released(json.loads(checked(verdict_path).read_text()))
+    kept = np.flatnonzero(~samples["withheld"].to_numpy(bool) & released)
     files = _files(listing) if listing else None
     listed = pd.DataFrame({"sample": samples["sample"], "file": [harmless(name) for name in names]})
     with _whole_folder(folder) as temporary:
-        if listing is None or files is None:
+        if not len(kept):
+            (temporary / FILES).mkdir()
+        elif listing is None or files is None:
             synthetic = read_array(synthetic_path)
             with new_array(temporary / FILES / "images.npy", (len(kept), *synthetic.shape[1:])) as images:
                 images[:] = synthetic[kept]
@@ -57,7 +64,6 @@ def gather_rest(
                 if file not in audited or file_checksum(target) != audited[file][-1]:
                     raise ValueError(f"{file}: isn't the file that was audited; run again")
         write_table(listed.assign(withheld=samples["withheld"]), temporary / "list.tsv")
-        (temporary / FILES).mkdir(exist_ok=True)
         write_sums(temporary / FILES)
 
 

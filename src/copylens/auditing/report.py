@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from copylens.auditing.evidence import HELD_OUT, Evidence, read_evidence
+from copylens.auditing.outcomes import may_be_released
 from copylens.auditing.sums import FILES, SUMS
 from copylens.data.splits import rows_of
 from copylens.jobs.checksums import checked, file_checksum
@@ -24,7 +25,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
     verdict = json.loads(checked(files["verdict"]).read_text())
     evidence = read_evidence(files)
     table = read_table(files["public_samples"])
-    sums = file_checksum(Path(files["rest"]) / FILES / SUMS)
+    sums = file_checksum(Path(files["rest"]) / FILES / SUMS) if may_be_released(verdict) else None
     write_report(verdict, table, bands_of(evidence), None, "public", sums, public)
     table = read_table(files["restricted_samples"])
     table["file"] = table["file"].astype(str)

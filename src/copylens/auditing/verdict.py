@@ -58,7 +58,9 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
         "counts": measured.counts,
         "rule": {"detectors": list(measured.detectors), "percentile": PERCENTILE, "rare": RARE, "text": RULE},
-        "lines": [{key: value for key, value in asdict(line).items() if key != "needed"} for line in lines],
+        "lines": [
+            {key: value for key, value in asdict(line).items() if key not in ("needed", "mended")} for line in lines
+        ],
         "detectors": _detectors(measured, policy),
         "sensitivity": _sensitivity(measured),
         "exposure": measured.exposure,

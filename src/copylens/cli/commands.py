@@ -10,6 +10,7 @@ import yaml
 
 from copylens.auditing.folders import AUDIT
 from copylens.auditing.gate import CODES, ERROR, gate
+from copylens.auditing.outcomes import may_be_released
 from copylens.auditing.planning import needed
 from copylens.auditing.verify import verify
 from copylens.cli.workflow import INSTALL, WorkflowFailed, has_workflow, profile_path, require_workflow, run_workflow
@@ -196,7 +197,7 @@ def _claim(output: Path, text: str) -> None:
 
 
 def _conclude(output: Path) -> int:
-    from copylens.reporting.audit_report.paragraphs import RELEASED, may_be_released
+    from copylens.reporting.audit_report.paragraphs import RELEASED
 
     folder = output / "results" / "audits" / AUDIT
     verdict = json.loads((folder / "public" / "verdict.json").read_text())

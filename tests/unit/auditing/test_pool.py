@@ -1,5 +1,6 @@
 """Images of several data sets in an audit's own arrays, what makes them worthless, and the folder of the rest."""
 
+import json
 import os
 import shutil
 import stat
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from reader_examples import listing as listing_of
+from reader_examples import save_dicom
 
 from copylens.auditing.pool import pool_images
 from copylens.auditing.publish import restrict
@@ -15,6 +18,7 @@ from copylens.auditing.release import gather_rest
 from copylens.data import source_files
 from copylens.data.images import gather_images
 from copylens.data.listing import find_scans, list_scans
+from copylens.jobs import checksums
 from copylens.jobs.files import read_array, read_table, write_array, write_table
 
 LIMITS = {"pixels": 10**6, "padded": 10**6, "bytes": 10**7, "seconds": 10}
@@ -170,6 +174,14 @@ def test_the_restricted_folder_is_only_its_owners(tmp_path):
     assert "patients" in (tmp_path / "restricted" / "README.txt").read_text()
 
 
+def verdict(folder: Path, word: str = "PASS", rest: str | None = None) -> Path:
+    """An audit's verdict, and that on the rest, with its checksum."""
+    path = folder / "verdict.json"
+    with checksums.whole(path) as temporary:
+        temporary.write_text(json.dumps({"verdict": word, "quarantine": rest and {"verdict": rest}}))
+    return path
+
+
 HOSTILE = ["=cmd()_0", "a\nb_0", "<img src=x onerror=alert(1)>_0", "plain_0"]
 
 
@@ -187,7 +199,7 @@ def test_the_rest_keeps_its_files_and_names(tmp_path):
     write_table(table_of(withheld), samples)
     files = listed(listing, tmp_path / "data")
     seen = audited(files, tmp_path / "restricted")
-    gather_rest(samples, tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
+    gather_rest(verdict(tmp_path), samples, tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
     kept = sorted(path.name for path in (tmp_path / "rest" / "files").iterdir())
     assert kept == sorted(["SHA256SUMS", *(name for name in names if not name.startswith("plain"))])
     assert not any(path.is_symlink() for path in (tmp_path / "rest" / "files").iterdir())
@@ -196,13 +208,42 @@ def test_the_rest_keeps_its_files_and_names(tmp_path):
     assert table["withheld"].tolist() == withheld
 
 
+def test_a_series_that_is_left_is_left_with_all_its_slices(tmp_path):
+    save_dicom(tmp_path / "made", ["a", "b", "c"], np.random.default_rng(0).random((3, 4, 8, 8)))
+    listing = listing_of("dicom_series", root=str(tmp_path / "made"))
+    list_scans(listing, tmp_path / "data" / "scans.tsv")
+    seen = audited({"scans": tmp_path / "data" / "scans.tsv"}, tmp_path / "restricted")
+    write_table(table_of([False, True, False]), tmp_path / "samples.tsv")
+    judged = verdict(tmp_path), tmp_path / "samples.tsv"
+    scans = tmp_path / "data" / "scans.tsv"
+    gather_rest(*judged, tmp_path / "none.npy", listing, scans, seen, tmp_path / "rest")
+    names = [scan.source for scan in find_scans(listing)[1]]
+    left = {path.relative_to(tmp_path / "rest" / "files") for path in (tmp_path / "rest" / "files").rglob("*.dcm")}
+    kept = [path for path in (tmp_path / "made").rglob("*.dcm") if names[1] not in str(path)]
+    assert left == {path.relative_to(tmp_path / "made") for path in kept} and len(left) == 8
+    for path in left:
+        assert (tmp_path / "rest" / "files" / path).read_bytes() == (tmp_path / "made" / path).read_bytes()
+
+
+@pytest.mark.parametrize("rest", ["FAIL", "NOT ABLE TO SAY", "PASS"])
+def test_nothing_lies_ready_for_release_where_nothing_may_be_released(rest, tmp_path):
+    listing = folder_of(tmp_path / "samples", ["a_0", "b_0", "c_0"], 3)
+    files = listed(listing, tmp_path / "data")
+    seen = audited(files, tmp_path / "restricted")
+    write_table(table_of([False, False, True]), tmp_path / "samples.tsv")
+    judged = verdict(tmp_path, "FAIL", rest), tmp_path / "samples.tsv"
+    gather_rest(*judged, tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
+    left = {path.name for path in (tmp_path / "rest" / "files").iterdir()} - {"SHA256SUMS"}
+    assert left == ({"a_0.npy", "b_0.npy"} if rest == "PASS" else set())
+    assert read_table(tmp_path / "rest" / "list.tsv")["withheld"].tolist() == [False, False, True]
+
+
 def test_the_rest_of_a_network_is_an_array(tmp_path):
     synthetic = np.random.default_rng(0).random((4, 8, 8)).astype(np.float32)
     write_array(synthetic, tmp_path / "synthetic.npy")
     write_table(table_of([True, False, True, False]), tmp_path / "samples.tsv")
-    gather_rest(
-        tmp_path / "samples.tsv", tmp_path / "synthetic.npy", None, None, tmp_path / "none.json", tmp_path / "rest"
-    )
+    paths = verdict(tmp_path), tmp_path / "samples.tsv", tmp_path / "synthetic.npy"
+    gather_rest(*paths, None, None, tmp_path / "none.json", tmp_path / "rest")
     assert np.array_equal(read_array(tmp_path / "rest" / "files" / "images.npy"), synthetic[[1, 3]])
 
 
@@ -215,7 +256,7 @@ def test_samples_that_share_a_file_come_as_an_array(tmp_path):
     write_table(table_of([True, False, False, False]), tmp_path / "samples.tsv")
     listing = ARRAYS | {"root": str(root), "stacked": True}
     table = listed(listing, tmp_path / "data")["scans"]
-    paths = tmp_path / "samples.tsv", tmp_path / "synthetic.npy"
+    paths = verdict(tmp_path), tmp_path / "samples.tsv", tmp_path / "synthetic.npy"
     gather_rest(*paths, listing, table, tmp_path / "none.json", tmp_path / "rest")
     assert len(read_array(tmp_path / "rest" / "files" / "images.npy")) == 3
 
@@ -225,11 +266,12 @@ def test_nothing_is_released_of_files_that_were_changed_since(tmp_path):
     files = listed(listing, tmp_path / "data")
     table, seen = files["scans"], audited(files, tmp_path / "restricted")
     write_table(table_of([False, False, True]), tmp_path / "samples.tsv")
+    judged = verdict(tmp_path), tmp_path / "samples.tsv"
     # What was withheld takes the name of what wasn't.
     (tmp_path / "samples" / "c_0.npy").replace(tmp_path / "samples" / "a_0.npy")
     shutil.copyfile(tmp_path / "samples" / "b_0.npy", tmp_path / "samples" / "c_0.npy")
     with pytest.raises(ValueError, match=r"scans.tsv: the data set has changed since it was listed"):
-        gather_rest(tmp_path / "samples.tsv", tmp_path / "none.npy", listing, table, seen, tmp_path / "rest")
+        gather_rest(*judged, tmp_path / "none.npy", listing, table, seen, tmp_path / "rest")
     assert not (tmp_path / "rest").exists()
 
 
@@ -238,6 +280,7 @@ def test_a_file_that_changes_while_it_is_copied_is_named_and_nothing_is_left(tmp
     files = listed(listing, tmp_path / "data")
     seen = audited(files, tmp_path / "restricted")
     write_table(table_of([False, False, True]), tmp_path / "samples.tsv")
+    judged = verdict(tmp_path), tmp_path / "samples.tsv"
     copy = shutil.copyfile
     other = tmp_path / "samples" / "c_0.npy"
     monkeypatch.setattr(
@@ -245,7 +288,7 @@ def test_a_file_that_changes_while_it_is_copied_is_named_and_nothing_is_left(tmp
     )
     before = {path for path in tmp_path.rglob("*")}
     with pytest.raises(ValueError, match=r"b_0\.npy: isn't the file that was audited"):
-        gather_rest(tmp_path / "samples.tsv", tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
+        gather_rest(*judged, tmp_path / "none.npy", listing, files["scans"], seen, tmp_path / "rest")
     assert {path for path in tmp_path.rglob("*")} == before
 
 

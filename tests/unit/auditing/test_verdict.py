@@ -1,6 +1,7 @@
 """From findings whose answer is known to the verdict, the quarantine and the exit code."""
 
 import dataclasses
+import re
 
 import jsonschema
 import numpy as np
@@ -407,10 +408,19 @@ def test_a_policy_may_ask_for_all_or_nothing(policy):
 
 @pytest.mark.parametrize("n_control", [1, 3, 10])
 def test_a_few_control_patients_cannot_say(n_control):
-    verdict = judge(evidence(of_share(0.0), n_control=n_control), POLICY, None)
+    def judged(n: int) -> dict:
+        found = evidence(of_share(0.0), n_control=n)
+        none = {name: np.full(n, -9.0) for name in found.detectors}
+        for name, detector in found.detectors.items():
+            detector.similarity["control"] = none[name]
+        return judge(found, POLICY, None)
+
+    verdict = judged(n_control)
     assert verdict["verdict"] == "NOT ABLE TO SAY"
     assert line(verdict, "control_rate")["outcome"] == "unable"
-    assert "More control patients who weren't trained on." in verdict["needed"]
+    enough = int(re.match(r"About (\d+) control patients in all", verdict["needed"][0])[1])
+    outcomes = [line(judged(n), "control_rate")["outcome"] for n in (enough - 1, enough)]
+    assert outcomes == ["unable", "pass"]
 
 
 def test_an_image_of_the_training_set_fails_whatever_the_detectors_say():
@@ -422,6 +432,24 @@ def test_an_image_of_the_training_set_fails_whatever_the_detectors_say():
     verdict = judge(found, POLICY, None)
     assert verdict["verdict"] == "FAIL"
     assert verdict["reasons"][0].startswith("1 of 300")
+    assert verdict["needed"] == ["Samples without the real images among them: they are withheld, and listed as such."]
+
+
+def test_a_real_image_among_samples_is_counted_whatever_the_rule_is_worth():
+    """With a control rate of a half, chance explains all calls; but whose image a sample is, is exposed."""
+    found = evidence(of_share(0.0), n_control=40)
+    for detector in found.detectors.values():
+        detector.similarity["control"][:20] += COPY
+        detector.patient["control"][:20] = 3
+    identical_to = np.where(np.arange(300) < 60, np.arange(300) % 30, -1)
+    with_real = dataclasses.replace(found, identical_to=identical_to)
+    for judged, patients, copies in ((found, 0, 0), (with_real, 30 / N_TRAIN, 60 / 300)):
+        verdict = judge(judged, POLICY, None)
+        exposed, copied = line(verdict, "patients"), line(verdict, "copies")
+        assert exposed["low"] == pytest.approx(patients) and exposed["value"] >= exposed["low"]
+        assert copied["low"] == pytest.approx(copies) and copied["value"] >= copied["low"]
+        last = verdict["exposure"]["curve"][-1]
+        assert last["low"] == pytest.approx(N_TRAIN * patients)
 
 
 def test_the_rest_of_some_copies_passes_without_them():

@@ -20,7 +20,7 @@ import yaml
 from matplotlib.image import imsave
 
 from copylens.jobs.files import whole
-from copylens.reporting.audit_report import bands, charts, glossary, numbers, paragraphs, pdf, tables
+from copylens.reporting.audit_report import bands, charts, numbers, paragraphs, pdf, tables
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
 from copylens.reporting.page import house_style
 
@@ -47,7 +47,7 @@ def write_report(
     scores: dict[str, dict[str, np.ndarray]] | dict[str, dict[str, list[float | None]]],
     restricted: Restricted | None,
     edition: str,
-    sums: str,
+    sums: str | None,
     folder: Path,
 ) -> None:
     """Write both reports of an audit, report.html and report.pdf, into `folder`; the same results give the same bytes.
@@ -60,7 +60,7 @@ def write_report(
         nearest training image; in the public edition their shares by band (`copylens.reporting.audit_report.bands`).
     restricted: None in the public edition.
     edition: public or restricted.
-    sums: SHA-256 of SHA256SUMS in the folder of the samples that aren't withheld.
+    sums: SHA-256 of SHA256SUMS in the folder of the samples that may be released; None where none may.
 
     Raises ValueError for an unknown edition, a public one with other data than these, and missing columns.
     """
@@ -71,7 +71,7 @@ def write_report(
         shown = paragraphs.pair_numbers(samples, restricted.pairs, verdict["rule"]["detectors"][0])
         restricted = replace(restricted, pairs={number: restricted.pairs[number] for number in shown[:MAX_PAIRS]})
         n_pairs = len(shown)
-    released = paragraphs.release_words(verdict, samples, sums)
+    released = paragraphs.release_words(samples, sums is not None, sums)
     page = _page(verdict, samples, scores, restricted, n_pairs, released)
     with whole(folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -119,7 +119,6 @@ def _page(
         restricted=restricted is not None,
         released=released,
         paragraphs=paragraphs,
-        glossary=glossary,
         numbers=numbers,
         tables=tables,
         style=(HERE / "report.css").read_text(),

@@ -36,7 +36,7 @@ GAP = 1  # pixels between the slices of a volume
 
 # All in inches.
 WEB_WIDTH, NAMES, BELOW = 3.3, 0.95, 0.38
-HISTOGRAM, EXPOSURE, TRANSFORM, LEGEND = 2.0, 2.2, 0.24, 0.4
+HISTOGRAM, EXPOSURE, TRANSFORM, LEGEND = 2.0, 2.2, 0.28, 0.4
 
 
 def histogram(
@@ -158,7 +158,7 @@ def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: 
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     # One below the other, so that none hides another: the rule, then each detector.
-    steps = np.linspace(0.2, 0.8, 1 + len(detectors))
+    steps = np.linspace(0.14, 0.86, 1 + len(detectors))
     for position, row in enumerate(rows):
         heights = position + steps
         for detector, height, colour, marker in zip(detectors, heights[1:], DETECTORS, MARKERS, strict=False):
@@ -185,7 +185,7 @@ def sensitivity(figure: Figure, left: float, top: float, width: float, verdict: 
 
 
 def exposure(figure: Figure, left: float, top: float, width: float, verdict: dict) -> None:
-    """Training patients exposed by the number of samples, with the interval, and Chao1's number of named patients."""
+    """Training patients exposed by the number of samples, with the interval, and those that ever more would name."""
     words = verdict["exposure"]
     curve = [[point[key] for key in ("released", "patients", "low", "high")] for point in words["curve"]]
     points = np.array([row for row in curve if all(map(known, row))], float)
@@ -199,7 +199,7 @@ def exposure(figure: Figure, left: float, top: float, width: float, verdict: dic
         axes.fill_between(released, low, high, color=ROLES["synthetic"], alpha=0.15, linewidth=0)
     if known(words["chao1"]) and words["chao1"] > 0:
         axes.axhline(words["chao1"], color=ROLES["training"], linestyle=(0, (1, 1.4)), linewidth=1)
-        _on_line(axes, words["chao1"], f"Chao1 {tick_number(round(words['chao1']))}", ROLES["training"])
+        _on_line(axes, words["chao1"], f"ever more samples {tick_number(round(words['chao1']))}", ROLES["training"])
     if known(allowed) and known(patients):
         axes.axhline(allowed * patients, color=INK, linestyle=(0, (3, 1.6)), linewidth=0.8)
         _on_line(axes, allowed * patients, f"policy {tick_number(allowed * patients)}", INK)

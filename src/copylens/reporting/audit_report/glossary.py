@@ -2,7 +2,7 @@
 
 # The transforms of planted copies (`copylens.evaluation.transforms`) in words.
 TRANSFORMS = {
-    "identity": "nothing",
+    "identity": "not changed",
     "flip": "mirrored, left to right",
     "flip_first": "mirrored, top to bottom or along the first axis",
     "rotation_05": "turned by 5°",
@@ -34,6 +34,20 @@ TRANSFORMS = {
     "occluded": "its centre covered",
     "halves": "one half replaced by another patient's",
     "rotation_crop_shift_gamma": "turned by 12°, enlarged, moved and made brighter",
+}
+# The detectors that the project ships (`copylens.detection.detectors`) in words.
+DETECTORS = {
+    "aligned_correlation": "pixels, after turning, mirroring, zooming and moving the image to where it fits best",
+    "copylens": "details, window by window, after turning, zooming, moving and bending the image to where it fits best",
+    "deepssim": "features of a network that was trained to tell how alike two images would be if they were aligned",
+    "latent_l2": "features of an autoencoder that was trained on the training images",
+    "ntxent_paper": "features of a network that was trained to know an image again after it was turned or mirrored",
+    "pixel_correlation": "pixels in place",
+    "pixel_l2_ratio": "pixels in place: how much nearer the nearest training image is than the next fifty",
+    "random_features": "features of an untrained network",
+    "ssim": "structures in place: brightness, contrast and pattern of small windows",
+    "torchscript": "features of a network from a file",
+    "agreement of two": "a copy where any two detectors call it one and name the same patient",
 }
 WORDS = (
     ("Copy", "a sample that shows a training patient's image again, changed or not"),

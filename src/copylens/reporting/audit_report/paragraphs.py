@@ -29,6 +29,22 @@ RESTRICTED = "RESTRICTED: shows patients"
 RELEASED = "restricted/rest/files"
 WHOM = "The file patients.tsv beside this report has the patients' own ids and files."
 LYING = ("sample", "sample in its best orientation", "nearest training image then")
+SIGNED_BY = ("Name and role", "Institution", "Date", "Signature")
+ABOUT_PLANTED = (
+    "Copies of training images were planted, each changed in one of these ways. The share that the rule finds is its "
+    "sensitivity."
+)
+# Below the figures, by name.
+CAPTIONS = {
+    "sensitivity": (
+        "Planted copies found. Filled: the whole rule, with its interval. Hollow: each detector alone. Dashed: the "
+        "policy's lower limit."
+    ),
+    "exposure": (
+        "Training patients exposed by the number of samples drawn at random, corrected, with the interval. Dashed: the "
+        "policy's limit. Dotted: patients that ever more samples would name."
+    ),
+}
 PUBLIC_SAMPLES = (
     "The file samples.csv lists which are withheld. This report has no other details of single samples: their "
     "similarities would reveal to anyone with a patient's image and the samples whether the patient was trained on."
@@ -43,15 +59,9 @@ def sentence_of(verdict: dict) -> str:
     return VERDICTS[verdict["verdict"]][1]
 
 
-def may_be_released(verdict: dict) -> bool:
-    """Whether the samples that aren't withheld may be released: of a set that passes, or as a rest that does."""
-    quarantine = verdict["quarantine"]
-    return verdict["verdict"] == "PASS" or (quarantine is not None and quarantine["verdict"] == "PASS")
-
-
-def release_words(verdict: dict, samples: pd.DataFrame, digest: str | None = None) -> str:
-    """What may be released and where it lies. digest: SHA-256 of the folder's SHA256SUMS, to be named too."""
-    if not may_be_released(verdict):
+def release_words(samples: pd.DataFrame, may: bool, digest: str | None = None) -> str:
+    """What may be released, if anything may, and where it lies. digest: SHA-256 of the folder's SHA256SUMS."""
+    if not may:
         return "Nothing: this audit gives no ground to release any of the samples."
     n_left = int((~samples["withheld"].astype(bool)).sum())
     words = f"The {number(n_left)} samples in the folder {RELEASED} and no others, once the report is signed."
@@ -103,7 +113,8 @@ def exposure_words(verdict: dict) -> list[str]:
     else:
         sentences.append(
             f"Ever more samples would name at least about {interval_of(exposure, 'chao1', 'count')} patients"
-            f"{' at these thresholds' if known(exposure['rate']) else ''}, by chance or as copies (Chao1)."
+            f"{' at these thresholds' if known(exposure['rate']) else ''}, by chance or as copies (Chao's estimate of "
+            "1984)."
         )
     return sentences
 
@@ -150,6 +161,21 @@ def by_chance(verdict: dict) -> str:
         return "The number expected by chance is not known."
     n = verdict["counts"]["synthetic_images"] * control
     return f"If none were copies, about {number(round(n))} would be called so, by the control rate."
+
+
+def about_similarities(public: bool) -> str:
+    """What the figures of similarities show."""
+    what = (
+        f"The similarity of {'images' if public else 'each image'} to {'their' if public else 'its'} nearest training "
+        "image. Other patients' images (calibration, control) belong on the left of the threshold, planted copies on "
+        "its right."
+    )
+    if not public:
+        return what
+    return (
+        f"{what} Shares are whole per cents of each group, in bands that end at the calibration images' median, their "
+        "80th percentile and the threshold."
+    )
 
 
 def flagged(samples: pd.DataFrame) -> pd.Series:

@@ -1,5 +1,8 @@
 """report.pdf: the report in short, on A4 to be printed, signed and filed."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +11,26 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 
 from copylens.reporting.audit_report import charts, numbers, paragraphs, tables
-from copylens.reporting.audit_report.sheets import BODY, BOTTOM, HEIGHT, MARGIN, TONES, WIDTH, Sheets
+from copylens.reporting.audit_report.sheets import BODY, BOTTOM, CELL, HEIGHT, MARGIN, TONES, WIDTH, Sheets
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
-from copylens.reporting.page import FAINT, QUIET, fit, house_style, paper, save, show, stroke, text_width, write
+from copylens.reporting.page import (
+    FAINT,
+    QUIET,
+    fit,
+    house_style,
+    paper,
+    paragraph,
+    save,
+    show,
+    stroke,
+    text_width,
+    write,
+)
 
 MAX_ROWS = 100
 
 # All in inches.
-BANNER, SIGN, GAP, CAPTION = 0.95, 0.32, 0.25, 0.42
+BANNER, SIGN, GAP, CAPTION = 0.85, 0.28, 0.25, 0.42
 
 
 @house_style()
@@ -32,10 +47,10 @@ def write_pdf(
     sheets.heading("What was compared")
     sheets.text(verdict["rule"]["text"])
     sheets.table(tables.counts_table(verdict))
+    sheets.table(tables.policy_table(verdict))
     if restricted:
         _kind(sheets, restricted)
     _figures(sheets, verdict, scores, edition)
-    sheets.table(tables.sensitivity_table(verdict))
     sheets.heading("Who is exposed")
     sheets.table(tables.groups_table(verdict))
     for title, lines in (
@@ -53,6 +68,8 @@ def write_pdf(
         sheets.text(paragraphs.PUBLIC_SAMPLES)
     sheets.heading("What this audit cannot say")
     sheets.text(*(f"•  {limit}" for limit in verdict["limits"]))
+    sheets.heading("Words")
+    sheets.table(tables.words_table())
     sheets.heading("Provenance")
     sheets.table(tables.provenance_table(verdict))
     _frames(sheets.pages, verdict["audit"], edition)
@@ -65,8 +82,7 @@ def _first_page(sheets: Sheets, verdict: dict, released: str) -> None:
     write(sheets.page, MARGIN, sheets.top + 0.3, "Can this synthetic data set be released?", size=15, weight="bold")
     sheets.top += 0.5
     _banner(sheets.page, sheets.top, verdict)
-    sheets.top += BANNER
-    sheets.top += 0.25
+    sheets.top += BANNER + 0.2
     sheets.text(f"What may be released: {released}")
     if verdict["reasons"]:
         sheets.heading("Why")
@@ -75,18 +91,24 @@ def _first_page(sheets: Sheets, verdict: dict, released: str) -> None:
         sheets.heading("What would be needed")
         sheets.text(*(f"•  {need}" for need in verdict["needed"]))
     sheets.heading("The policy, line by line")
-    sheets.table(tables.lines_table(verdict), 6.5)
-    sheets.need(2 * SIGN + 0.25)
+    sheets.table(_not_twice(tables.lines_table(verdict), verdict["reasons"]), 6.5)
+    height = 2 * SIGN + 0.25
+    sheets.need(height)
     if len(sheets.pages) == 1:
-        sheets.top = max(sheets.top, HEIGHT - BOTTOM - 2 * SIGN - 0.25)
+        sheets.top = max(sheets.top, HEIGHT - BOTTOM - height)
     sheets.text(paragraphs.signature_words(verdict))
     half = BODY / 2
-    for number, name in enumerate(("Name", "Role", "Date", "Signature")):
+    for number, name in enumerate(paragraphs.SIGNED_BY):
         left = MARGIN + half * (number % 2)
         top = sheets.top + SIGN * (1 + number // 2) - 0.12
         write(sheets.page, left, top, name, size=7.5, color=QUIET)
-        stroke(sheets.page, left + 0.6, top + 0.02, half - 0.8, color=QUIET, linewidth=0.5)
+        stroke(sheets.page, left + 0.8, top + 0.02, half - 1.0, color=QUIET, linewidth=0.5)
     sheets.top += 2 * SIGN
+
+
+def _not_twice(lines: tables.Table, reasons: list[str]) -> tables.Table:
+    """The lines without the explanations that stand under Why, so that page one has room for the signature."""
+    return replace(lines, rows=[(*row, "see Why" if why in reasons else why) for *row, why in lines.rows])
 
 
 def _banner(page: Figure, top: float, verdict: dict) -> None:
@@ -136,10 +158,35 @@ def _kind(sheets: Sheets, restricted) -> None:
 def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
     sheets.heading("Detectors")
     sheets.table(tables.detectors_table(verdict), 6.5)
+    sheets.table(tables.compared_table(verdict), 6.5)
+    height = charts.sensitivity_height(verdict)
+    sheets.heading("Planted copies", height + 0.6)
+    sheets.text(paragraphs.ABOUT_PLANTED)
+    _figure(sheets, height, partial(charts.sensitivity, verdict=verdict), paragraphs.CAPTIONS["sensitivity"])
+    sheets.table(tables.sensitivity_table(verdict))
+    _similarities(sheets, verdict, scores, edition)
+    sheets.heading("Patients exposed", charts.EXPOSURE)
+    sheets.text(*paragraphs.exposure_words(verdict), *([paragraphs.WHOM] if edition == "restricted" else []))
+    _figure(sheets, charts.EXPOSURE, partial(charts.exposure, verdict=verdict), paragraphs.CAPTIONS["exposure"])
+
+
+def _figure(sheets: Sheets, height: float, draw: Callable[[Figure, float, float, float], None], caption: str) -> None:
+    """A figure on the left half, and its caption on the right one."""
+    half = (BODY - GAP) / 2
+    sheets.need(height)
+    draw(sheets.page, MARGIN, sheets.top, half)
+    for number, line in enumerate(paragraph(caption, half, 7.5)):
+        write(sheets.page, MARGIN + half + GAP, sheets.top + 0.12 + CELL * number, line, size=7.5, color=QUIET)
+    sheets.top += height + 0.15
+
+
+def _similarities(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
+    """The similarities under each detector, two in a row."""
     half = (BODY - GAP) / 2
     taus = {row["detector"]: row.get("tau") for row in verdict["detectors"]}
     detectors = verdict["rule"]["detectors"]
     sheets.heading("Similarities", charts.HISTOGRAM)
+    sheets.text(paragraphs.about_similarities(edition == "public"))
     for start in range(0, len(detectors), 2):
         sheets.need(charts.HISTOGRAM + 0.2)
         for column, name in enumerate(detectors[start : start + 2]):
@@ -150,12 +197,6 @@ def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
             else:
                 charts.histogram(*at, groups, taus.get(name))
         sheets.top += charts.HISTOGRAM + 0.2
-    height = max(charts.EXPOSURE, charts.sensitivity_height(verdict))
-    sheets.heading("Planted copies, and patients exposed", height + 0.6)
-    charts.sensitivity(sheets.page, MARGIN, sheets.top, half, verdict)
-    charts.exposure(sheets.page, MARGIN + half + GAP, sheets.top, half, verdict)
-    sheets.top += height + 0.15
-    sheets.text(*paragraphs.exposure_words(verdict), *([paragraphs.WHOM] if edition == "restricted" else []))
 
 
 def _samples(sheets: Sheets, verdict: dict, samples: pd.DataFrame) -> None:

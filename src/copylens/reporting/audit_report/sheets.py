@@ -12,7 +12,7 @@ OUTCOMES = {word: outcome for outcome, word in tables.OUTCOMES.items()}
 TONES = {"pass": ("#17603C", "#E5F1EA"), "fail": ("#9C2B15", "#FAE7E1"), "unable": ("#6F4A00", "#FAF0D8")}
 
 # All in inches.
-WIDTH, HEIGHT, MARGIN, TOP, BOTTOM = 8.27, 11.69, 0.75, 0.95, 0.85
+WIDTH, HEIGHT, MARGIN, TOP, BOTTOM = 8.27, 11.69, 0.75, 0.95, 0.75
 BODY = WIDTH - 2 * MARGIN
 LINE, CELL = 0.165, 0.125
 
@@ -37,7 +37,7 @@ class Sheets:
     def heading(self, text: str, below: float = 0.8) -> None:
         """A heading, with at least `below` inches left for its section on the same page."""
         self.need(0.5 + below)
-        self.top += 0.3 if self.top > TOP else 0.1
+        self.top += 0.2 if self.top > TOP else 0.1
         write(self.page, MARGIN, self.top, text, size=11, weight="bold")
         self.top += 0.2
 
@@ -74,6 +74,7 @@ class Sheets:
             if len(self.pages) > pages:
                 self._row(head, columns, is_head=True)
             self._row(row, columns)
+        self.top += 0.16
 
     def _row(self, cells: list[list[str]], columns: "_Columns", is_head: bool = False) -> None:
         """Cells of lines, with a stroke below them."""

@@ -21,6 +21,8 @@ OUTCOMES = {"pass": "pass", "fail": "fail", "unable": "not able to say"}
 AT_LEAST = {"sensitivity"}
 AT_MOST = {"kind", "calibration_size", "held_out", "copies", "patients", "control_rate", "membership"}
 MEASURED = {"kind": " misoriented", "held_out": " of samples"}  # follows a share that isn't clear without it
+# Of a limit that isn't the policy's: where it is from.
+FROM = {"kind": " in every audit", "held_out": " as of real images"}
 WHY = ("copy", "identical file", "held-out image")  # reasons to flag a sample
 COUNTS = (
     ("training", "The generator was trained on these"),
@@ -46,9 +48,9 @@ def lines_table(verdict: dict) -> Table:
         (OUTCOMES[line["outcome"]], line["question"], *_value_and_limit(line, verdict), line["explanation"])
         for line in verdict["lines"]
     ]
-    columns = ("Outcome", "Question", "Measured", "Policy", "Explanation")
+    columns = ("Outcome", "Question", "Measured", "Limit", "Explanation")
     caption = f"The policy's limits and the measured values, with {share(verdict['policy']['level'])} intervals."
-    return Table(caption, columns, rows, (2, 3), (0.09, 0.25, 0.13, 0.1, 0.43))
+    return Table(caption, columns, rows, (2, 3), (0.09, 0.23, 0.13, 0.12, 0.43))
 
 
 def _value_and_limit(line: dict, verdict: dict) -> tuple[str, str]:
@@ -65,7 +67,10 @@ def _value_and_limit(line: dict, verdict: dict) -> tuple[str, str]:
     show = share if line["unit"] == "share" else hundredths
     bound = "at least " if line["name"] in AT_LEAST else "at most " if line["name"] in AT_MOST else ""
     with_interval = measured(line["value"], line["low"], line["high"], line["unit"])
-    return f"{with_interval}{MEASURED.get(line['name'], '')}", f"{bound}{show(line['limit'])}"
+    return (
+        f"{with_interval}{MEASURED.get(line['name'], '')}",
+        f"{bound}{show(line['limit'])}{FROM.get(line['name'], '')}",
+    )
 
 
 def counts_table(verdict: dict) -> Table:
@@ -84,10 +89,10 @@ def counts_table(verdict: dict) -> Table:
     return Table("The four sets of images.", columns, rows, (1, 2), (0.15, 0.12, 0.12, 0.61))
 
 
-def policy_words(verdict: dict) -> list[tuple[str, str]]:
-    """(name, value) of the policy's settings."""
+def policy_table(verdict: dict) -> Table:
+    """The policy's settings."""
     policy = verdict["policy"]
-    return [
+    rows = [
         ("Samples that may be copies", f"at most {share(policy['copies'])}"),
         ("Training patients who may be exposed", f"at most {share(policy['patients'])}"),
         ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
@@ -95,6 +100,7 @@ def policy_words(verdict: dict) -> list[tuple[str, str]]:
         ("Area under the curve of the membership test", f"at most {hundredths(policy['membership'])}"),
         ("Intervals", share(policy["level"])),
     ]
+    return Table("What this audit's policy asks for.", ("Demand", "Value"), rows, (1,), (0.6, 0.4))
 
 
 def detectors_table(verdict: dict) -> Table:
@@ -120,6 +126,18 @@ def detectors_table(verdict: dict) -> Table:
         "the transforms under which the detector is sensitive enough there, and without any there is no number."
     )
     return Table(caption, columns, rows, (1, 2, 3, 4, 5, 6), (0.15, 0.09, 0.15, 0.15, 0.09, 0.14, 0.14, 0.09))
+
+
+def compared_table(verdict: dict) -> Table:
+    """What each detector compares, in words."""
+    names = [name for name in (row["detector"] for row in verdict["detectors"]) if name in glossary.DETECTORS]
+    rows = [(name_of(name), glossary.DETECTORS[name]) for name in names]
+    return Table("What each detector compares.", ("Detector", "Compares"), rows, (), (0.25, 0.75))
+
+
+def words_table() -> Table:
+    """The glossary."""
+    return Table("Words of this report.", ("Word", "Meaning"), glossary.WORDS, (), (0.2, 0.8))
 
 
 def sensitivity_table(verdict: dict) -> Table:
