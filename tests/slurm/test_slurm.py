@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 import yaml
 from cluster import Cluster, missing_programs
@@ -204,3 +206,24 @@ def test_an_unknown_partition_is_named(cluster, checkout):
     assert process.wait(timeout=300) != 0
     assert "invalid partition specified: nowhere" in output_of(checkout)
     assert not (checkout / "results" / "data").exists()
+
+
+def test_an_audit_of_folders_runs_on_the_cluster(cluster, tmp_path):
+    """`copylens audit --profile slurm`, as a steward types it: each stage is a job, the verdict the last line."""
+    generator = np.random.default_rng(0)
+    for name, n in (("real", 24), ("others", 44)):
+        for number in range(n):
+            values = generator.normal(size=(32, 32)).cumsum(0).cumsum(1)
+            pixels = (255 * (values - values.min()) / np.ptp(values)).astype(np.uint8)
+            (tmp_path / name).mkdir(exist_ok=True)
+            PIL.Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    shutil.copytree(tmp_path / "real", tmp_path / "made")
+    before = {job["JobId"] for job in jobs(cluster)}
+    command = ["copylens", "audit", "--training", "real", "--held-out", "others", "--synthetic", "made", "-o", "out"]
+    command += ["--one-file-per-patient", "--profile", "slurm"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(cluster), capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAIL: 24 of 24 synthetic images are, pixel by pixel" in done.stdout and done.stderr == ""
+    submitted = [job["Comment"] for job in jobs(cluster) if job["JobId"] not in before]
+    for rule in ("pool_images", "train_audit_detector", "compare_audit"):
+        assert any(f"rule_{rule}" in comment for comment in submitted), submitted

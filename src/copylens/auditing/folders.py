@@ -7,7 +7,7 @@ from pathlib import Path
 from copylens.auditing.planning import needed
 from copylens.config import checks
 from copylens.data.entries import Whose, entry_of, scans_of
-from copylens.data.grids import grid_of, refuse_enlarging, shapes_of
+from copylens.data.grids import grid_of, refuse_unfit, shapes_of
 from copylens.data.scan import Scan
 from copylens.jobs.job import one_line
 
@@ -48,7 +48,7 @@ def configuration(folders: dict[str, Path], name: str, options: Options) -> tupl
     grid, reason = (tuple(options.grid), "as asked for") if options.grid else grid_of(shapes)
     for entry in entries.values():
         entry["grid"] = list(grid)
-    refuse_enlarging(shapes, grid)
+    refuse_unfit(shapes, grid)
     notes = [f"{_option(part)}: {_summary(entries[part], scans[part])}" for part in entries]
     notes.append(f"grid: {'x'.join(map(str, grid))}, {reason}")
     if n_shared:

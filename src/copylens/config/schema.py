@@ -21,12 +21,25 @@ def validate(instance: dict, path: str = "", part: tuple[str, ...] = ()) -> None
 
     Raises ValueError for the first mistake; `path` is the instance's path in the configuration.
     """
-    error = next(iter(_checker(part).iter_errors(instance)), None)
-    if error is None:
+    errors = list(_checker(part).iter_errors(instance))
+    if not errors:
         return
+    error = min(errors, key=lambda error: _place(instance, list(error.absolute_path)))
     parts = [str(key) for key in error.absolute_path]
     key = ".".join(([path] if path else []) + parts) or "the configuration"
     raise ValueError(_explain(error, key))
+
+
+def _place(instance, path: list[str | int]) -> list[int]:
+    """Where a key of `instance` stands: the positions of the path's parts, so that sorting gives the order of a file.
+
+    jsonschema goes through entries in an order of its own, another one in each process.
+    """
+    place = []
+    for key in path:
+        place.append(list(instance).index(key) if isinstance(instance, dict) else int(key))
+        instance = instance[key]
+    return place
 
 
 def _fill_defaults(validator, properties, instance, schema):

@@ -9,6 +9,7 @@ from copylens.data.scan import Scan
 
 LONGEST = {2: 64, 3: 32}  # pixels of the grid's longest side: detectors look at no more
 SHORTEST = 8
+SMALLEST = 4  # as in the configuration
 LOOKED_AT = 25  # images of each folder, whose sizes are read
 ENLARGED = 10  # times, at which an image is too small for the grid
 
@@ -38,8 +39,10 @@ def grid_of(shapes: dict[str, list[tuple[int, ...]]]) -> tuple[tuple[int, ...], 
     return grid, f"because detectors look at {LONGEST[len(size)]} pixels a side at most (images are {whole})"
 
 
-def refuse_enlarging(shapes: dict[str, list[tuple[int, ...]]], grid: tuple[int, ...]) -> None:
-    """Raise ValueError for a grid of other axes than the images', or one that would enlarge some of them tenfold."""
+def refuse_unfit(shapes: dict[str, list[tuple[int, ...]]], grid: tuple[int, ...]) -> None:
+    """Raise ValueError for a grid of no size, of other axes than the images', or that would enlarge some tenfold."""
+    if min(grid) < SMALLEST:
+        raise ValueError(f"--grid: {min(grid)} is too small; at least {SMALLEST} pixels along each axis")
     for part, of_part in shapes.items():
         smallest = min(of_part, key=max)
         if len(smallest) != len(grid):
