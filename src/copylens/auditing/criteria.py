@@ -182,7 +182,8 @@ def patients(measured: Measured, policy: dict) -> Line:
 def _share(name: str, question: str, clause: str, policy: dict, interval: tuple, needed: str) -> Line:
     value, low, high = interval
     outcome = against(policy[name], interval)
-    statement = f"{percent(value)} of {clause} ({percent(low)} to {percent(high)})"
+    ends = (percent(end, policy[name]) for end in (low, high))
+    statement = f"{percent(value)} of {clause} ({' to '.join(ends)})"
     if not np.isfinite(high):
         explanation = f"The sensitivity isn't above the false positive rate, so how many {clause} isn't known."
     elif outcome == "unable":
@@ -212,7 +213,9 @@ def agreement(measured: Measured, policy: dict) -> Line:
         explanation = f"More copies than the policy allows, by each of these alone: {listed(too_many)}."
         highest = [measured.alone[name]["true_copies_high"] for name in perhaps]
         if highest:
-            explanation += f" Up to {percent(max(highest))} of samples may be copies by one of them alone."
+            explanation += (
+                f" Up to {percent(max(highest), policy['copies'])} of samples may be copies by one of them alone."
+            )
     if too_many and not fails:
         n = int(np.any([measured.called[name] for name in too_many], axis=0).sum())
         explanation += f" They call {n} samples copies; two detectors agree on {measured.n_agreed} samples."

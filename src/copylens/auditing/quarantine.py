@@ -86,8 +86,9 @@ def _why_unable(row: dict, weak: list[str], n: int, policy: dict) -> str:
     if row["residual_high"] is None:
         return "The rule's sensitivity isn't above its false positive rate, so copies in the rest can't be estimated."
     return (
-        f"Even with {row['withheld']} of {n} samples withheld, up to {percent(row['residual_high'])} of the "
-        f"{row['released']} that are left may be missed copies; the policy allows "
-        f"{percent(policy['copies'])} of samples and {percent(policy['patients'])} of patients. More planted "
-        "copies (planted.copies) would narrow this; with a generator that mostly copies, nothing would."
+        f"Even with {row['withheld']} of {n} samples withheld, up to "
+        f"{percent(row['residual_high'], policy['copies'])} of the {row['released']} that are left may be missed "
+        f"copies; the policy allows {percent(policy['copies'])} of samples and {percent(policy['patients'])} of "
+        "patients. More planted copies (planted.copies) would narrow this; with a generator that mostly copies, "
+        "nothing would."
     )
