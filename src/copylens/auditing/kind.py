@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -81,21 +80,6 @@ def cross_validated(few: list[np.ndarray]) -> list[np.ndarray]:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     score = cross_val_predict(classifier, np.concatenate(few), truth, cv=folds, method="decision_function")
     return np.split(score.astype(np.float32), ends[:-1])
-
-
-def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: float, z: float) -> tuple:
-    """(area under the curve, low, high): the chance that a value of `above` is larger than one of `below`.
-
-    n_above and n_below are effective sample sizes, z is the normal quantile of the confidence interval's upper end.
-
-    Hanley and McNeil 1982, Radiology 143:29.
-    """
-    truth = np.arange(len(above) + len(below)) < len(above)
-    area = float(roc_auc_score(truth, np.concatenate([above, below])))
-    one, two = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (n_above - 1) * (one - area**2) + (n_below - 1) * (two - area**2)
-    reach = z * np.sqrt(variance / (n_above * n_below))
-    return area, max(0.0, area - reach), min(1.0, area + reach)
 
 
 def words_of(orientation: int, sorted_along: int, dims: int) -> str:

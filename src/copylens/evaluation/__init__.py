@@ -13,6 +13,7 @@ planted       planted copies, and control images under the same transforms
 benchmark     a detector's sensitivity to planted copies
 duplicates    near-duplicates within a data set
 review        blinded review of pairs by people
+membership    whether samples give away who was trained on, however little they look like anybody
 correction    rates corrected for sensitivity and false positive rate
 copies        copies among samples in arrays, by one detector
 quality       fidelity, diversity and novelty of samples

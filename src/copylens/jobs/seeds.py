@@ -18,6 +18,7 @@ NUMBERS = {
     "review": 8,
     "held-out split": 9,
     "membership intervals": 10,
+    "membership components": 11,
     "levels of intervals": 0,
 }
 

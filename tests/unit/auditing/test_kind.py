@@ -10,10 +10,11 @@ from audit_cases import POLICY, evidence, of_share
 
 from copylens.auditing.comparability import kind as line_of_kind
 from copylens.auditing.criteria import Line
-from copylens.auditing.kind import auc_interval, cross_validated, measure_kind
+from copylens.auditing.kind import cross_validated, measure_kind
 from copylens.auditing.measure import measure
 from copylens.data.images import scale
 from copylens.data.readers import phantom
+from copylens.evaluation.intervals import auc_interval
 from copylens.imaging.warps import warp
 from copylens.jobs.files import read_arrays, write_array, write_table
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from audit_cases import losses_of
 
-from copylens.auditing.kind import auc_interval
 from copylens.auditing.membership import membership
+from copylens.evaluation.intervals import auc_interval
 
 
 def test_the_interval_is_as_wide_as_the_areas_spread():
