@@ -134,8 +134,8 @@ def separation(
     for name, value, drawn in zip(names, values, np.transpose(draws), strict=True):
         low, high = np.percentile(drawn, [tail, 100 - tail])
         row |= {name: value, f"{name}_low": min(value, float(low)), f"{name}_high": max(value, float(high))}
-    numbers_of_patients = (effective_number(of_set) for of_set in patients)
-    _, low, high = auc_interval(member_scores, other_scores, *numbers_of_patients, norm.ppf(0.5 + level / 2))
+    n_members, n_others = (effective_number(of_set) for of_set in patients)
+    _, low, high = auc_interval(member_scores, other_scores, n_members, n_others, norm.ppf(0.5 + level / 2))
     return row | {"auc_low": min(row["auc_low"], low), "auc_high": max(row["auc_high"], high)}
 
 
