@@ -111,8 +111,8 @@ def held_out(measured: Measured, policy: dict) -> Line:
     by_chance, _, most = measured.near_held_out_training
     outcome = "pass" if low <= most else "fail" if low > most + policy["copies"] else "unable"
     explanation = (
-        f"{percent(share)} of samples are called copies of held-out patients (calibration and control), and "
-        f"{percent(by_chance)} of training images, which show other people."
+        f"{percent(share)} of samples are called copies of held-out patients (calibration and control). By chance "
+        f"{percent(by_chance)} of training images are, too, which show other people."
     )
     if outcome != "pass":
         explanation += " The generator has seen held-out patients, so they can't give a false positive rate."

@@ -210,12 +210,15 @@ def agreement(measured: Measured, policy: dict) -> Line:
             "may one at its rarer threshold."
         )
     else:
-        explanation = f"More copies than the policy allows, by each of these alone: {listed(too_many)}."
-        highest = [measured.alone[name]["true_copies_high"] for name in perhaps]
-        if highest:
-            explanation += (
-                f" Up to {percent(max(highest), policy['copies'])} of samples may be copies by one of them alone."
-            )
+        unsure = [name for name in perhaps if name not in surely]
+        explanation = " ".join(
+            f"{how} more copies than the policy allows by {listed(names)}{', each' if len(names) > 1 else ''} alone."
+            for how, names in (("Surely", surely), ("Perhaps", unsure))
+            if names
+        )
+        if perhaps:
+            highest = max(measured.alone[name]["true_copies_high"] for name in perhaps)
+            explanation += f" At a rarer threshold one has up to {percent(highest, policy['copies'])}."
     if too_many and not fails:
         n = int(np.any([measured.called[name] for name in too_many], axis=0).sum())
         explanation += f" They call {n} samples copies; two detectors agree on {measured.n_agreed} samples."

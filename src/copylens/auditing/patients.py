@@ -17,8 +17,8 @@ from copylens.jobs.job import one_line
 def list_patients(files: dict, listing: dict[str, dict], tables: dict[str, Path], path: Path) -> None:
     """Write a table of T's, V's and H's patients, those whom most samples repeat first.
 
-    Columns: patient (the pseudonym), id (the hospital's), role, samples (numbers of the samples that are called copies
-    of this patient's images, or equal one), files. Cells that a spreadsheet would run get a leading apostrophe.
+    Columns: patient (the pseudonym), id (the hospital's), role, repeated_by (numbers of the samples that are called
+    copies of this patient's images, or equal one), files. Cells that a spreadsheet would run get a leading apostrophe.
 
     files: those of `copylens.auditing.publish.judge_audit`. listing, tables: settings and scans.tsv of training, and of
     held_out if it is a data set of its own.
@@ -41,11 +41,11 @@ def list_patients(files: dict, listing: dict[str, dict], tables: dict[str, Path]
                 "patient": patient,
                 "id": harmless(one_line(str(own[0].patient))),
                 "role": role,
-                "samples": " ".join(map(str, numbers)),
+                "repeated_by": " ".join(map(str, numbers)),
                 "files": harmless("; ".join(dict.fromkeys(one_line(scan.source) for scan in own))),
             }
         )
-    rows.sort(key=lambda row: -len(row["samples"].split()))
+    rows.sort(key=lambda row: -len(row["repeated_by"].split()))
     write_table(pd.DataFrame(rows), path)
 
 

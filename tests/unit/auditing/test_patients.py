@@ -37,8 +37,8 @@ def test_patients_whose_images_are_copied_come_first_with_their_own_ids(audited,
     folder, settings, scans, seen = audited
     list_patients({}, {"training": settings}, {"training": scans}, tmp_path / "patients.tsv")
     table = read_table(tmp_path / "patients.tsv")
-    assert table["patient"][0] == seen.patients[5] and table["samples"][:2].tolist() == ["1 4", "3"]
-    assert table["patient"][1] == seen.patients[7] and table["samples"][2:].isna().all()
+    assert table["patient"][0] == seen.patients[5] and table["repeated_by"][:2].tolist() == ["1 4", "3"]
+    assert table["patient"][1] == seen.patients[7] and table["repeated_by"][2:].isna().all()
     assert sorted(table["patient"]) == sorted(seen.splits["patient"])
     roles = table["role"].value_counts()
     assert roles.to_dict() == {"train": N_TRAIN, "calibration": N_HELD_OUT, "control": N_HELD_OUT}

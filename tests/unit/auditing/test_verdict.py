@@ -518,3 +518,13 @@ def test_losses_that_are_lower_on_others_say_nothing():
 def test_every_verdict_keeps_to_the_published_schema(share, found):
     verdict = whole(judge(evidence(of_share(share), found=found), POLICY, None))
     jsonschema.validate(verdict, yaml.safe_load(SCHEMA.read_text()))
+
+
+def test_what_one_detector_alone_finds_is_told_from_what_it_may_find():
+    names = POLICY["detectors"]
+    sure = judge(evidence(of_share(0.3), alone=True), POLICY, None)
+    words = line(sure, "agreement")["explanation"]
+    assert words.startswith(f"Surely more copies than the policy allows by {names[0].replace('_', ' ')} alone.")
+    few = line(judge(evidence(of_share(0.03), alone=True), POLICY, None), "agreement")
+    assert "Surely" not in few["explanation"] and few["outcome"] == "unable"
+    assert few["explanation"].startswith("Perhaps more copies than the policy allows by ")

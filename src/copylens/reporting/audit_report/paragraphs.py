@@ -45,6 +45,7 @@ CAPTIONS = {
         "policy's limit. Dotted: patients that ever more samples would name."
     ),
 }
+NOT_BROKEN_DOWN = "Not broken down: nothing is known about the patients but their images."
 PUBLIC_SAMPLES = (
     "The file samples.csv lists which are withheld. This report has no other details of single samples: their "
     "similarities would reveal to anyone with a patient's image and the samples whether the patient was trained on."
@@ -76,7 +77,10 @@ def release_words(samples: pd.DataFrame, may: bool, digest: str | None = None) -
 def signature_words(verdict: dict) -> str:
     """What is signed."""
     weights = "" if verdict["membership"] else " The generator's weights were not tested."
-    return f"I have read this report, and at its end what it cannot say, and decide on the release by it.{weights}"
+    return (
+        f"I have read this report and its limits.{weights} I decide to release "
+        "\N{BALLOT BOX}\N{NO-BREAK SPACE}what this page allows, \N{BALLOT BOX}\N{NO-BREAK SPACE}nothing."
+    )
 
 
 def exposure_words(verdict: dict) -> list[str]:

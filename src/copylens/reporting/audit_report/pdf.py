@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 
 from copylens.reporting.audit_report import charts, numbers, paragraphs, tables
-from copylens.reporting.audit_report.sheets import BODY, BOTTOM, CELL, HEIGHT, MARGIN, TONES, WIDTH, Sheets
+from copylens.reporting.audit_report.sheets import BODY, BOTTOM, CELL, HEIGHT, LINE, MARGIN, TONES, WIDTH, Sheets
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
 from copylens.reporting.page import (
     FAINT,
@@ -52,7 +52,10 @@ def write_pdf(
         _kind(sheets, restricted)
     _figures(sheets, verdict, scores, edition)
     sheets.heading("Who is exposed")
-    sheets.table(tables.groups_table(verdict))
+    if verdict["groups"]:
+        sheets.table(tables.groups_table(verdict))
+    else:
+        sheets.text(paragraphs.NOT_BROKEN_DOWN)
     for title, lines in (
         ("Quarantine", paragraphs.quarantine_words(verdict)),
         ("Membership", paragraphs.membership_words(verdict)),
@@ -92,11 +95,12 @@ def _first_page(sheets: Sheets, verdict: dict, released: str) -> None:
         sheets.text(*(f"•  {need}" for need in verdict["needed"]))
     sheets.heading("The policy, line by line")
     sheets.table(_not_twice(tables.lines_table(verdict), verdict["reasons"]), 6.5)
-    height = 2 * SIGN + 0.25
+    signed = paragraphs.signature_words(verdict)
+    height = LINE * len(paragraph(signed, BODY, 8.5)) + 0.04 + 2 * SIGN
     sheets.need(height)
     if len(sheets.pages) == 1:
         sheets.top = max(sheets.top, HEIGHT - BOTTOM - height)
-    sheets.text(paragraphs.signature_words(verdict))
+    sheets.text(signed)
     half = BODY / 2
     for number, name in enumerate(paragraphs.SIGNED_BY):
         left = MARGIN + half * (number % 2)

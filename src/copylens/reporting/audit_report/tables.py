@@ -7,6 +7,7 @@ import pandas as pd
 
 from copylens.reporting.audit_report import glossary
 from copylens.reporting.audit_report.numbers import (
+    UNKNOWN,
     hundredths,
     interval_of,
     known,
@@ -22,7 +23,7 @@ AT_LEAST = {"sensitivity"}
 AT_MOST = {"kind", "calibration_size", "held_out", "copies", "patients", "control_rate", "membership"}
 MEASURED = {"kind": " misoriented", "held_out": " of samples"}  # follows a share that isn't clear without it
 # Of a limit that isn't the policy's: where it is from.
-FROM = {"kind": " in every audit", "held_out": " as of real images"}
+FROM = {"kind": " in every audit", "held_out": ", as many as chance has"}
 WHY = ("copy", "identical file", "held-out image")  # reasons to flag a sample
 COUNTS = (
     ("training", "The generator was trained on these"),
@@ -97,7 +98,10 @@ def policy_table(verdict: dict) -> Table:
         ("Training patients who may be exposed", f"at most {share(policy['patients'])}"),
         ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
         ("False positive rate of a detector, in the worst case", f"at most {share(policy['false_positives'])}"),
-        ("Area under the curve of the membership test", f"at most {hundredths(policy['membership'])}"),
+        (
+            "Area under the curve of the membership test, if weights are tested",
+            f"at most {hundredths(policy['membership'])}",
+        ),
         ("Intervals", share(policy["level"])),
     ]
     return Table("What this audit's policy asks for.", ("Demand", "Value"), rows, (1,), (0.6, 0.4))
@@ -110,7 +114,7 @@ def detectors_table(verdict: dict) -> Table:
             number(row["tau"]) if known(row["tau"]) else "–",
             *(interval_of(row, name) for name in ("called", "control_rate")),
             share(row["sensitivity"]),
-            interval_of(row, "true_copies"),
+            interval_of(row, "true_copies") if known(row["true_copies_high"]) else UNKNOWN,
             interval_of(row["alone"], "true_copies") if row["alone"] else "–",
             OUTCOMES[row["outcome"]],
         )
@@ -178,13 +182,7 @@ def groups_table(verdict: dict) -> Table:
     caption = (
         f"Training patients named by at least one sample{usual}, rightly or by chance. Counts of 1 to 4 are hidden (–)."
     )
-    return Table(
-        caption if rows else "Not broken down: nothing is known about the patients but their images.",
-        columns,
-        rows,
-        (2, 3, 4),
-        (0.18, 0.32, 0.16, 0.12, 0.22),
-    )
+    return Table(caption, columns, rows, (2, 3, 4), (0.18, 0.32, 0.16, 0.12, 0.22))
 
 
 def alike_table(alike: list[tuple[str, str, str]]) -> Table:
