@@ -13,7 +13,7 @@ from scipy.stats import norm
 from copylens.auditing.evidence import HELD_OUT, RARE, Evidence, Findings, called_shares, exact_interval, rates
 from copylens.auditing.exposure import exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
 from copylens.auditing.kind import words_of
-from copylens.evaluation.intervals import auc_interval
+from copylens.evaluation.areas import auc_interval
 from copylens.evaluation.prevalence import highest_false_positive_rate
 
 Interval = tuple[float, float, float]  # value, low, high

@@ -4,6 +4,7 @@ T are the training images, V calibration, H control, S synthetic ones.
 
 neighbours    each image's nearest training images
 intervals     confidence intervals: bootstraps over patients, effective sample sizes
+areas         areas under the curve, with intervals
 thresholds    the rules of copying: thresholds from V, rates on S and H, exposure
 prevalence    the prevalence of copies, given sensitivity and false positive rate
 scores        the table of a study's rates
@@ -14,6 +15,7 @@ benchmark     a detector's sensitivity to planted copies
 duplicates    near-duplicates within a data set
 review        blinded review of pairs by people
 membership    whether samples give away who was trained on, however little they look like anybody
+shift         whether training patients differ from others without any generator
 correction    rates corrected for sensitivity and false positive rate
 copies        copies among samples in arrays, by one detector
 quality       fidelity, diversity and novelty of samples

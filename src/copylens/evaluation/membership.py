@@ -14,7 +14,8 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from copylens.evaluation.intervals import auc_interval, effective_number
+from copylens.evaluation.areas import auc_interval
+from copylens.evaluation.intervals import effective_number
 from copylens.jobs.seeds import generator_of
 
 COMPONENTS = (64, 128, 256, 512)

@@ -14,7 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from copylens.evaluation.intervals import auc_interval, effective_number
+from copylens.evaluation.areas import auc_interval
+from copylens.evaluation.intervals import effective_number
 from copylens.imaging.filters import resize
 from copylens.training.tensors import as_batch
 

@@ -14,7 +14,7 @@ from copylens.auditing.kind import cross_validated, measure_kind
 from copylens.auditing.measure import measure
 from copylens.data.images import scale
 from copylens.data.readers import phantom
-from copylens.evaluation.intervals import auc_interval
+from copylens.evaluation.areas import auc_interval
 from copylens.imaging.warps import warp
 from copylens.jobs.files import read_arrays, write_array, write_table
 

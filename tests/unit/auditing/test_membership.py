@@ -5,7 +5,7 @@ import pytest
 from audit_cases import losses_of
 
 from copylens.auditing.membership import membership
-from copylens.evaluation.intervals import auc_interval
+from copylens.evaluation.areas import auc_interval
 
 
 def test_the_interval_is_as_wide_as_the_areas_spread():

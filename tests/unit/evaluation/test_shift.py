@@ -38,7 +38,7 @@ def halves(images: np.ndarray, seed: int, n: int = 130) -> tuple[np.ndarray, np.
     return images[order[:n]], images[order[n : 2 * n]], (np.arange(n), np.arange(n))
 
 
-def test_patients_of_one_kind_cannot_be_told_apart(chests):
+def test_a_classifier_finds_no_difference_between_patients_of_one_kind(chests):
     found = [shift(*halves(chests, seed), 0.95) for seed in range(10)]
     assert sum(row["auc_low"] > MARGIN for row in found) == 0
     assert sum(row["auc_low"] <= 0.5 <= row["auc_high"] for row in found) >= 8
