@@ -38,7 +38,7 @@ class Verdict:
         verdict: PASS, FAIL or NOT ABLE TO SAY.
         reasons: why, in sentences.
         samples: a row per synthetic image: each detector's similarity, call and nearest patient; copy, withheld.
-        patients: a row per real patient: patient (a pseudonym), id, role, samples (that repeat an image), files.
+        patients: a row per real patient: patient (a pseudonym), id, role, repeated_by (samples), files.
         details: the content of verdict.json: every rate with its interval.
         folder: where public/ and restricted/ lie.
     """

@@ -32,8 +32,8 @@ def test_the_tables_are_about_every_image(verdict):
         "calibration": 20,
         "control": 20,
     }
-    assert [people.loc[f"training {number}", "samples"] for number in range(10)] == list(range(1, 11))
-    assert people["samples"].notna().sum() == 10
+    assert [people.loc[f"training {number}", "repeated_by"] for number in range(10)] == list(range(1, 11))
+    assert people["repeated_by"].notna().sum() == 10
 
 
 def test_reports_are_written_where_asked(verdict, tmp_path):
