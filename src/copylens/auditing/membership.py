@@ -7,16 +7,17 @@ images, H the control images: both are of patients who weren't trained on.
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
+from copylens.evaluation.areas import FALSE_POSITIVES as RATES
+from copylens.evaluation.areas import area_and_found
 from copylens.jobs.files import read_array, read_table, write_arrays
 from copylens.jobs.seeds import generator_of
 
 NOISE_LEVELS = 10
 DRAWS = 500  # of the bootstrap over patients
-FALSE_POSITIVES = 0.01  # false positive rate at which the share of members found is given
+FALSE_POSITIVES = RATES[0]  # false positive rate at which the share of members found is given
 
 
 def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
@@ -57,18 +58,11 @@ def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[s
     for _ in range(DRAWS):
         times = np.bincount(generator.integers(n, size=n), minlength=n)[number_of]
         if times[member].any() and times[~member].any():
-            draws.append(_area_and_sensitivity(member, score, times))
+            draws.append(area_and_found(member, score, times)[:2])
     tail = 50 * (1 - level)
-    values = _area_and_sensitivity(member, score, np.ones(len(score)))
+    values = area_and_found(member, score, np.ones(len(score)))[:2]
     row: dict[str, float] = {"n_members": int(member.sum()), "n_others": int((~member).sum())}
     for name, value, drawn in zip(("auc", "tpr_at_1fpr"), values, np.transpose(draws), strict=True):
         low, high = np.percentile(drawn, [tail, 100 - tail])
         row |= {name: value, f"{name}_low": min(value, float(low)), f"{name}_high": max(value, float(high))}
     return row
-
-
-def _area_and_sensitivity(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[float, float]:
-    """(area under the curve, share of members found at 1 % false positives), each image counted `times` times."""
-    false, true, _ = roc_curve(member, score, sample_weight=times, drop_intermediate=False)
-    # A little more, because sums of weights are rounded.
-    return float(roc_auc_score(member, score, sample_weight=times)), float(true[false <= FALSE_POSITIVES + 1e-9].max())

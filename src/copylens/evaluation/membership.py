@@ -12,16 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 
-from copylens.evaluation.areas import auc_interval
+from copylens.evaluation.areas import FALSE_POSITIVES, area_and_found, auc_interval
 from copylens.evaluation.intervals import effective_number
 from copylens.jobs.seeds import generator_of
 
 COMPONENTS = (64, 128, 256, 512)
 # Inverse temperatures of the density, in deviations of the similarity; the last takes the nearest sample alone.
 SHARPNESS = (2.0, math.inf)
-FALSE_POSITIVES = (0.01, 0.05)  # false positive rates at which the share of members found is given
 DRAWS = 500  # of the bootstrap over patients
 LEAST = 64  # samples for the principal components; fewer attack nothing
 SHARE = 3  # samples for each component
@@ -128,8 +127,8 @@ def separation(
         times = [
             np.bincount(generator.integers(n.max() + 1, size=n.max() + 1), minlength=n.max() + 1)[n] for n in numbers
         ]
-        draws.append(_separation(member, score, np.concatenate(times)))
-    values, tail = _separation(member, score, np.ones(len(score))), 50 * (1 - level)
+        draws.append(area_and_found(member, score, np.concatenate(times)))
+    values, tail = area_and_found(member, score, np.ones(len(score))), 50 * (1 - level)
     row: dict[str, float] = {"n_members": int(member.sum()), "n_others": int((~member).sum())}
     names = ("auc", *(f"tpr_at_{100 * rate:.0f}fpr" for rate in FALSE_POSITIVES))
     for name, value, drawn in zip(names, values, np.transpose(draws), strict=True):
@@ -160,11 +159,3 @@ def _density(similarity: np.ndarray, sharpness: float) -> np.ndarray:
     counted = np.isfinite(similarity).sum(axis=1)
     summed = np.exp(sharpness * (similarity - highest[:, None])).sum(axis=1)
     return highest + np.log(summed / counted) / sharpness
-
-
-def _separation(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[float, ...]:
-    """(area under the curve, share of members found at each of `FALSE_POSITIVES`), each image counted `times` times."""
-    false, true, _ = roc_curve(member, score, sample_weight=times, drop_intermediate=False)
-    # A little more, because sums of weights are rounded.
-    found = (float(true[false <= rate + 1e-9].max()) for rate in FALSE_POSITIVES)
-    return float(roc_auc_score(member, score, sample_weight=times)), *found
