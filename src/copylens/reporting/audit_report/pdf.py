@@ -169,7 +169,7 @@ def _figures(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> None:
     _figure(sheets, height, partial(charts.sensitivity, verdict=verdict), paragraphs.CAPTIONS["sensitivity"])
     sheets.table(tables.sensitivity_table(verdict))
     _similarities(sheets, verdict, scores, edition)
-    sheets.heading("Patients exposed", charts.EXPOSURE)
+    sheets.heading("Patients exposed")
     sheets.text(*paragraphs.exposure_words(verdict), *([paragraphs.WHOM] if edition == "restricted" else []))
     _figure(sheets, charts.EXPOSURE, partial(charts.exposure, verdict=verdict), paragraphs.CAPTIONS["exposure"])
 
@@ -189,8 +189,9 @@ def _similarities(sheets: Sheets, verdict: dict, scores: dict, edition: str) -> 
     half = (BODY - GAP) / 2
     taus = {row["detector"]: row.get("tau") for row in verdict["detectors"]}
     detectors = verdict["rule"]["detectors"]
-    sheets.heading("Similarities", charts.HISTOGRAM)
-    sheets.text(paragraphs.about_similarities(edition == "public"))
+    about = paragraphs.about_similarities(edition == "public")
+    sheets.heading("Similarities", charts.HISTOGRAM + 0.2 + LINE * len(paragraph(about, BODY, 8.5)))
+    sheets.text(about)
     for start in range(0, len(detectors), 2):
         sheets.need(charts.HISTOGRAM + 0.2)
         for column, name in enumerate(detectors[start : start + 2]):
