@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 
 from copylens.auditing import nearest
+from copylens.auditing.attacks import measure_attacks
 from copylens.auditing.evidence import evidence_of
 from copylens.auditing.kind import measure_kind
 from copylens.auditing.pool import pool_images
@@ -144,6 +145,7 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
         start, end = end, end + len(images)
         write_array(images, folder / "one.npy")
         measure_kind(paths["images"], paths["splits"], folder / "one.npy", folder / "kind.npz")
+        measure_attacks(paths["images"], paths["splits"], folder / "one.npy", folder / "attacks.npz")
         of_set = {
             detector: {
                 key: value[start:end] if key.rpartition("_")[0] in SETS_OF_SAMPLES else value
@@ -151,8 +153,9 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
             }
             for detector, arrays in found.items()
         }
-        kind, chosen = read_arrays(folder / "kind.npz"), samples[start:end]
-        verdict = judge(evidence_of(of_set, splits, chosen, sources, policy["transforms"], kind), policy, None)
+        measured = (read_arrays(folder / f"{part}.npz") for part in ("kind", "attacks"))
+        evidence = evidence_of(of_set, splits, samples[start:end], sources, policy["transforms"], *measured)
+        verdict = judge(evidence, policy, None)
         lines = {line["name"]: line for line in verdict["lines"]}
         failed = [f"{key} {line['outcome']}" for key, line in lines.items() if line["outcome"] != "pass"]
         row = {"set": name, "samples": len(images), "verdict": verdict["verdict"], "not_passed": ", ".join(failed)}

@@ -107,6 +107,26 @@ rule measure_kind:
         "../workflow/scripts/measure_kind.py"
 
 
+rule measure_attacks:
+    input:
+        images=rules.pool_images.output.images,
+        splits=rules.pool_images.output.splits,
+        synthetic=rules.pool_images.output.synthetic,
+        code=code("measure_attacks"),
+    output:
+        attacks="results/audits/{audit}/restricted/attacks.npz",
+    log:
+        "results/logs/measure_attacks/{audit}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    script:
+        "../workflow/scripts/measure_attacks.py"
+
+
 rule measure_membership:
     input:
         images=rules.pool_images.output.images,
@@ -114,7 +134,7 @@ rule measure_membership:
         weights=settings_of(audit_spec.weights, "audit"),
         code=code("measure_membership", audited_network),
     output:
-        losses="results/audits/{audit}/restricted/membership.npz",
+        errors="results/audits/{audit}/restricted/membership.npz",
     log:
         "results/logs/measure_membership/{audit}.log",
     conda:
@@ -134,6 +154,7 @@ rule judge_audit:
     input:
         nearest=settings_of(audit_spec.comparisons, "audit"),
         kind=rules.measure_kind.output.kind,
+        attacks=rules.measure_attacks.output.attacks,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,
         images=rules.pool_images.output.images,
@@ -197,6 +218,7 @@ rule report_audit:
         restricted_samples=rules.judge_audit.output.restricted,
         nearest=settings_of(audit_spec.comparisons, "audit"),
         kind=rules.measure_kind.output.kind,
+        attacks=rules.measure_attacks.output.attacks,
         splits=rules.pool_images.output.splits,
         samples=rules.pool_images.output.samples,
         images=rules.pool_images.output.images,

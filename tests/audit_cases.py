@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from copylens.auditing.evidence import Evidence, Findings, Near
+from copylens.auditing.evidence import Evidence
+from copylens.auditing.findings import Findings, Near
 from copylens.auditing.verdict import to_json
 
 POLICY = {
@@ -14,12 +15,15 @@ POLICY = {
     "sensitivity": 0.75,
     "false_positives": 0.15,
     "membership": 0.6,
+    "membership_samples": 0.64,
+    "disclosure": 0.2,
     "level": 0.95,
     "transforms": ["identity", "shift"],
     "detectors": ["first", "second", "third"],
     "seed": 0,
 }
 N_TRAIN = 200
+COMPONENTS = 16  # of whitened images
 COPY = 6.0  # how much more alike a copy is than a new patient's image, in deviations
 
 
@@ -79,6 +83,7 @@ def evidence(
         POLICY["transforms"],
         held_out,
         same_kind(generator, {name: n[name] for name in ("synthetic", "calibration", "control")}),
+        telling_nothing(generator, {**n, "train": N_TRAIN}),
         np.arange(len(copies)),
         np.zeros(len(copies), bool),
     )
@@ -93,10 +98,34 @@ def same_kind(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np
     return found
 
 
-def losses_of(generator: np.random.Generator, n: int = 400, shape: float = 5) -> dict[str, np.ndarray]:
-    """Losses of `n` training patients and as many others, who differ in nothing."""
-    losses = {name: generator.gamma(shape, size=(n, 10)) for name in ("train", "held_out")}
-    return losses | {"train_patient": np.arange(n), "held_out_patient": np.arange(n, 2 * n)}
+def telling_nothing(generator: np.random.Generator, n: dict[str, int]) -> dict[str, np.ndarray]:
+    """Samples that tell nothing about anybody, and patients of one kind (see `copylens.auditing.attacks`)."""
+    found = {
+        f"{name}_{part}": generator.normal(size=(n[name], COMPONENTS)).astype(np.float32)
+        for name in ("train", "calibration", "control", "synthetic")
+        for part in ("whole", "first", "second")
+    }
+    found |= {f"{name}_unseen": generator.normal(size=n[name]) for name in ("train", "control")}
+    found["train_shift"] = generator.normal(size=n["train"])
+    return found | {"held_out_shift": generator.normal(size=n["calibration"] + n["control"])}
+
+
+def errors_of(
+    generator: np.random.Generator, n: int = 400, shape: float = 5, member: float = 1.0
+) -> dict[str, np.ndarray]:
+    """Errors of denoising of `n` training patients, and of as many others, half of V and half of H.
+
+    Training patients' losses are `member` times the others', who differ in nothing else.
+    """
+    found, start = {}, 0
+    for name, size in (("train", n), ("calibration", n // 2), ("control", n - n // 2)):
+        for error in ("loss", "middle", "norm"):
+            lower = member if name == "train" and error == "loss" else 1.0
+            found[f"{name}_{error}"] = lower * generator.gamma(shape, size=(size, 10))
+        found[f"{name}_difficulty"] = generator.normal(size=(size, 3))
+        found[f"{name}_patient"] = np.arange(start, start + size)
+        start += size
+    return found
 
 
 def of_share(share: float, n: int = 300) -> np.ndarray:

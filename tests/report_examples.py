@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from audit_cases import N_TRAIN, POLICY, evidence, losses_of
+from audit_cases import N_TRAIN, POLICY, errors_of, evidence
 
 from copylens.auditing.evidence import Evidence
 from copylens.auditing.membership import membership
@@ -45,9 +45,7 @@ def findings(word: str, n: int, n_copies: int) -> Evidence:
 
 def verdict(word: str, found: Evidence) -> dict:
     """What the findings come to. Where they fail, weights are to be released as well."""
-    losses = losses_of(np.random.default_rng(0), n=100)
-    losses["train"] *= 0.7
-    member = membership(losses, 0.95, 0) if word == "FAIL" else None
+    member = membership(errors_of(np.random.default_rng(0), n=100, member=0.7), 0.95, 0) if word == "FAIL" else None
     judged = {"audit": "nih_release", **judge(found, POLICY | {"detectors": DETECTORS}, member)}
     assert judged["verdict"] == word
     return judged | {"provenance": PROVENANCE | {"config": dict(PROVENANCE["config"])}}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from copylens.auditing.attacks import measure_attacks
 from copylens.auditing.evidence import SETS, Evidence, evidence_of
 from copylens.auditing.kind import measure_kind
 from copylens.auditing.nearest import compare_audit
@@ -72,8 +73,12 @@ POLICY = {
     # Of forty patients: one who is named by chance is 2.5 %.
     "patients": 0.15,
     "sensitivity": 0.75,
-    "false_positives": 0.15,
+    # Of forty control patients: three who are called are 7.5 %, and may be up to 20 %.
+    "false_positives": 0.22,
     "membership": 0.6,
+    # With thirty or forty training patients the intervals of attacks are wide.
+    "membership_samples": 0.72,
+    "disclosure": 0.35,
     "level": 0.95,
     "detectors": DETECTORS,
     "seed": 0,
@@ -162,8 +167,11 @@ class Audit:
         sources = read_table(self.folder / "sources.tsv")
         write_array(self.samples[case], self.folder / "case.npy")
         measure_kind(data / "images.npy", data / "splits.tsv", self.folder / "case.npy", self.folder / "kind.npz")
-        kind = read_arrays(self.folder / "kind.npz")
-        return evidence_of(nearest, left, samples, sources, TRANSFORMS, kind)
+        write_table(left, self.folder / "left.tsv")
+        write_array(np.asarray(read_array(data / "images.npy"))[left.index], self.folder / "left.npy")
+        measure_attacks(*(self.folder / name for name in ("left.npy", "left.tsv", "case.npy", "attacks.npz")))
+        measured = (read_arrays(self.folder / f"{name}.npz") for name in ("kind", "attacks"))
+        return evidence_of(nearest, left, samples, sources, TRANSFORMS, *measured)
 
 
 def half(audit: Audit) -> np.ndarray:

@@ -17,6 +17,7 @@ import pypdf
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from copylens.auditing.attacks import measure_attacks
 from copylens.auditing.kind import measure_kind
 from copylens.auditing.nearest import compare_audit
 from copylens.auditing.pool import pool_images
@@ -39,6 +40,7 @@ N_SAMPLES, AUDITS = 300, 4
 DETECTORS = ("aligned_correlation", "pixel_correlation", "pixel_l2_ratio")
 POLICY = {
     **{"copies": 0.05, "patients": 0.05, "sensitivity": 0.75, "false_positives": 0.15, "membership": 0.6},
+    **{"membership_samples": 0.64, "disclosure": 0.2},
     **{"level": 0.95, "transforms": ["identity", "noise"], "detectors": list(DETECTORS), "seed": 0},
 }
 
@@ -88,9 +90,11 @@ def audit(folder: Path, reported: bool) -> None:
     settings = {"copies": 50, "seed": 0, "transforms": POLICY["transforms"], "round_trip": None}
     plant_copies(settings, images, splits, [], *planted)
     measure_kind(images, splits, synthetic, folder / "kind.npz")
+    measure_attacks(images, splits, synthetic, folder / "attacks.npz")
     names = {"images": images, "splits": splits, "synthetic": synthetic, "decoded": folder / "decoded.npy"}
     files = {name: folder / f"{name}.tsv" for name in ("splits", "samples", "sources", "transforms")}
     files |= {"images": images, "synthetic": synthetic, "kind": folder / "kind.npz", "nearest": {}}
+    files["attacks"] = folder / "attacks.npz"
     for kind in DETECTORS:
         settings = {"kind": kind}
         validate(settings, "a detector", ("properties", "detectors", "additionalProperties"))

@@ -9,7 +9,7 @@ with job(snakemake.log[0], snakemake.threads):
     from copylens.auditing.publish import judge_audit
     from copylens.data.source_files import record_of
 
-    names = ("kind", "splits", "samples", "sources", "transforms", "images", "synthetic")
+    names = ("kind", "attacks", "splits", "samples", "sources", "transforms", "images", "synthetic")
     files = {name: snakemake.input[name] for name in names}
     # Each of these has one file, or none.
     for name in ("membership", "synthetic_scans"):

@@ -1,12 +1,12 @@
-"""Measure a network's losses on the images that it was trained on and on others."""
+"""Measure a network's errors of denoising on the images that it was trained on and on others."""
 
 from pathlib import Path
 
 from copylens.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
-    from copylens.auditing.membership import measure_losses
+    from copylens.auditing.membership import measure_errors
 
     autoencoder, network = (Path(weights).parent for weights in snakemake.input.weights)
     paths = snakemake.input.images, snakemake.input.splits
-    measure_losses(*paths, network, autoencoder, snakemake.params.seed, snakemake.output.losses)
+    measure_errors(*paths, network, autoencoder, snakemake.params.seed, snakemake.output.errors)

@@ -4,7 +4,7 @@ from copylens.auditing.criteria import Line
 from copylens.auditing.outcomes import FAIL, PASS, UNABLE
 
 # If one of these doesn't pass, no rate can be trusted.
-FOUNDATIONS = ("calibration_size", "control_rate", "apart")
+FOUNDATIONS = ("calibration_size", "control_rate", "apart", "shift", "consistency")
 # These need no threshold.
 SURE = ("identical_files", "membership")
 
@@ -20,7 +20,7 @@ def conclude(lines: list[Line]) -> tuple[str, list[str], list[str]]:
     named = {line.name: line for line in lines}
     unable = [line for line in lines if line.outcome == "unable"]
     needed = list(dict.fromkeys(line.needed for line in unable if line.needed))
-    untrusted = [named[name] for name in FOUNDATIONS if named[name].outcome != "pass"]
+    untrusted = [named[name] for name in FOUNDATIONS if name in named and named[name].outcome != "pass"]
     other_kind = [named["kind"]] if named["kind"].outcome != "pass" else []
     sure = [named[name] for name in SURE if name in named and named[name].outcome == "fail"]
     failed = sure if untrusted else [line for line in lines if line.outcome == "fail"]

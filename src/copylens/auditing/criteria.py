@@ -8,7 +8,6 @@ import numpy as np
 
 from copylens.auditing.evidence import exact_interval
 from copylens.auditing.measure import Measured, true_copies
-from copylens.auditing.membership import FALSE_POSITIVES
 from copylens.evaluation.prevalence import highest_false_positive_rate
 from copylens.reporting.sentences import listed, percent
 
@@ -230,37 +229,4 @@ def agreement(measured: Measured, policy: dict) -> Line:
         explanation,
         needed="A look at the samples that only some detectors call copies, or a release without these samples.",
         mended=OTHER_SAMPLES,
-    )
-
-
-def membership(member: dict, policy: dict) -> Line:
-    """Losses mustn't separate training patients from others."""
-    interval, limit = (member["auc"], member["auc_low"], member["auc_high"]), policy["membership"]
-    explanation = (
-        f"Losses separate training patients from others with an area under the curve of {member['auc']:.2f} "
-        f"({member['auc_low']:.2f} to {member['auc_high']:.2f}; 0.5 is chance), and find "
-        f"{percent(member['tpr_at_1fpr'])} of training images at 1 % false positives."
-    )
-    outcome, needed = against(limit, interval), "More held-out patients, which make the interval narrower."
-    if member["n_others"] * FALSE_POSITIVES >= 1 and member["tpr_at_1fpr_low"] > policy["patients"] + FALSE_POSITIVES:
-        # Some members may be found with few false positives, even if the area under the curve is low.
-        outcome = "fail"
-        explanation += (
-            f" That is surely more than the {percent(policy['patients'])} of patients who may be exposed plus the 1 % "
-            "found by chance."
-        )
-    elif member["auc_high"] < 1 - limit:
-        outcome = "unable"
-        explanation += " Losses are lower on held-out patients: these and the training images aren't of one kind."
-        needed = "Held-out images that differ from the training images only in the patients."
-    return Line(
-        "membership",
-        "Do the weights give away who was trained on?",
-        limit,
-        *interval,
-        "",
-        outcome,
-        explanation,
-        needed,
-        "A release of images without weights, or a generator that was trained for less long or on more patients.",
     )

@@ -15,62 +15,23 @@ result: (sum of m)^2 / sum of m^2, m images of each patient (Kish 1965, "Survey 
 """
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
+from copylens.auditing.findings import HELD_OUT, Findings, Near
 from copylens.data.splits import rows_of
 from copylens.evaluation.intervals import effective_number
 from copylens.evaluation.prevalence import true_share
-from copylens.evaluation.thresholds import PERCENTILE, largest_by_chance, matched_threshold, tail_threshold
+from copylens.evaluation.thresholds import largest_by_chance
 from copylens.jobs.files import read_arrays, read_table
 
 SETS = ("synthetic", "calibration", "control", "calibration_decoded", "control_decoded", "planted")
-HELD_OUT = ("calibration", "control")
 NOBODY = "nobody"  # in the place of a patient, for a sample that equals no image of T, V or H
 RARE = 0.01  # share of new patients' images that pass the threshold of a detector alone
-
-
-@dataclass(frozen=True)
-class Findings:
-    """One detector's results: each image's similarity to its nearest training image, and that image's patient."""
-
-    similarity: dict[str, np.ndarray]  # by set, float32 [image]
-    patient: dict[str, np.ndarray]  # by set, the number of a patient of T [image]
-
-    def tau(self, percentile: float = PERCENTILE) -> float:
-        """The matched rule's threshold: the larger one of V and, where there is a decoder, of decoded V."""
-        held_out = (self.similarity[name] for name in ("calibration", "calibration_decoded"))
-        return matched_threshold(held_out, percentile)
-
-    def rare_tau(self, rate: float) -> float:
-        """The threshold that a share `rate` of new patients' images passes, by the tail of V and H; at least `tau`."""
-        both = [
-            np.concatenate([self.similarity[f"{name}{decoded}"] for name in HELD_OUT]) for decoded in ("", "_decoded")
-        ]
-        return max(self.tau(), *(tail_threshold(values, rate) for values in both if len(values)))
-
-    def calls(self, name: str, percentile: float = PERCENTILE) -> np.ndarray:
-        """Which images of a set are above the threshold, bool [image]."""
-        return self.similarity[name] > self.tau(percentile)
-
-    def calls_rarely(self, name: str, rate: float | None) -> np.ndarray:
-        """Which images of a set are above the threshold of that rate, or for None above the usual one, bool [image]."""
-        return self.similarity[name] > (self.tau() if rate is None else self.rare_tau(rate))
-
-
-@dataclass(frozen=True)
-class Near:
-    """One detector's comparison of samples, and of training images, with the images of V and H."""
-
-    similarity: dict[str, np.ndarray]  # of the sets synthetic and train to the nearest of V and H, float32 [image]
-    patient: dict[str, np.ndarray]  # by set, the number of a patient of V or H [image]
-
-    def calls(self, name: str) -> np.ndarray:
-        """Which images are more similar to V and H than 95 % of T, other patients' images, are, bool [image]."""
-        return self.similarity[name] > np.percentile(self.similarity["train"], PERCENTILE)
 
 
 @dataclass(frozen=True)
@@ -84,6 +45,7 @@ class Evidence:
     transforms: list[str]
     held_out: dict[str, Near]  # by detector
     kind: dict[str, np.ndarray]  # orientations, and a classifier's scores (`copylens.auditing.kind`)
+    attacks: dict[str, np.ndarray]  # whitened images and samples, and scores of shift (`copylens.auditing.attacks`)
     group: np.ndarray  # int [S], samples with the same number repeat one image
     is_held_out: np.ndarray  # bool [S], whether the sample equals an image of V or H pixel by pixel
 
@@ -157,8 +119,12 @@ class Evidence:
         """The effective sample size of the planted copies' patients."""
         return effective_number(self.sources["patient"][self.is_copy])
 
+    @cached_property
+    def _patients(self) -> dict[str, pd.Series]:
+        return {str(role): of["patient"] for role, of in self.splits.groupby("role")}
+
     def _patients_of(self, role: str) -> pd.Series:
-        return self.splits["patient"][self.splits["role"] == role]
+        return self._patients.get(role, self.splits["patient"][:0])
 
 
 def agreeing(calls: list[np.ndarray], patients: list[np.ndarray]) -> np.ndarray:
@@ -176,8 +142,9 @@ def evidence_of(
     sources: pd.DataFrame,
     transforms: list[str],
     kind: dict[str, np.ndarray],
+    attacks: dict[str, np.ndarray],
 ) -> Evidence:
-    """From each detector's arrays (see `copylens.auditing.nearest`), the images' tables and their orientations.
+    """From each detector's arrays (`copylens.auditing.nearest`), tables of images, and arrays of `kind` and `attacks`.
 
     Raises ValueError where identical_to has an unknown patient.
     """
@@ -206,6 +173,7 @@ def evidence_of(
         transforms,
         near,
         kind,
+        attacks,
         samples["group"].to_numpy(),
         np.isin(identical_to, others),
     )
@@ -220,9 +188,11 @@ def read_evidence(files: dict) -> Evidence:
         read_table(files["sources"]),
         list(read_table(files["transforms"])["transform"]),
         read_arrays(files["kind"]),
+        read_arrays(files["attacks"]),
     )
 
 
+@cache
 def exact_interval(share: float, n: float, level: float) -> tuple[float, float]:
     """The confidence interval of a share of `n`, by Clopper and Pearson 1934; 0 to 1 for n = 0."""
     if n == 0:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom, norm, poisson
 
-from copylens.auditing.evidence import HELD_OUT, SETS, Evidence, exact_interval, rates
+from copylens.auditing.evidence import SETS, Evidence, exact_interval, rates
+from copylens.auditing.findings import HELD_OUT
 from copylens.evaluation.thresholds import CURVE_POINTS, PERCENTILE, exposure
 
 RATES = (0.01, 0.001)  # of the rarer thresholds

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from copylens.auditing.attacks import measure_attacks
 from copylens.auditing.kind import measure_kind
 from copylens.auditing.nearest import compare_audit
 from copylens.auditing.patients import list_patients
@@ -61,11 +62,14 @@ def _compared(config: dict, audit: str, restricted: Path, unfinished: Path, say:
     files |= {name: data / f"{name}.tsv" for name in ("splits", "samples")}
     files |= {name: planted / f"{name}.tsv" for name in ("sources", "transforms")}
     files |= {"planted": planted / "images.npy", "kind": restricted / "kind.npz", "nearest": {}}
+    files["attacks"] = restricted / "attacks.npz"
     say("planting copies")
     settings = audit_spec.planted(config, audit)
     plant_copies(settings, files["images"], files["splits"], [], *(files[name] for name in PLANTED))
     say("asking whether the samples are of the patients' kind")
     measure_kind(files["images"], files["splits"], files["synthetic"], files["kind"])
+    say("asking what the samples tell about the patients")
+    measure_attacks(files["images"], files["splits"], files["synthetic"], files["attacks"])
     for name in config["audits"][audit]["detectors"]:
         say(f"comparing samples with training images by {name}")
         detector, work = restricted / "detectors" / name, unfinished / name

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from copylens.auditing.evidence import HELD_OUT, RARE, Evidence, Findings, called_shares, exact_interval, rates
+from copylens.auditing.disclosure import Disclosure, Risk, disclose, residual_risk
+from copylens.auditing.evidence import RARE, Evidence, called_shares, exact_interval, rates
 from copylens.auditing.exposure import exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
+from copylens.auditing.findings import HELD_OUT, Findings
 from copylens.auditing.kind import words_of
 from copylens.evaluation.areas import auc_interval
 from copylens.evaluation.prevalence import highest_false_positive_rate
@@ -61,11 +63,15 @@ class Measured:
     exposed_if_none_named: float  # its upper end if no sample named anybody
     exposure: dict
     groups: list[dict]
-    membership: dict | None
+    membership: dict | None  # from weights
+    disclosure: Disclosure
+    singling_out: Risk
 
 
-def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measured:
-    """Everything that criteria, quarantine and verdict read."""
+def measure(
+    evidence: Evidence, policy: dict, membership: dict | None, disclosure: Disclosure | None = None
+) -> Measured:
+    """Everything that criteria, quarantine and verdict read. disclosure: if it is known already."""
     level, n_training = policy["level"], len(evidence.patients)
     calls = {
         name: {of: detector.calls(of) for of in detector.similarity} for name, detector in evidence.detectors.items()
@@ -108,12 +114,22 @@ def measure(evidence: Evidence, policy: dict, membership: dict | None) -> Measur
         exposure=exposure_of(evidence, exposing, policy["patients"], level),
         groups=groups_of(evidence, level),
         membership=membership,
+        disclosure=disclosure or disclose(evidence, np.ones(len(evidence.group), bool), level, policy["seed"]),
+        singling_out=_singling_out(evidence, rule, near[0], level),
     )
 
 
 def true_copies(row: dict[str, float]) -> Interval:
     """(share, low, high) of `copylens.auditing.evidence.rates`."""
     return row["true_copies"], row["true_copies_low"], row["true_copies_high"]
+
+
+def _singling_out(evidence: Evidence, rule: dict[str, float], near_held_out: float, level: float) -> Risk:
+    """Samples that are called copies of T, the same of V and H, and, as a naive guess, other patients' own images."""
+    n = evidence.n_samples
+    return Risk(
+        rule["called"], near_held_out, rule["control_rate"], residual_risk(rule["called"], n, near_held_out, n, level)
+    )
 
 
 def _at_least(certain: float, rule: dict[str, float]) -> dict[str, float]:

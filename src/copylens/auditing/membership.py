@@ -1,27 +1,49 @@
-"""Membership inference: a diffusion model's loss is lower on images that it was trained on.
+"""Membership inference from weights: a diffusion model denoises images better that it was trained on.
 
-Yeom et al. 2018, arXiv 1709.01604; for diffusion models Matsumoto et al. 2023, arXiv 2302.03262. V are the calibration
-images, H the control images: both are of patients who weren't trained on.
+Yeom et al. 2018, arXiv 1709.01604; for diffusion models Matsumoto et al. 2023, arXiv 2302.03262. T are the training
+images, V the calibration and H the control images: both are of patients who weren't trained on.
 """
 
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import QuantileRegressor
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from copylens.auditing.attacks import REAL
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
-from copylens.evaluation.areas import FALSE_POSITIVES as RATES
-from copylens.evaluation.areas import area_and_found
+from copylens.evaluation.membership import separation_by_choice
+from copylens.evaluation.shift import grey_and_frequencies
 from copylens.jobs.files import read_array, read_table, write_arrays
-from copylens.jobs.seeds import generator_of
 
 NOISE_LEVELS = 10
-DRAWS = 500  # of the bootstrap over patients
-FALSE_POSITIVES = RATES[0]  # false positive rate at which the share of members found is given
+ERRORS = ("loss", "middle", "norm")
+# Shares of the noise levels, from the least noise on, whose errors count.
+LEVELS = {"all": (0.0, 1.0), "little": (0.0, 0.3), "medium": (0.3, 0.7), "much": (0.7, 1.0)}
+FOLDS, PENALTY = 5, 0.01  # of the calibration
 
 
-def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
-    """Write for `train` and `held_out` (V then H) the denoising losses, float32 [image, noise level], and patients."""
+@dataclass(frozen=True)
+class Attack:
+    """What is measured, at which noise levels, and whether relative to what an image of its kind usually has."""
+
+    error: str
+    levels: str
+    calibrated: bool
+
+
+ATTACKS = [Attack(*each) for each in product(ERRORS, LEVELS, (False, True))]
+
+
+def measure_errors(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
+    """Write for each set of `REAL` the errors of denoising (`<set>_loss` and so on, see a model's `errors_by_noise`),
+    float32 [image, noise level], `<set>_difficulty`, float32 [image, feature], and `<set>_patient`.
+    """
     # Imported here, because the verdict needs no neural network.
     from copylens.generation.load import load_model
     from copylens.training.tensors import as_batch
@@ -30,39 +52,46 @@ def measure_losses(images_path: Path, splits_path: Path, folder: Path, upstream:
     module = load_model(folder, upstream)
     family, timesteps = implementation("models", module.settings["kind"]), module.settings["timesteps"]
     steps = np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1
-    sets = {
-        "train": rows_of(splits, "train"),
-        "held_out": np.concatenate([rows_of(splits, role) for role in ("calibration", "control")]),
-    }
     number_of = np.unique(splits["patient"], return_inverse=True)[1]
-    arrays = {}
-    for name, rows in sets.items():
-        losses = family.losses_by_noise(module, as_batch(images[rows]), steps.tolist(), seed)
-        arrays[name], arrays[f"{name}_patient"] = losses.numpy(), number_of[rows]
+    arrays: dict[str, np.ndarray] = {}
+    for name in REAL:
+        rows = rows_of(splits, name)
+        errors = family.errors_by_noise(module, as_batch(images[rows]), steps.tolist(), seed)
+        arrays |= {f"{name}_{error}": values.numpy() for error, values in errors.items()}
+        arrays[f"{name}_difficulty"] = grey_and_frequencies(np.asarray(images[rows])).astype(np.float32)
+        arrays[f"{name}_patient"] = number_of[rows]
     write_arrays(arrays, path)
 
 
-def membership(losses: dict[str, np.ndarray], level: float, seed: int) -> dict[str, float]:
-    """How well losses separate members from others: auc and tpr_at_1fpr, with _low and _high, n_members, n_others.
+def membership(arrays: dict[str, np.ndarray], level: float, seed: int) -> dict:
+    """How well the attack that V chooses separates T from H: the row of
+    `copylens.evaluation.membership.separation_by_choice`, and the attack.
 
-    Each noise level's losses count in units of their mean, so that no level drowns the others. Intervals resample
-    patients.
+    arrays: those of `measure_errors`.
     """
-    everything = np.concatenate([losses["train"], losses["held_out"]])
-    score = -(everything / everything.mean(axis=0)).mean(axis=1)
-    member = np.arange(len(everything)) < len(losses["train"])
-    patient = np.concatenate([losses["train_patient"], losses["held_out_patient"]])
-    number_of = np.unique(patient, return_inverse=True)[1]
-    generator, n = generator_of("membership intervals", seed), number_of.max() + 1
-    draws = []
-    for _ in range(DRAWS):
-        times = np.bincount(generator.integers(n, size=n), minlength=n)[number_of]
-        if times[member].any() and times[~member].any():
-            draws.append(area_and_found(member, score, times)[:2])
-    tail = 50 * (1 - level)
-    values = area_and_found(member, score, np.ones(len(score)))[:2]
-    row: dict[str, float] = {"n_members": int(member.sum()), "n_others": int((~member).sum())}
-    for name, value, drawn in zip(("auc", "tpr_at_1fpr"), values, np.transpose(draws), strict=True):
-        low, high = np.percentile(drawn, [tail, 100 - tail])
-        row |= {name: value, f"{name}_low": min(value, float(low)), f"{name}_high": max(value, float(high))}
-    return row
+    patients = {name: arrays[f"{name}_patient"] for name in REAL}
+    number, row = separation_by_choice([scores(attack, arrays) for attack in ATTACKS], patients, level, seed)
+    return row | {"attack": asdict(ATTACKS[number])}
+
+
+def scores(attack: Attack, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Scores of membership of each set of `REAL`, float [image]; higher for members.
+
+    Minus the mean over noise levels of the logarithm of the error. Calibrated: plus the median that images of such grey
+    values and spatial frequencies have, by quantile regression on V (Tang et al. 2023, arXiv 2312.05140); V's own
+    images are predicted from other patients'.
+    """
+    first, last = (round(share * NOISE_LEVELS) for share in LEVELS[attack.levels])
+    error = {
+        name: np.log(arrays[f"{name}_{attack.error}"][:, first:last] + np.finfo(np.float32).tiny).mean(axis=1)
+        for name in REAL
+    }
+    if not attack.calibrated:
+        return {name: -values for name, values in error.items()}
+    regression = make_pipeline(StandardScaler(), QuantileRegressor(alpha=PENALTY, solver="highs"))
+    v, groups = arrays["calibration_difficulty"], arrays["calibration_patient"]
+    folds = GroupKFold(min(FOLDS, len(np.unique(groups))))
+    usual = {"calibration": cross_val_predict(regression, v, error["calibration"], groups=groups, cv=folds)}
+    regression.fit(v, error["calibration"])
+    usual |= {name: regression.predict(arrays[f"{name}_difficulty"]) for name in ("train", "control")}
+    return {name: usual[name] - error[name] for name in REAL}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.auditing.evidence import HELD_OUT
+from copylens.auditing.findings import HELD_OUT
 from copylens.data.splits import rows_of
 from copylens.detection.embed import Embedder
 from copylens.detection.nearest import Comparer, Images, all_of

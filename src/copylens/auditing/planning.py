@@ -1,16 +1,21 @@
 """How many patients and samples an audit needs to be able to say PASS, before there is any image.
 
 The numbers are those of the best case: no sample and no control image is called a copy. A real audit needs more where
-chance calls some.
+chance calls some. The membership test by the samples lets so many pass of the generators that tell nothing: `POWER`.
 """
 
 from dataclasses import dataclass
 
+from scipy.stats import norm
+
 from copylens.auditing.evidence import exact_interval
 from copylens.auditing.exposure import exposed_share
+from copylens.evaluation.areas import standard_error
+from copylens.evaluation.membership import LEAST
 from copylens.evaluation.prevalence import highest_false_positive_rate, true_share
 
 MANY = 2000  # beyond which nothing is looked for
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,15 @@ def needed(policy: dict, sensitivity: float, copies: int) -> Needed:
         lambda n: highest_false_positive_rate(n, level) <= policy["false_positives"], 20, lasting=True
     )
     control = _enough(lambda n: exact_interval(0.0, n, level)[1] <= policy["false_positives"])
-    training = _enough(lambda n: _exposed(policy, sensitivity, copies, n) <= policy["patients"])
-    n_planted = min(copies, training or copies)
     n_control = max(control or 0, calibration or 0)
-    samples = _enough(lambda n: _copies(policy, sensitivity, n_planted, n_control, n) <= policy["copies"])
+    training = _enough(
+        lambda n: (
+            _exposed(policy, sensitivity, copies, n) <= policy["patients"]
+            and _separated(level, n, n_control) <= policy["membership_samples"]
+        )
+    )
+    n_planted = min(copies, training or copies)
+    samples = _enough(lambda n: _copies(policy, sensitivity, n_planted, n_control, n) <= policy["copies"], LEAST)
     return Needed(sensitivity, training, calibration, control, samples)
 
 
@@ -57,6 +67,12 @@ def _exposed(policy: dict, sensitivity: float, copies: int, n: int) -> float:
         return 1.0
     rates = {"sensitivity": sensitivity, "control_rate": 0.0, "control_rate_high": 0.0, "least_found_low": low}
     return exposed_share(0, 1, n, rates, policy["level"])[2]
+
+
+def _separated(level: float, n_training: int, n_control: int) -> float:
+    """Upper end of the area under the curve that a share `POWER` of the attacks that find nothing keep within."""
+    reach = norm.ppf(0.5 + level / 2) + norm.ppf(POWER)
+    return 0.5 + reach * standard_error(0.5, n_training, n_control)
 
 
 def _enough(met, first: int = 1, lasting: bool = False) -> int | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.auditing.evidence import HELD_OUT, NOBODY
+from copylens.auditing.evidence import NOBODY
+from copylens.auditing.findings import HELD_OUT
 from copylens.auditing.repeats import groups_of_repeats
 from copylens.data.listing import listed_scans
 from copylens.data.scan import UNKNOWN

@@ -55,10 +55,10 @@ def judge_audit(
     has sample; for each detector similarity, called and patient; copy, withheld, identical, held_out (an image of V or
     H), named_by (the detector that names the patient), group (see `copylens.auditing.repeats`), and the sample's file.
 
-    files: nearest (by detector), kind, splits, samples, sources, transforms, images, synthetic; membership where
-    weights are to be released, synthetic_scans where samples are a data set; records of all data sets, by their part in
-    the audit. config: the audit's part of the configuration, for the report. listing: settings of the data set of
-    samples, None for a network's.
+    files: nearest (by detector), kind, attacks, splits, samples, sources, transforms, images, synthetic; membership
+    where weights are to be released, synthetic_scans where samples are a data set; records of all data sets, by their
+    part in the audit. config: the audit's part of the configuration, for the report. listing: settings of the data set
+    of samples, None for a network's.
     """
     evidence = read_evidence(files)
     member = (

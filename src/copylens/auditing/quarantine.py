@@ -1,9 +1,10 @@
 """Whether the rest may be released when copies are withheld: the same audit, of the samples that are left.
 
-V are the calibration images.
+V are the calibration images, H the control images.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import numpy as np
 from copylens.auditing.criteria import exceeding
 from copylens.auditing.measure import Measured, true_copies
 from copylens.auditing.outcomes import PASS, UNABLE
+from copylens.auditing.risks import OF_SAMPLES
 from copylens.auditing.withhold import Rest
 from copylens.reporting.sentences import listed, percent
 
-STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V above which samples are withheld, tried in this order
+STRICTER = (95, 90, 80, 70, 60, 50)  # percentiles of V and H above which samples are withheld, tried in this order
 
 
 def withholding(measured: Measured, policy: dict) -> list[str]:
@@ -23,7 +25,7 @@ def withholding(measured: Measured, policy: dict) -> list[str]:
     return list(dict.fromkeys([next(iter(measured.detectors)), *surely, *perhaps]))
 
 
-def quarantine(measured: Measured, rests: list[Rest], policy: dict, distrust: list[str]) -> dict:
+def quarantine(measured: Measured, rests: Iterable[Rest], policy: dict, distrust: list[str]) -> dict:
     """The first of `rests` that passes, or else the one with the lowest upper end, with its verdict and the reasons.
 
     rests: at ever lower thresholds (`STRICTER`). distrust: explanations of the lines that make all rates untrustworthy.
@@ -37,24 +39,34 @@ def quarantine(measured: Measured, rests: list[Rest], policy: dict, distrust: li
             "percentile": rest.percentile,
             "detectors": rest.detectors,
         }
-        row |= residual
+        row |= residual | {"disclosure": rest.disclosure.row()}
         if distrust:
             return row | {"verdict": UNABLE, "reasons": distrust}
-        weak = [planted["transform"] for planted in rest.planted if planted["low"] < policy["sensitivity"]]
-        most = high if rest.n_released and high is not None else math.inf
-        enough = most <= policy["copies"]
-        few = most * rest.n_released <= policy["patients"] * measured.n_training
-        if enough and few and not weak:
+        reasons = _reasons(measured, rest, row, policy)
+        if not reasons:
             reason = (
-                f"{rest.n_withheld} of {n} samples are withheld. At most {percent(most)} of the {rest.n_released} that "
+                f"{rest.n_withheld} of {n} samples are withheld. At most {percent(high)} of the {rest.n_released} that "
                 f"are left are missed copies, because {percent(rest.sensitivity)} of planted copies are withheld at "
-                "the same thresholds."
+                "the same thresholds. Attacks with the samples that are left find no more than the policy allows."
             )
             return row | {"verdict": PASS, "reasons": [reason]}
-        tried.append((row, weak))
+        tried.append(row | {"verdict": UNABLE, "reasons": reasons})
     # The threshold with the lowest upper end; of equals the one that withholds least.
-    row, weak = min(tried, key=lambda pair: 1.0 if pair[0]["residual_high"] is None else pair[0]["residual_high"])
-    return row | {"verdict": UNABLE, "reasons": [_why_unable(row, weak, n, policy)]}
+    return min(tried, key=lambda row: 1.0 if row["residual_high"] is None else row["residual_high"])
+
+
+def _reasons(measured: Measured, rest: Rest, row: dict, policy: dict) -> list[str]:
+    """Why a rest can't pass; empty if it does."""
+    high, reasons = row["residual_high"], []
+    weak = [planted["transform"] for planted in rest.planted if planted["low"] < policy["sensitivity"]]
+    most = high if rest.n_released and high is not None else math.inf
+    few = most * rest.n_released <= policy["patients"] * measured.n_training
+    if weak or not few or most > policy["copies"]:
+        reasons.append(_why_unable(row, weak, measured.counts["synthetic_images"], policy))
+    if rest.n_released:
+        lines = [line(rest.disclosure, policy) for line in OF_SAMPLES]
+        reasons += [f"Of the samples that are left: {line.explanation}" for line in lines if line.outcome != "pass"]
+    return list(dict.fromkeys(reasons))
 
 
 def _residual(measured: Measured, rest: Rest, policy: dict) -> tuple[dict, float | None]:

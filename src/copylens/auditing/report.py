@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.auditing.evidence import HELD_OUT, Evidence, read_evidence
+from copylens.auditing.evidence import Evidence, read_evidence
+from copylens.auditing.findings import HELD_OUT
 from copylens.auditing.outcomes import may_be_released
 from copylens.auditing.sums import FILES, SUMS
 from copylens.data.splits import rows_of

@@ -5,11 +5,13 @@ from dataclasses import asdict
 
 import numpy as np
 
-from copylens.auditing import comparability, criteria
+from copylens.auditing import comparability, criteria, risks
 from copylens.auditing.conclude import conclude, distrust
+from copylens.auditing.consistency import consistency, halvings
+from copylens.auditing.criteria import Line
 from copylens.auditing.evidence import RARE, Evidence
 from copylens.auditing.measure import Measured, measure, true_copies
-from copylens.auditing.outcomes import PASS
+from copylens.auditing.outcomes import PASS, UNABLE
 from copylens.auditing.quarantine import STRICTER, quarantine, withholding
 from copylens.auditing.withhold import measure_rest
 from copylens.evaluation.thresholds import PERCENTILE
@@ -36,19 +38,11 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     member: the result of `copylens.auditing.membership`, if weights are to be released too.
     """
     measured = measure(evidence, policy, member)
-    lines = [
-        comparability.identical_files(measured),
-        comparability.kind(measured),
-        criteria.calibration_size(measured, policy),
-        comparability.apart(measured),
-        criteria.control_rate(measured, policy),
-        comparability.held_out(measured, policy),
-        criteria.sensitivity(measured, policy),
-        criteria.copies(measured, policy),
-        criteria.patients(measured, policy),
-        criteria.agreement(measured, policy),
-    ]
-    lines += [criteria.membership(member, policy)] if member else []
+    lines = _lines(measured, policy)
+    first = conclude(lines)[0]
+    others = halvings(evidence, policy["seed"]) if first != UNABLE else []
+    verdicts = [conclude(_lines(measure(other, policy, member, measured.disclosure), policy))[0] for other in others]
+    lines.append(consistency(first, verdicts))
     verdict, reasons, needed = conclude(lines)
     return {
         "schema": SCHEMA,
@@ -66,14 +60,34 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "exposure": measured.exposure,
         "groups": measured.groups,
         "membership": measured.membership,
+        "disclosure": measured.disclosure.row() | {"singling_out": measured.singling_out.row()},
         "quarantine": None if verdict == PASS else _quarantine(evidence, measured, policy, distrust(lines)),
         "limits": list(LIMITS),
     }
 
 
+def _lines(measured: Measured, policy: dict) -> list[Line]:
+    """The verdict's lines, all but the one about its consistency."""
+    lines = [
+        comparability.identical_files(measured),
+        comparability.kind(measured),
+        criteria.calibration_size(measured, policy),
+        comparability.apart(measured),
+        risks.shift(measured),
+        criteria.control_rate(measured, policy),
+        comparability.held_out(measured, policy),
+        criteria.sensitivity(measured, policy),
+        criteria.copies(measured, policy),
+        criteria.patients(measured, policy),
+        criteria.agreement(measured, policy),
+        *(line(measured.disclosure, policy) for line in risks.OF_SAMPLES),
+    ]
+    return lines + ([risks.membership(measured, policy)] if measured.membership else [])
+
+
 def _quarantine(evidence: Evidence, measured: Measured, policy: dict, reasons: list[str]) -> dict:
     detectors = withholding(measured, policy)
-    rests = [measure_rest(evidence, percentile, detectors, policy["level"]) for percentile in STRICTER]
+    rests = (measure_rest(evidence, percentile, detectors, policy) for percentile in STRICTER)
     return quarantine(measured, rests, policy, reasons)
 
 

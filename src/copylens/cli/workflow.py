@@ -21,6 +21,7 @@ STAGES = {
     "train_audit_detector": ("fitting detectors", 25),
     "plant_audit_copies": ("planting copies", 14),
     "measure_kind": ("asking whether the samples are of the patients' kind", 16),
+    "measure_attacks": ("asking what the samples tell about the patients", 12),
     "compare_audit": ("comparing samples with training images", 66),
     "judge_audit": ("judging", 12),
     "gather_rest": ("gathering the samples that are left", 3),

@@ -23,7 +23,7 @@ FOLDERS = {
 CONTRACTS = {
     "readers": ({"list_scans", "load", "checksum"}, {"files", "patterns"}),
     "phantoms": ({"draw"}, set()),
-    "models": ({"build"}, {"sample", "rows", "losses_by_noise", "round_trip"}),
+    "models": ({"build"}, {"sample", "rows", "losses_by_noise", "errors_by_noise", "round_trip"}),
     "detectors": ({"build", "embed"}, {"fit", "lay", "compare", "verify", "where"}),
     "figures": ({"draw"}, {"pages"}),
 }

@@ -15,6 +15,7 @@ benchmark     a detector's sensitivity to planted copies
 duplicates    near-duplicates within a data set
 review        blinded review of pairs by people
 membership    whether samples give away who was trained on, however little they look like anybody
+halves        whether the halves of an image lead to one sample, and to each other
 shift         whether training patients differ from others without any generator
 correction    rates corrected for sensitivity and false positive rate
 copies        copies among samples in arrays, by one detector

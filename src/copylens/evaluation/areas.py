@@ -1,9 +1,12 @@
 """Areas under the receiver operating characteristic, with confidence intervals."""
 
+import math
+
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
+from scipy.stats import rankdata
 
 FALSE_POSITIVES = (0.01, 0.05)  # false positive rates at which the share of members found is given
+CELLS = 5_000_000  # draws times images that are counted at once
 
 
 def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: float, z: float) -> tuple:
@@ -13,17 +16,32 @@ def auc_interval(above: np.ndarray, below: np.ndarray, n_above: float, n_below: 
 
     Hanley and McNeil 1982, Radiology 143:29.
     """
-    truth = np.arange(len(above) + len(below)) < len(above)
-    area = float(roc_auc_score(truth, np.concatenate([above, below])))
-    one, two = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (n_above - 1) * (one - area**2) + (n_below - 1) * (two - area**2)
-    reach = z * np.sqrt(variance / (n_above * n_below))
+    ranks = rankdata(np.concatenate([above, below]))[: len(above)]
+    area = float((ranks.sum() - len(above) * (len(above) + 1) / 2) / (len(above) * len(below)))
+    reach = z * standard_error(area, n_above, n_below)
     return area, max(0.0, area - reach), min(1.0, area + reach)
 
 
-def area_and_found(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[float, ...]:
-    """(area under the curve, share of members found at each of `FALSE_POSITIVES`), each image counted `times` times."""
-    false, true, _ = roc_curve(member, score, sample_weight=times, drop_intermediate=False)
-    # A little more, because sums of weights are rounded.
-    found = (float(true[false <= rate + 1e-9].max()) for rate in FALSE_POSITIVES)
-    return float(roc_auc_score(member, score, sample_weight=times)), *found
+def standard_error(area: float, n_above: float, n_below: float) -> float:
+    """The standard error of an area under the curve (Hanley and McNeil 1982)."""
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + (n_above - 1) * (one - area**2) + (n_below - 1) * (two - area**2)
+    return math.sqrt(variance / (n_above * n_below))
+
+
+def areas_and_found(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Area under the curve, and the share of members found at each of `FALSE_POSITIVES`, float [draw, value].
+
+    times: how often each image counts, [draw, image]; members and others both count in each draw.
+    """
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # of those with the same score
+    rows = []
+    for drawn in np.array_split(times[:, order].astype(float), max(1, times.size // CELLS)):
+        true, false = (np.cumsum(drawn * of, axis=1)[:, last] for of in (member[order], ~member[order]))
+        true, false = (np.pad(of / of[:, -1:], ((0, 0), (1, 0))) for of in (true, false))
+        area = np.trapezoid(true, false, axis=1)
+        # A little more, because sums of weights are rounded.
+        found = [np.where(false <= rate + 1e-9, true, 0).max(axis=1) for rate in FALSE_POSITIVES]
+        rows.append(np.stack([area, *found], axis=1))
+    return np.concatenate(rows)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.metrics import roc_auc_score
 
-from copylens.evaluation.areas import FALSE_POSITIVES, area_and_found, auc_interval
+from copylens.evaluation.areas import FALSE_POSITIVES, areas_and_found, auc_interval
 from copylens.evaluation.intervals import effective_number
 from copylens.jobs.seeds import generator_of
 
@@ -25,6 +24,7 @@ DRAWS = 500  # of the bootstrap over patients
 LEAST = 64  # samples for the principal components; fewer attack nothing
 SHARE = 3  # samples for each component
 FITTED = 2000  # samples, at most, that the components are fitted to
+CHOSEN_BY = 2000  # images of T and of V, at most, that choose an attack
 BLOCK = 512  # images that are compared at once
 
 
@@ -48,10 +48,10 @@ def attacks(n_components: int) -> list[Attack]:
     ]
 
 
-def whiten(samples: np.ndarray, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def whiten(samples: np.ndarray, sets: dict[str, np.ndarray], most: int = max(COMPONENTS)) -> dict[str, np.ndarray]:
     """The images of `sets` [n, d] and the samples [S, d] (as synthetic), float32 [n, component], whitened.
 
-    The components are the samples' own, so that no set of real images is favoured.
+    The components are the samples' own, so that no set of real images is favoured; at most so many.
 
     Raises ValueError for fewer than `LEAST` samples.
     """
@@ -60,7 +60,7 @@ def whiten(samples: np.ndarray, sets: dict[str, np.ndarray]) -> dict[str, np.nda
     few = generator_of("membership components").permutation(len(samples))[:FITTED]
     mean = samples[few].mean(axis=0)
     _, values, axes = np.linalg.svd(samples[few] - mean, full_matrices=False)
-    kept = min(max(COMPONENTS), len(few) // SHARE, int((values > 1e-4 * values[0]).sum()))
+    kept = min(most, len(few) // SHARE, int((values > 1e-4 * values[0]).sum()))
     matrix = (axes[:kept] * (math.sqrt(len(few)) / values[:kept, None])).T
     return {name: ((rows - mean) @ matrix).astype(np.float32) for name, rows in {**sets, "synthetic": samples}.items()}
 
@@ -77,11 +77,11 @@ def scores(
     reference: V [V, component]. own: numbers of the images' patients [n] and of V's [V], whose own images don't count
     as reference.
     """
-    near, ref = _unit(samples, attack.components), _unit(reference, attack.components)
+    near, ref = unit(samples, attack.components), unit(reference, attack.components)
     # Deviation of the inner product of two random directions.
     sharpness = attack.sharpness * math.sqrt(attack.components)
     found = []
-    for start, images in _blocks(_unit(whitened, attack.components)):
+    for start, images in _blocks(unit(whitened, attack.components)):
         score = _density(images @ near.T, sharpness)
         if attack.relative:
             similarity = images @ ref.T
@@ -95,12 +95,13 @@ def scores(
 def choose(whitened: dict[str, np.ndarray], patients: dict[str, np.ndarray]) -> Attack:
     """The attack that tells T (train) from V (calibration) best; H takes no part. patients: numbers, by set."""
     v, patient = whitened["calibration"], patients["calibration"]
-    member = np.arange(len(whitened["train"]) + len(v)) < len(whitened["train"])
+    few = generator_of("membership choice").permutation(len(whitened["train"]))[:CHOSEN_BY]
+    others = generator_of("membership choice").permutation(len(v))[:CHOSEN_BY]
 
     def area(attack: Attack) -> float:
-        inside = scores(attack, whitened["train"], whitened["synthetic"], v)
-        outside = scores(attack, v, whitened["synthetic"], v, (patient, patient))
-        return float(roc_auc_score(member, np.concatenate([inside, outside])))
+        inside = scores(attack, whitened["train"][few], whitened["synthetic"], v)
+        outside = scores(attack, v[others], whitened["synthetic"], v, (patient[others], patient))
+        return auc_interval(inside, outside, len(inside), len(outside), 0.0)[0]
 
     return max(attacks(v.shape[1]), key=area)
 
@@ -121,25 +122,60 @@ def separation(
     """
     score = np.concatenate([member_scores, other_scores])
     member = np.arange(len(score)) < len(member_scores)
-    numbers = [np.unique(of_set, return_inverse=True)[1] for of_set in patients]
-    generator, draws = generator_of("membership intervals", seed), []
-    for _ in range(DRAWS):
-        times = [
-            np.bincount(generator.integers(n.max() + 1, size=n.max() + 1), minlength=n.max() + 1)[n] for n in numbers
-        ]
-        draws.append(area_and_found(member, score, np.concatenate(times)))
-    values, tail = area_and_found(member, score, np.ones(len(score))), 50 * (1 - level)
-    row: dict[str, float] = {"n_members": int(member.sum()), "n_others": int((~member).sum())}
+    generator = generator_of("membership intervals", seed)
+    times = np.concatenate([_resampled(generator, of_set) for of_set in patients], axis=1)
+    draws, values = areas_and_found(member, score, times), areas_and_found(member, score, np.ones((1, len(score))))[0]
+    return _row(draws, values, (member_scores, other_scores), patients, level)
+
+
+def separation_by_choice(
+    scored: list[dict[str, np.ndarray]], patients: dict[str, np.ndarray], level: float, seed: int
+) -> tuple[int, dict[str, float]]:
+    """(number of the attack of `scored` that separates T from V best, how well it separates T from H).
+
+    scored: by attack and set (train, calibration, control), float [image]. The row is that of `separation`, but its
+    intervals choose the attack again in each draw, so that they count the choice.
+    """
+    generator = generator_of("membership intervals", seed)
+    times = {
+        name: np.concatenate([np.ones((1, len(of_set)), int), _resampled(generator, of_set)])
+        for name, of_set in patients.items()
+    }
+
+    def found(scores: dict[str, np.ndarray], others: str) -> np.ndarray:
+        member = np.arange(len(scores["train"]) + len(scores[others])) < len(scores["train"])
+        score = np.concatenate([scores["train"], scores[others]])
+        return areas_and_found(member, score, np.concatenate([times["train"], times[others]], axis=1))
+
+    chosen = np.stack([found(scores, "calibration")[:, 0] for scores in scored]).argmax(axis=0)
+    tested = np.stack([found(scores, "control") for scores in scored])[chosen, np.arange(DRAWS + 1)]
+    best = scored[chosen[0]]
+    sides = patients["train"], patients["control"]
+    return int(chosen[0]), _row(tested[1:], tested[0], (best["train"], best["control"]), sides, level)
+
+
+def _row(draws: np.ndarray, values: np.ndarray, scores: tuple, patients: tuple, level: float) -> dict[str, float]:
+    """draws and values: of `areas_and_found`; scores and patients: of members and others."""
+    tail = 50 * (1 - level)
+    row: dict[str, float] = dict(zip(("n_members", "n_others"), map(len, scores), strict=True))
     names = ("auc", *(f"tpr_at_{100 * rate:.0f}fpr" for rate in FALSE_POSITIVES))
-    for name, value, drawn in zip(names, values, np.transpose(draws), strict=True):
+    for name, value, drawn in zip(names, values.tolist(), draws.T, strict=True):
         low, high = np.percentile(drawn, [tail, 100 - tail])
         row |= {name: value, f"{name}_low": min(value, float(low)), f"{name}_high": max(value, float(high))}
     n_members, n_others = (effective_number(of_set) for of_set in patients)
-    _, low, high = auc_interval(member_scores, other_scores, n_members, n_others, norm.ppf(0.5 + level / 2))
+    _, low, high = auc_interval(scores[0], scores[1], n_members, n_others, norm.ppf(0.5 + level / 2))
     return row | {"auc_low": min(row["auc_low"], low), "auc_high": max(row["auc_high"], high)}
 
 
-def _unit(rows: np.ndarray, n_components: int) -> np.ndarray:
+def _resampled(generator: np.random.Generator, patient: np.ndarray) -> np.ndarray:
+    """How often each image counts where as many patients as there are were drawn with replacement, int [draw, n]."""
+    names, number_of = np.unique(patient, return_inverse=True)
+    n = len(names)
+    return generator.multinomial(n, np.full(n, 1 / n), size=DRAWS)[:, number_of]
+
+
+def unit(rows: np.ndarray, n_components: int) -> np.ndarray:
+    """The first components of rows [n, component], scaled to length 1."""
     rows = rows[:, :n_components]
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 

@@ -23,16 +23,18 @@ QUANTILES = np.linspace(0.05, 0.95, 10)  # of an image's grey values: brightness
 RINGS = 12  # of spatial frequencies, from none to half the sampling rate: blur, noise, resolution
 PIXELS = 8, 5  # a side, in 2D and 3D: what the images show, and where
 FOLDS, RIDGE = 5, 0.01  # of the cross-validation by patient, and the inverse strength of the classifier's penalty
-LEAST = 2 * FOLDS  # patients on either side
+LEAST = FOLDS  # patients on either side
 BATCH = 64
 
 
-def shift(training: np.ndarray, others: np.ndarray, patients: tuple[np.ndarray, np.ndarray], level: float) -> dict:
-    """How well a classifier tells images of T [n, *grid] from those of V and H [m, *grid], all in [0, 1]: auc, with
-    auc_low and auc_high; 0.5 is chance.
+def shift_scores(
+    training: np.ndarray, others: np.ndarray, patients: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much like training images a classifier finds images of T [n, *grid], and those of V and H [m, *grid], all in
+    [0, 1]: float32 [n] and [m].
 
-    patients: numbers of T's patients [n] and of the others' [m]; nobody is among both. A patient's images are never in
-    two folds.
+    patients: numbers of T's patients [n] and of the others' [m]; nobody is among both. Each image is scored by a
+    classifier that was fitted to other patients.
 
     Raises ValueError for fewer than `LEAST` patients on a side.
     """
@@ -46,13 +48,29 @@ def shift(training: np.ndarray, others: np.ndarray, patients: tuple[np.ndarray, 
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     score = cross_val_predict(classifier, seen, truth, groups=groups, cv=folds, method="decision_function")
+    return score[truth].astype(np.float32), score[~truth].astype(np.float32)
+
+
+def shift(
+    scores: tuple[np.ndarray, np.ndarray], patients: tuple[np.ndarray, np.ndarray], level: float
+) -> tuple[float, float, float]:
+    """(area under the curve, low, high) of the scores of `shift_scores`; 0.5 is chance. patients: as there."""
     n_training, n_others = (effective_number(of_side) for of_side in patients)
-    interval = auc_interval(score[truth], score[~truth], n_training, n_others, norm.ppf(0.5 + level / 2))
-    return dict(zip(("auc", "auc_low", "auc_high"), interval, strict=True))
+    return auc_interval(*scores, n_training, n_others, norm.ppf(0.5 + level / 2))
 
 
 def _features(images: np.ndarray) -> np.ndarray:
-    """Quantiles of grey values, logarithms of the power spectrum by rings, and a few pixels, float [n, feature]."""
+    """Those of `grey_and_frequencies`, and a few pixels, float [n, feature]."""
+    dims = images.ndim - 1
+    few = [resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1).numpy() for some in _blocks(images)]
+    return np.concatenate([grey_and_frequencies(images), np.concatenate(few)], axis=1)
+
+
+def grey_and_frequencies(images: np.ndarray) -> np.ndarray:
+    """Quantiles of images' grey values [n, *grid], and logarithms of their power spectra by rings, float [n, feature].
+
+    They say how hard an image is to denoise, but hardly whom it shows.
+    """
     dims = images.ndim - 1
     frequencies = np.meshgrid(*[np.fft.fftfreq(size) for size in images.shape[1:]], indexing="ij")
     ring = np.digitize(np.linalg.norm(frequencies, axis=0), np.linspace(0, 0.5, RINGS + 1)[1:])
@@ -64,8 +82,7 @@ def _features(images: np.ndarray) -> np.ndarray:
         power = np.abs(np.fft.fftn(centred, axes=range(1, dims + 1))).reshape(len(some), -1)[:, inside] ** 2
         rings = np.stack([np.bincount(ring.ravel()[inside], weights=row, minlength=RINGS) for row in power]) / n_pixels
         grey = np.quantile(some.reshape(len(some), -1), QUANTILES, axis=1).T
-        few = resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1).numpy()
-        rows.append(np.concatenate([grey, np.log(rings + 1e-9), few], axis=1))
+        rows.append(np.concatenate([grey, np.log(rings + 1e-9)], axis=1))
     return np.concatenate(rows)
 
 

@@ -19,6 +19,8 @@ NUMBERS = {
     "held-out split": 9,
     "membership intervals": 10,
     "membership components": 11,
+    "membership choice": 12,
+    "halvings": 13,
     "levels of intervals": 0,
 }
 

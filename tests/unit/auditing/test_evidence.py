@@ -120,9 +120,9 @@ def test_a_sample_of_somebody_unknown_is_an_error_and_not_nobodys(value):
     nearest = {f"{name}_{what}": np.zeros(1, type) for name in sets for what, type in WHAT.items()}
     samples = pd.DataFrame({"sample": [1, 2, 3], "identical_to": ["nobody", "a", value], "group": [1, 2, 3]})
     with pytest.raises(ValueError, match=rf"samples\.tsv: identical_to has '{value or 'nan|None'}"):
-        evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {})
+        evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {}, {})
     samples["identical_to"] = ["nobody", "a", "c"]
-    found = evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {})
+    found = evidence_of({"one": nearest}, splits, samples, pd.DataFrame(), [], {}, {})
     assert (found.identical_to.tolist(), found.is_held_out.tolist()) == ([-1, 0, -1], [False, False, True])
 
 

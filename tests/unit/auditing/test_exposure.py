@@ -64,7 +64,8 @@ def test_too_few_training_patients_are_told_how_many_are_needed():
         name: dataclasses.replace(each, patient={of: number % 10 for of, number in each.patient.items()})
         for name, each in found.detectors.items()
     }
-    verdict = judge(dataclasses.replace(found, splits=splits, detectors=of_ten), POLICY, None)
+    attacks = {key: of[:10] if key.startswith("train") else of for key, of in found.attacks.items()}
+    verdict = judge(dataclasses.replace(found, splits=splits, detectors=of_ten, attacks=attacks), POLICY, None)
     assert patients_line(verdict)["outcome"] == "unable"
     needed = [int(need.split()[2]) for need in verdict["needed"] if need.startswith("At least ")]
     assert needed and 20 <= needed[0] <= 100

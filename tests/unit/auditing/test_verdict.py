@@ -7,7 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
-from audit_cases import COPY, N_TRAIN, POLICY, evidence, losses_of, of_share, whole
+from audit_cases import COPY, N_TRAIN, POLICY, errors_of, evidence, of_share, whole
 
 from copylens.auditing.evidence import Evidence
 from copylens.auditing.gate import SCHEMA
@@ -230,8 +230,12 @@ def test_so_many_samples_and_patients_are_needed_at_least(share, n, n_train, lac
         patient = {role: number % n_train for role, number in each.patient.items()}
         changed[name] = dataclasses.replace(each, similarity=similarity, patient=patient)
     splits = found.splits[(found.splits["role"] != "train") | (np.arange(len(found.splits)) < n_train)]
-    verdict = judge(dataclasses.replace(found, detectors=changed, splits=splits), POLICY, None)
-    assert (verdict["verdict"] == "PASS") == (lacking is None)
+    attacks = {key: of[:n_train] if key.startswith("train") else of for key, of in found.attacks.items()}
+    verdict = judge(dataclasses.replace(found, detectors=changed, splits=splits, attacks=attacks), POLICY, None)
+    lines = [
+        each for each in verdict["lines"] if each["name"] not in ("membership_samples", "linkability", "inference")
+    ]
+    assert all(each["outcome"] == "pass" for each in lines) == (lacking is None)
 
 
 def test_a_detector_that_finds_no_planted_copies_has_no_say_alone():
@@ -273,9 +277,11 @@ def test_the_same_samples_given_five_times_say_no_more_than_once():
         for name, each in found.detectors.items()
     }
     kind = {key: np.tile(of, 5) if key.startswith("synthetic") else of for key, of in found.kind.items()}
+    attacks = {key: np.tile(of, (5, 1)) if key.startswith("synthetic") else of for key, of in found.attacks.items()}
     repeated = dataclasses.replace(
         found,
         detectors=again,
+        attacks=attacks,
         kind=kind,
         group=np.tile(found.group, 5),
         identical_to=np.tile(found.identical_to, 5),
@@ -479,36 +485,35 @@ def test_missed_copies_make_the_rest_less_sure():
 
 @pytest.mark.parametrize(("learnt", "outcome"), [(1.0, "fail"), (0.0, "pass")])
 def test_weights_that_know_their_patients_fail(learnt, outcome):
-    losses = losses_of(np.random.default_rng(0))
-    losses["train"] -= 0.5 * learnt * losses["train"]
-    member = membership(losses, 0.95, 0)
+    member = membership(errors_of(np.random.default_rng(0), member=1 - 0.5 * learnt), 0.95, 0)
     verdict = judge(evidence(of_share(0.0)), POLICY, member)
     assert line(verdict, "membership")["outcome"] == outcome
     assert verdict["verdict"] == ("FAIL" if learnt else "PASS")
 
 
 def test_weights_that_know_some_patients_for_sure_fail():
-    losses = losses_of(np.random.default_rng(0), shape=50)
-    losses["train"][:60] *= 0.05
-    member = membership(losses, 0.95, 0)
+    errors = errors_of(np.random.default_rng(0), shape=50)
+    errors["train_loss"][:45] *= 0.05
+    member = membership(errors, 0.95, 0)
     assert member["auc"] < POLICY["membership"]
     verdict = judge(evidence(of_share(0.0)), POLICY, member)
     assert (verdict["verdict"], line(verdict, "membership")["outcome"]) == ("FAIL", "fail")
 
 
 def test_weights_that_know_their_patients_fail_whatever_else_is_unknown():
-    losses = losses_of(np.random.default_rng(0))
-    losses["train"] *= 0.3
-    verdict = judge(evidence(of_share(0.0), n_calibration=20), POLICY, membership(losses, 0.95, 0))
+    member = membership(errors_of(np.random.default_rng(0), member=0.3), 0.95, 0)
+    verdict = judge(evidence(of_share(0.0), n_calibration=20), POLICY, member)
     assert verdict["verdict"] == "FAIL"
-    assert verdict["reasons"][0].startswith("Losses separate")
+    assert verdict["reasons"][0].startswith("The error of denoising separates")
     assert verdict["needed"]
 
 
-def test_losses_that_are_lower_on_others_say_nothing():
-    losses = losses_of(np.random.default_rng(0))
-    losses["held_out"] *= 0.5
-    verdict = judge(evidence(of_share(0.0)), POLICY, membership(losses, 0.95, 0))
+def test_errors_that_are_lower_on_others_say_nothing():
+    errors = errors_of(np.random.default_rng(0))
+    for name in ("calibration", "control"):
+        for error in ("loss", "middle", "norm"):
+            errors[f"{name}_{error}"] *= 0.5
+    verdict = judge(evidence(of_share(0.0)), POLICY, membership(errors, 0.95, 0))
     assert (verdict["verdict"], line(verdict, "membership")["outcome"]) == ("NOT ABLE TO SAY", "unable")
     assert "of one kind" in line(verdict, "membership")["explanation"]
 

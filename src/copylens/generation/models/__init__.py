@@ -11,5 +11,6 @@ It may have
   the CPU, of the images from number `first` (a multiple of sampling.batch_size) to `n`, independent of earlier draws;
 - ``rows(splits)``, the rows of images.npy that it gets in place of T, the training images;
 - ``round_trip(module, images, strength, seed)``, images [B, 1, *grid] with noise added and taken away;
-- ``losses_by_noise(module, images, timesteps, seed)`` -> [image, timestep], if it learns to denoise.
+- ``losses_by_noise(module, images, timesteps, seed)`` -> [image, timestep], if it learns to denoise;
+- ``errors_by_noise(module, images, timesteps, seed)`` -> [image, timestep] by name, if its weights can be attacked.
 """

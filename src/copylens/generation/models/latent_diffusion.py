@@ -37,6 +37,10 @@ properties:
 """
 
 
+NOISES = 4  # that an attack on membership adds to each image at each level
+MIDDLE = 1 / 8, 3 / 8  # spatial frequencies, in cycles a pixel
+
+
 class LatentDiffusion(TrainedModule):
     """A U-Net that denoises the latents of a trained autoencoder; sampling uses its moving average (EMA).
 
@@ -108,6 +112,13 @@ class LatentDiffusion(TrainedModule):
             return noisy, noise
         return noisy, self.scheduler.get_velocity(latent, noise, timesteps)
 
+    def noise_of(self, prediction, noisy, timestep: int) -> torch.Tensor:
+        """The noise in `noisy` by the U-Net's prediction at a timestep."""
+        if self.settings["prediction"] == "epsilon":
+            return prediction
+        kept = self.scheduler.alphas_cumprod[timestep].to(noisy.device)
+        return kept.sqrt() * prediction + (1 - kept).sqrt() * noisy
+
     def weights(self):
         return {"scale_factor": self.scale_factor, **self.average.module.state_dict()}
 
@@ -151,3 +162,40 @@ def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps:
             errors.append(error.flatten(1).mean(1))
         rows.append(torch.stack(errors, dim=1).cpu())
     return torch.cat(rows)
+
+
+@torch.no_grad()
+def errors_by_noise(
+    module: LatentDiffusion, images_BC: torch.Tensor, timesteps: list[int], seed: int
+) -> dict[str, torch.Tensor]:
+    """What attacks on membership measure of each image at each of `timesteps`, [B, timestep], on the CPU.
+
+    loss: the denoising loss, the mean of `NOISES` noises; middle: the same in the middle spatial frequencies of the
+    latent (Zhao et al. 2025, arXiv 2506.14919); norm: the mean square of the noise that is predicted for the latent
+    itself, to which none was added (Rao et al. 2025, arXiv 2509.25003).
+    """
+    unet, size = module.average.module.eval(), module.settings["training"]["batch_size"]
+    generator = torch.Generator().manual_seed(derive_seed(seed, "denoising"))
+    rows: dict[str, list[torch.Tensor]] = {"loss": [], "middle": [], "norm": []}
+    for chunk in images_BC.split(size):
+        latent = module.autoencoder.encode(chunk.to(module.device))[0] * module.scale_factor
+        axes = tuple(range(2, latent.ndim))
+        frequencies = torch.meshgrid(*[torch.fft.fftfreq(latent.shape[axis]) for axis in axes], indexing="ij")
+        radius = torch.stack(frequencies).norm(dim=0).to(module.device)
+        middle = (radius > MIDDLE[0]) & (radius <= MIDDLE[1])
+        noises = [torch.randn(latent.shape, generator=generator).to(module.device) for _ in range(NOISES)]
+        found: dict[str, list[torch.Tensor]] = {name: [] for name in rows}
+        for timestep in timesteps:
+            steps = torch.full((len(latent),), timestep, device=module.device)
+            errors = []
+            for noise in noises:
+                noisy, target = module.noisy_and_target(latent, noise, steps)
+                errors.append(unet(noisy, steps) - target)
+            spectra = [torch.fft.fftn(error, dim=axes).abs() ** 2 * middle for error in errors]
+            found["loss"].append(torch.stack([error.square().flatten(1).mean(1) for error in errors]).mean(0))
+            found["middle"].append(torch.stack([spectrum.flatten(1).mean(1) for spectrum in spectra]).mean(0))
+            predicted = module.noise_of(unet(latent, steps), latent, timestep)
+            found["norm"].append(predicted.square().flatten(1).mean(1))
+        for name, values in found.items():
+            rows[name].append(torch.stack(values, dim=1).cpu())
+    return {name: torch.cat(parts) for name, parts in rows.items()}

@@ -20,7 +20,7 @@ import yaml
 from matplotlib.image import imsave
 
 from copylens.jobs.files import whole
-from copylens.reporting.audit_report import bands, charts, numbers, paragraphs, pdf, tables
+from copylens.reporting.audit_report import annex, bands, charts, numbers, paragraphs, pdf, tables
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
 from copylens.reporting.page import house_style
 
@@ -121,6 +121,7 @@ def _page(
         paragraphs=paragraphs,
         numbers=numbers,
         tables=tables,
+        sources=annex.SOURCES,
         style=(HERE / "report.css").read_text(),
         figures=_figures(verdict, scores, restricted is None),
         samples_words=paragraphs.samples_words(verdict, samples),

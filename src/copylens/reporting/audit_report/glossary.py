@@ -69,6 +69,10 @@ WORDS = (
         "of the patients' images' orientation and content; detectors may miss a copy in another orientation",
     ),
     ("Withheld", "a sample that isn't to be released: a copy, a real image, or one too similar to a training image"),
+    (
+        "Residual risk",
+        "the share of training patients for whom an attack succeeds beyond what also succeeds for other patients",
+    ),
     ("Planted copy", "a training image, changed in a known way, that measures the detectors' sensitivity"),
     ("Sensitivity", "the share of planted copies that are found"),
     ("Interval", "the confidence interval of a number, at the policy's level"),

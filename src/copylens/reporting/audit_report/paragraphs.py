@@ -34,6 +34,18 @@ ABOUT_PLANTED = (
     "Copies of training images were planted, each changed in one of these ways. The share that the rule finds is its "
     "sensitivity."
 )
+# What an attack on weights measures (`copylens.auditing.membership`), and at which noise levels.
+ATTACKS = {
+    "loss": "the loss",
+    "middle": "the loss in the middle spatial frequencies",
+    "norm": "the noise found in the image itself",
+}
+LEVELS = {
+    "all": "at all noise levels",
+    "little": "at low noise levels",
+    "medium": "at middle noise levels",
+    "much": "at high noise levels",
+}
 # Below the figures, by name.
 CAPTIONS = {
     "sensitivity": (
@@ -133,7 +145,7 @@ def quarantine_words(verdict: dict) -> list[str]:
         ]
     return [
         "A sample is withheld if the rule calls it a copy, if it equals a real image pixel by pixel, or if it is more "
-        f"similar to a training image than {number(quarantine['percentile'])} % of calibration images are, under "
+        f"similar to a training image than {number(quarantine['percentile'])} % of held-out images are, under "
         f"{'' if len(quarantine['detectors']) == 1 else 'one of '}{listed(quarantine['detectors'])}.",
         f"{number(quarantine['withheld'])} samples are withheld, {number(quarantine['released'])} are left.",
         f"Copies among those that are left: {interval_of(quarantine, 'residual')}.",
@@ -142,18 +154,53 @@ def quarantine_words(verdict: dict) -> list[str]:
     ]
 
 
+def disclosure_words(verdict: dict) -> list[str]:
+    """The attacks with the samples in sentences."""
+    found = verdict["disclosure"]
+    attack, test, shift = found["attack"], found["membership"], found["shift"]
+    sentences = []
+    if test is None:
+        sentences.append("There are too few samples for an attack with them.")
+    else:
+        whom = f"{number(test['n_members'])} training images and {number(test['n_others'])} control images"
+        sentences += [
+            "Anyone with the samples and an image can guess from the samples near it whether it was trained on. Each "
+            f"image is compared along {number(attack['components'])} principal components of the samples, "
+            + ("relative to the calibration images near it" if attack["relative"] else "by nearness alone")
+            + f"; calibration images chose this attack. The guess was made for {whom}.",
+            f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is chance.",
+            f"Training images found at a false positive rate of 1 %: {interval_of(test, 'tpr_at_1fpr')}; of 5 %: "
+            f"{interval_of(test, 'tpr_at_5fpr')}.",
+        ]
+    if shift is not None:
+        sentences.append(
+            "A classifier that sees no sample separates training from held-out patients with an area under the curve "
+            f"of {interval_of(shift, 'auc', '')}. Far above 0.5 they would come from other scanners or protocols, and "
+            "no attack would say anything."
+        )
+    if found["unseen"] is not None:
+        sentences.append(
+            "With calibration images in the place of the samples, nearness separates training from control patients "
+            f"with {interval_of(found['unseen'], 'auc', '')}."
+        )
+    return sentences
+
+
 def membership_words(verdict: dict) -> list[str]:
-    """The membership test in sentences."""
+    """The membership test of the weights in sentences."""
     test = verdict["membership"]
     if test is None:
         return [
             "Membership inference from the generator's weights was not tested. This report is about the synthetic "
             "images and doesn't cover a release of the weights."
         ]
+    attack = test["attack"]
     return [
-        "Anyone with the generator's weights and an image can guess from its loss whether it was trained on. The test "
-        f"made this guess for {number(test['n_members'])} training images and {number(test['n_others'])} others.",
-        f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is chance.",
+        "Anyone with the generator's weights and an image can guess from how well it is denoised whether it was "
+        f"trained on. Of several attacks calibration images chose one: {ATTACKS[attack['error']]}, "
+        f"{LEVELS[attack['levels']]}{', relative to what such images usually have' if attack['calibrated'] else ''}. "
+        f"It was made on {number(test['n_members'])} training images and {number(test['n_others'])} control images.",
+        f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is chance. The interval counts the choice.",
         f"Training images found at a false positive rate of 1 %: {interval_of(test, 'tpr_at_1fpr')}; 1 % is chance.",
     ]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 
-from copylens.reporting.audit_report import charts, numbers, paragraphs, tables
+from copylens.reporting.audit_report import annex, charts, numbers, paragraphs, tables
 from copylens.reporting.audit_report.sheets import BODY, BOTTOM, CELL, HEIGHT, LINE, MARGIN, TONES, WIDTH, Sheets
 from copylens.reporting.figures.copy_pairs import DIFFERENCE
 from copylens.reporting.page import (
@@ -44,6 +44,8 @@ def write_pdf(
     """
     sheets, edition = Sheets(), "restricted" if restricted else "public"
     _first_page(sheets, verdict, released)
+    sheets.heading("The lines explained")
+    sheets.table(_explanations(tables.lines_table(verdict)), 6.5)
     sheets.heading("What was compared")
     sheets.text(verdict["rule"]["text"])
     sheets.table(tables.counts_table(verdict))
@@ -56,12 +58,13 @@ def write_pdf(
         sheets.table(tables.groups_table(verdict))
     else:
         sheets.text(paragraphs.NOT_BROKEN_DOWN)
-    for title, lines in (
-        ("Quarantine", paragraphs.quarantine_words(verdict)),
-        ("Membership", paragraphs.membership_words(verdict)),
-    ):
-        sheets.heading(title)
-        sheets.text(*lines)
+    sheets.heading("Quarantine")
+    sheets.text(*paragraphs.quarantine_words(verdict))
+    sheets.heading("Attacks with the samples")
+    sheets.text(*paragraphs.disclosure_words(verdict))
+    sheets.table(tables.risks_table(verdict), 6.5)
+    sheets.heading("Attacks with the weights")
+    sheets.text(*paragraphs.membership_words(verdict))
     sheets.heading("Samples")
     sheets.text(*paragraphs.samples_words(verdict, samples))
     if restricted:
@@ -73,6 +76,9 @@ def write_pdf(
     sheets.text(*(f"•  {limit}" for limit in verdict["limits"]))
     sheets.heading("Words")
     sheets.table(tables.words_table())
+    sheets.heading("Annex: risks and limits")
+    sheets.text(annex.SOURCES)
+    sheets.table(tables.annex_table(verdict), 6.5)
     sheets.heading("Provenance")
     sheets.table(tables.provenance_table(verdict))
     _frames(sheets.pages, verdict["audit"], edition)
@@ -94,7 +100,7 @@ def _first_page(sheets: Sheets, verdict: dict, released: str) -> None:
         sheets.heading("What would be needed")
         sheets.text(*(f"•  {need}" for need in verdict["needed"]))
     sheets.heading("The policy, line by line")
-    sheets.table(_not_twice(tables.lines_table(verdict), verdict["reasons"]), 6.5)
+    sheets.table(_without_explanations(tables.lines_table(verdict)), 6.5)
     signed = paragraphs.signature_words(verdict)
     height = LINE * len(paragraph(signed, BODY, 8.5)) + 0.04 + 2 * SIGN
     sheets.need(height)
@@ -110,9 +116,18 @@ def _first_page(sheets: Sheets, verdict: dict, released: str) -> None:
     sheets.top += 2 * SIGN
 
 
-def _not_twice(lines: tables.Table, reasons: list[str]) -> tables.Table:
-    """The lines without the explanations that stand under Why, so that page one has room for the signature."""
-    return replace(lines, rows=[(*row, "see Why" if why in reasons else why) for *row, why in lines.rows])
+def _without_explanations(lines: tables.Table) -> tables.Table:
+    """A line of text for each line of the verdict, so that page one has room for the signature."""
+    return replace(
+        lines, columns=lines.columns[:4], rows=[row[:4] for row in lines.rows], widths=(0.12, 0.46, 0.23, 0.19)
+    )
+
+
+def _explanations(lines: tables.Table) -> tables.Table:
+    """The lines with their explanations alone."""
+    rows = [(outcome, question, why) for outcome, question, *_, why in lines.rows]
+    columns = ("Outcome", "Question", "Explanation")
+    return tables.Table("Each line explained.", columns, rows, (), (0.12, 0.33, 0.55))
 
 
 def _banner(page: Figure, top: float, verdict: dict) -> None:

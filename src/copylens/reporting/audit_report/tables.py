@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from copylens.reporting.audit_report import glossary
+from copylens.reporting.audit_report import annex, glossary
 from copylens.reporting.audit_report.numbers import (
     UNKNOWN,
     hundredths,
@@ -20,11 +20,28 @@ from copylens.reporting.audit_report.numbers import (
 
 OUTCOMES = {"pass": "pass", "fail": "fail", "unable": "not able to say"}
 AT_LEAST = {"sensitivity"}
-AT_MOST = {"kind", "calibration_size", "held_out", "copies", "patients", "control_rate", "membership"}
-MEASURED = {"kind": " misoriented", "held_out": " of samples"}  # follows a share that isn't clear without it
+AT_MOST = {"kind", "calibration_size", "held_out", "copies", "patients", "control_rate", "shift"} | {
+    *("membership", "membership_samples", "linkability", "inference", "consistency")
+}
+MEASURED = {
+    "kind": " misoriented",
+    "held_out": " of samples",
+    "consistency": " differ",
+}  # follows a share that isn't clear without it
 # Of a limit that isn't the policy's: where it is from.
-FROM = {"kind": " in every audit", "held_out": ", as many as chance has"}
+FROM = {"kind": " in every audit", "shift": ", lower end", "held_out": ", as many as chance has"}
 WHY = ("copy", "identical file", "held-out image")  # reasons to flag a sample
+RISKS = {
+    "singling_out": ("Singling out", "a sample is called a copy of a patient; naive: another patient's image is"),
+    "linkability": (
+        "Linkability",
+        "both halves of a patient's image lead to the same sample; naive: halves of two patients",
+    ),
+    "inference": (
+        "Inference",
+        "the sample that one half of a patient's image leads to shows the other half; naive: another patient's does",
+    ),
+}
 COUNTS = (
     ("training", "The generator was trained on these"),
     ("calibration", "Real, of other patients: they set the thresholds"),
@@ -99,7 +116,12 @@ def policy_table(verdict: dict) -> Table:
         ("Planted copies that must be found", f"at least {share(policy['sensitivity'])}"),
         ("False positive rate of a detector, in the worst case", f"at most {share(policy['false_positives'])}"),
         (
-            "Area under the curve of the membership test, if weights are tested",
+            "Area under the curve of the membership test by the samples",
+            f"at most {hundredths(policy['membership_samples'])}",
+        ),
+        ("Residual risk of linkability and of inference", f"at most {share(policy['disclosure'])}"),
+        (
+            "Area under the curve of the membership test by the weights, if these are tested",
             f"at most {hundredths(policy['membership'])}",
         ),
         ("Intervals", share(policy["level"])),
@@ -166,6 +188,32 @@ def sensitivity_table(verdict: dict) -> Table:
     return Table(caption, columns, rows, tuple(range(2, len(columns))), widths)
 
 
+def risks_table(verdict: dict) -> Table:
+    """The three risks of WP216."""
+    found = verdict["disclosure"]
+    rows = [
+        (
+            title,
+            attack,
+            *(share(found[name][rate]) for rate in ("training", "control", "naive")),
+            _residual(found[name]),
+        )
+        for name, (title, attack) in RISKS.items()
+        if found[name]
+    ]
+    caption = (
+        "The three risks of the Article 29 Working Party's Opinion 05/2014. Residual risk: what an attack finds of "
+        "training patients beyond what it finds of control patients (for singling out: held-out ones)."
+    )
+    columns = ("Risk", "The attack succeeds where", "Training", "Control", "Naive guess", "Residual risk")
+    return Table(caption, columns, rows, (2, 3, 4, 5), (0.13, 0.35, 0.11, 0.11, 0.12, 0.18))
+
+
+def _residual(risk: dict) -> str:
+    warned = risk["training"] <= risk["naive"]
+    return interval_of(risk, "residual") + ("; not better than the naive guess" if warned else "")
+
+
 def groups_table(verdict: dict) -> Table:
     rows = [
         (
@@ -209,6 +257,22 @@ def sample_columns(samples: pd.DataFrame, detectors: list[str]) -> tuple[list[di
         ]
     heads = [{"group": group, "name": name, "number": name in ("Sample", "Similarity")} for group, name, _ in columns]
     return heads, [list(row) for row in zip(*(values for *_, values in columns), strict=True)]
+
+
+def annex_table(verdict: dict) -> Table:
+    """Each line beside the frameworks that ask for it."""
+    rows = [
+        (
+            line["question"],
+            *annex.LINES[line["name"]][:2],
+            _value_and_limit(line, verdict)[1],
+            annex.LINES[line["name"]][2],
+        )
+        for line in verdict["lines"]
+    ]
+    columns = ("Line", "Risk (WP216)", "Disclosure (consensus)", "Limit", "Why the default limit is what it is")
+    caption = "Each line of the verdict beside two frameworks."
+    return Table(caption, columns, rows, (), (0.27, 0.12, 0.13, 0.13, 0.35))
 
 
 def provenance_table(verdict: dict) -> Table:
