@@ -235,6 +235,10 @@ rule report_audit:
             labels={"report": "public edition"},
         ),
         restricted=multiext("results/audits/{audit}/restricted/report", ".html", ".pdf"),
+        crate=[
+            "results/audits/{audit}/public/ro-crate-metadata.json",
+            "results/audits/{audit}/public/audit.smk",
+        ],
     log:
         "results/logs/report_audit/{audit}.log",
     conda:

@@ -27,6 +27,7 @@ release        the folder of the samples that are left
 patients       the hospital's own ids of the pseudonyms
 publish        the verdict and tables of samples, public and restricted
 report         the reports as pages
+crate          the public folder as a research object
 gate           the verdict as an exit code
 verify         whether a folder's files are those of a report
 planning       how many patients and samples it takes to be able to PASS

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copylens.auditing.crate import write_crate
 from copylens.auditing.evidence import Evidence, read_evidence
 from copylens.auditing.findings import HELD_OUT
 from copylens.auditing.outcomes import may_be_released
@@ -19,7 +20,7 @@ from copylens.reporting.audit_report.paragraphs import pair_numbers
 
 
 def report_audit(files: dict, public: Path, restricted: Path) -> None:
-    """Write report.html and report.pdf into both folders.
+    """Write report.html and report.pdf into both folders, and the public one's research object.
 
     files: those of `judge_audit`, verdict, public_samples, restricted_samples, and rest, the folder of `gather_rest`.
     """
@@ -28,6 +29,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
     table = read_table(files["public_samples"])
     sums = file_checksum(Path(files["rest"]) / FILES / SUMS) if may_be_released(verdict) else None
     write_report(verdict, table, bands_of(evidence), None, "public", sums, public)
+    write_crate(verdict, public)
     table = read_table(files["restricted_samples"])
     table["file"] = table["file"].astype(str)
     failed = {line["name"] for line in verdict["lines"] if line["outcome"] != "pass"}
