@@ -84,7 +84,8 @@ def images_of(config: dict, name: str, seed: int, folder: Path) -> dict[str, np.
 def attacked(module, images: dict[str, np.ndarray], seed: int) -> dict[str, float]:
     """Both attacks on one state of a network."""
     timesteps = module.settings["timesteps"]
-    steps = (np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1).tolist()
+    steps = [max(1, round(share * timesteps)) - 1 for share in NOISE_LEVELS]
+    ten = [max(1, round(tenth / 10 * timesteps)) - 1 for tenth in range(1, 11)]
     patients = {
         name: np.arange(len(of)) + start for start, (name, of) in zip((0, 1000, 2000), images.items(), strict=True)
     }
@@ -93,7 +94,7 @@ def attacked(module, images: dict[str, np.ndarray], seed: int) -> dict[str, floa
         errors = latent_diffusion.errors_by_noise(module, as_batch(of), steps, seed)
         arrays |= {f"{name}_{error}": values.numpy() for error, values in errors.items()}
         arrays |= {f"{name}_difficulty": grey_and_frequencies(of), f"{name}_patient": patients[name]}
-        losses[name] = latent_diffusion.losses_by_noise(module, as_batch(of), steps, seed).numpy()
+        losses[name] = latent_diffusion.losses_by_noise(module, as_batch(of), ten, seed).numpy()
     mean = np.concatenate(list(losses.values())).mean(axis=0)
     score = {name: -(of / mean).mean(axis=1) for name, of in losses.items()}
     plain = separation(score["train"], score["control"], (patients["train"], patients["control"]), 0.95, seed)

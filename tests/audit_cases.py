@@ -7,6 +7,7 @@ import pandas as pd
 
 from copylens.auditing.evidence import Evidence
 from copylens.auditing.findings import Findings, Near
+from copylens.auditing.membership import NOISE_LEVELS
 from copylens.auditing.verdict import to_json
 
 POLICY = {
@@ -121,7 +122,7 @@ def errors_of(
     for name, size in (("train", n), ("calibration", n // 2), ("control", n - n // 2)):
         for error in ("loss", "middle", "norm"):
             lower = member if name == "train" and error == "loss" else 1.0
-            found[f"{name}_{error}"] = lower * generator.gamma(shape, size=(size, 10))
+            found[f"{name}_{error}"] = lower * generator.gamma(shape, size=(size, len(NOISE_LEVELS)))
         found[f"{name}_difficulty"] = generator.normal(size=(size, 3))
         found[f"{name}_patient"] = np.arange(start, start + size)
         start += size

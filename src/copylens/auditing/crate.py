@@ -13,6 +13,7 @@ from copylens.config.pipeline import pipeline_folder
 from copylens.jobs.checksums import whole
 
 METADATA, WORKFLOW = "ro-crate-metadata.json", "audit.smk"
+SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
     "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
@@ -41,7 +42,6 @@ def write_crate(verdict: dict, public: Path) -> None:
 
 
 def _entities(verdict: dict) -> list[dict]:
-    provenance, day = verdict["provenance"], _day()
     sets = [
         {
             "@id": f"#{part}",
@@ -49,12 +49,21 @@ def _entities(verdict: dict) -> list[dict]:
             "name": f"{SETS[part]}: SHA-256 of the list of their files' SHA-256",
             "value": digest,
         }
-        for part, digest in provenance["checksums"].items()
+        for part, digest in verdict["provenance"]["checksums"].items()
         if part in SETS
     ]
     files = [
         {"@id": name, "@type": "File", "name": what, "description": what, "encodingFormat": kind}
         for name, (kind, what) in FILES.items()
+    ]
+    return [*_root(verdict), *_software(verdict["provenance"]["copylens"]), _run(verdict, sets), *sets, *files]
+
+
+def _root(verdict: dict) -> list[dict]:
+    """The metadata themselves, the folder, its profiles and its licence."""
+    profiles = [
+        {"@id": profile, "@type": "CreativeWork", "name": name, "version": version}
+        for profile, (name, version) in PROFILES.items()
     ]
     return [
         {
@@ -71,60 +80,59 @@ def _entities(verdict: dict) -> list[dict]:
             "@type": "Dataset",
             "name": f"Audit of synthetic images: {verdict['verdict']}",
             "description": " ".join(verdict["reasons"]),
-            "datePublished": day,
+            "datePublished": _day(),
             "license": {"@id": "#licence"},
             "conformsTo": [{"@id": profile} for profile in PROFILES],
             "hasPart": [{"@id": name} for name in (WORKFLOW, *FILES)],
             "mainEntity": {"@id": WORKFLOW},
             "mentions": {"@id": "#audit"},
         },
-        *(
-            {"@id": profile, "@type": "CreativeWork", "name": name, "version": version}
-            for profile, (name, version) in PROFILES.items()
-        ),
+        *profiles,
         {
             "@id": "#licence",
             "@type": "CreativeWork",
             "name": "No licence",
             "description": "The institution that made this audit decides who may use its results.",
         },
+    ]
+
+
+def _software(version: str) -> list[dict]:
+    """The rules, their language, and the program."""
+    return [
         {
             "@id": WORKFLOW,
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
             "name": "Audit of synthetic images",
             "description": "From training, held-out and synthetic images to a verdict and its reports",
-            "programmingLanguage": {"@id": "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"},
+            "programmingLanguage": {"@id": SNAKEMAKE},
             "encodingFormat": "text/x-snakemake",
-            "version": provenance["copylens"],
+            "version": version,
             "softwareRequirements": {"@id": "#copylens"},
         },
         {
-            "@id": "https://w3id.org/workflowhub/workflow-ro-crate#snakemake",
+            "@id": SNAKEMAKE,
             "@type": "ComputerLanguage",
             "name": "Snakemake",
             "identifier": {"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
             "url": {"@id": "https://snakemake.readthedocs.io"},
         },
-        {
-            "@id": "#copylens",
-            "@type": "SoftwareApplication",
-            "name": "copylens",
-            "softwareVersion": provenance["copylens"],
-        },
-        {
-            "@id": "#audit",
-            "@type": "CreateAction",
-            "name": f"Audit with copylens {provenance['copylens']}: {verdict['verdict']}",
-            "description": "Whether the synthetic images copy the patients that the generator was trained on",
-            "endTime": day,
-            "instrument": {"@id": WORKFLOW},
-            "object": [{"@id": one["@id"]} for one in sets],
-            "result": [{"@id": name} for name in FILES],
-            "actionStatus": "http://schema.org/CompletedActionStatus",
-        },
-        *sets,
-        *files,
+        {"@id": "#copylens", "@type": "SoftwareApplication", "name": "copylens", "softwareVersion": version},
     ]
+
+
+def _run(verdict: dict, sets: list[dict]) -> dict:
+    return {
+        "@id": "#audit",
+        "@type": "CreateAction",
+        "name": f"Audit with copylens {verdict['provenance']['copylens']}: {verdict['verdict']}",
+        "description": "Whether the synthetic images copy the patients that the generator was trained on",
+        "endTime": _day(),
+        "instrument": {"@id": WORKFLOW},
+        "object": [{"@id": one["@id"]} for one in sets],
+        "result": [{"@id": name} for name in FILES],
+        "actionStatus": "http://schema.org/CompletedActionStatus",
+    }
 
 
 def _day() -> str:

@@ -21,10 +21,16 @@ from copylens.evaluation.membership import separation_by_choice
 from copylens.evaluation.shift import grey_and_frequencies
 from copylens.jobs.files import read_array, read_table, write_arrays
 
-NOISE_LEVELS = 10
+NOISE_LEVELS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # shares of a network's timesteps
 ERRORS = ("loss", "middle", "norm")
-# Shares of the noise levels, from the least noise on, whose errors count.
-LEVELS = {"all": (0.0, 1.0), "little": (0.0, 0.3), "medium": (0.3, 0.7), "much": (0.7, 1.0)}
+# The noise levels whose errors count, by their places above.
+LEVELS = {
+    "all": slice(3, None),
+    "least": slice(0, 3),
+    "little": slice(2, 5),
+    "medium": slice(5, 9),
+    "much": slice(9, None),
+}
 FOLDS, PENALTY = 5, 0.01  # of the calibration
 
 
@@ -37,7 +43,11 @@ class Attack:
     calibrated: bool
 
 
-ATTACKS = [Attack(*each) for each in product(ERRORS, LEVELS, (False, True))]
+ATTACKS = [
+    Attack(error, levels, calibrated)
+    for error, levels, calibrated in product(ERRORS, LEVELS, (False, True))
+    if not calibrated or levels in ("least", "little")
+]
 
 
 def measure_errors(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
@@ -51,12 +61,12 @@ def measure_errors(images_path: Path, splits_path: Path, folder: Path, upstream:
     splits, images = read_table(splits_path), read_array(images_path)
     module = load_model(folder, upstream)
     family, timesteps = implementation("models", module.settings["kind"]), module.settings["timesteps"]
-    steps = np.linspace(0, timesteps, NOISE_LEVELS + 1)[1:].round().astype(int) - 1
+    steps = [max(1, round(share * timesteps)) - 1 for share in NOISE_LEVELS]
     number_of = np.unique(splits["patient"], return_inverse=True)[1]
     arrays: dict[str, np.ndarray] = {}
     for name in REAL:
         rows = rows_of(splits, name)
-        errors = family.errors_by_noise(module, as_batch(images[rows]), steps.tolist(), seed)
+        errors = family.errors_by_noise(module, as_batch(images[rows]), steps, seed)
         arrays |= {f"{name}_{error}": values.numpy() for error, values in errors.items()}
         arrays[f"{name}_difficulty"] = grey_and_frequencies(np.asarray(images[rows])).astype(np.float32)
         arrays[f"{name}_patient"] = number_of[rows]
@@ -78,20 +88,27 @@ def scores(attack: Attack, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarra
     """Scores of membership of each set of `REAL`, float [image]; higher for members.
 
     Minus the mean over noise levels of the logarithm of the error. Calibrated: plus the median that images of such grey
-    values and spatial frequencies have, by quantile regression on V (Tang et al. 2023, arXiv 2312.05140); V's own
-    images are predicted from other patients'.
+    values and spatial frequencies, and of such errors under much noise, have, by quantile regression on V (Tang et al.
+    2023, arXiv 2312.05140); V's own images are predicted from other patients'.
     """
-    first, last = (round(share * NOISE_LEVELS) for share in LEVELS[attack.levels])
-    error = {
-        name: np.log(arrays[f"{name}_{attack.error}"][:, first:last] + np.finfo(np.float32).tiny).mean(axis=1)
-        for name in REAL
-    }
+    error = {name: _log(arrays[f"{name}_{attack.error}"])[:, LEVELS[attack.levels]].mean(axis=1) for name in REAL}
     if not attack.calibrated:
         return {name: -values for name, values in error.items()}
+    features = {name: _usual(arrays, name) for name in REAL}
     regression = make_pipeline(StandardScaler(), QuantileRegressor(alpha=PENALTY, solver="highs"))
-    v, groups = arrays["calibration_difficulty"], arrays["calibration_patient"]
+    v, groups = features["calibration"], arrays["calibration_patient"]
     folds = GroupKFold(min(FOLDS, len(np.unique(groups))))
     usual = {"calibration": cross_val_predict(regression, v, error["calibration"], groups=groups, cv=folds)}
     regression.fit(v, error["calibration"])
-    usual |= {name: regression.predict(arrays[f"{name}_difficulty"]) for name in ("train", "control")}
+    usual |= {name: regression.predict(features[name]) for name in ("train", "control")}
     return {name: usual[name] - error[name] for name in REAL}
+
+
+def _usual(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """What hardly depends on whether an image was trained on: its difficulty, and errors under much noise."""
+    errors = [_log(arrays[f"{name}_{error}"])[:, LEVELS["much"]] for error in ("loss", "norm")]
+    return np.concatenate([arrays[f"{name}_difficulty"], *errors], axis=1)
+
+
+def _log(error: np.ndarray) -> np.ndarray:
+    return np.log(error + np.finfo(np.float32).tiny)

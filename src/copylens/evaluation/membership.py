@@ -133,6 +133,8 @@ def separation_by_choice(
 ) -> tuple[int, dict[str, float]]:
     """(number of the attack of `scored` that separates T from V best, how well it separates T from H).
 
+    Best: by the mean of the area under the curve and the share of T found at 5 % false positives.
+
     scored: by attack and set (train, calibration, control), float [image]. The row is that of `separation`, but its
     intervals choose the attack again in each draw, so that they count the choice.
     """
@@ -147,7 +149,7 @@ def separation_by_choice(
         score = np.concatenate([scores["train"], scores[others]])
         return areas_and_found(member, score, np.concatenate([times["train"], times[others]], axis=1))
 
-    chosen = np.stack([found(scores, "calibration")[:, 0] for scores in scored]).argmax(axis=0)
+    chosen = np.stack([found(scores, "calibration")[:, [0, 2]].mean(axis=1) for scores in scored]).argmax(axis=0)
     tested = np.stack([found(scores, "control") for scores in scored])[chosen, np.arange(DRAWS + 1)]
     best = scored[chosen[0]]
     sides = patients["train"], patients["control"]

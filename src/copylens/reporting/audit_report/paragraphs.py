@@ -42,6 +42,7 @@ ATTACKS = {
 }
 LEVELS = {
     "all": "at all noise levels",
+    "least": "at the lowest noise levels",
     "little": "at low noise levels",
     "medium": "at middle noise levels",
     "much": "at high noise levels",
