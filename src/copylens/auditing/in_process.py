@@ -66,9 +66,8 @@ def _compared(config: dict, audit: str, restricted: Path, unfinished: Path, say:
     say("planting copies")
     settings = audit_spec.planted(config, audit)
     plant_copies(settings, files["images"], files["splits"], [], *(files[name] for name in PLANTED))
-    say("asking whether the samples are of the patients' kind")
+    say("asking whether the samples are of the patients' kind, and what they tell")
     measure_kind(files["images"], files["splits"], files["synthetic"], files["kind"])
-    say("asking what the samples tell about the patients")
     measure_attacks(files["images"], files["splits"], files["synthetic"], files["attacks"])
     for name in config["audits"][audit]["detectors"]:
         say(f"comparing samples with training images by {name}")
