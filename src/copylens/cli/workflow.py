@@ -20,8 +20,8 @@ STAGES = {
     "pool_images": ("pooling images and patients", 12),
     "train_audit_detector": ("fitting detectors", 25),
     "plant_audit_copies": ("planting copies", 14),
-    "measure_kind": ("asking whether the samples are of the patients' kind", 16),
-    "measure_attacks": ("asking what the samples tell about the patients", 12),
+    "measure_kind": ("asking whether the samples are of the patients' kind, and what they tell", 16),
+    "measure_attacks": ("asking whether the samples are of the patients' kind, and what they tell", 12),
     "compare_audit": ("comparing samples with training images", 66),
     "judge_audit": ("judging", 12),
     "gather_rest": ("gathering the samples that are left", 3),
@@ -118,10 +118,12 @@ class Progress:
             self.planned[planned[1]] = int(planned[2])
         elif done := DONE.search(line):
             self.done[done[1]] = self.done.get(done[1], 0) + 1
-        elif (rule := RULE.match(line)) and rule[1] not in self.shown | TARGETS:
-            self.shown.add(rule[1])
-            n_done, n = sum(self.done.values()), sum(self.planned.values())
+        elif (rule := RULE.match(line)) and rule[1] not in TARGETS:
             stage = STAGES[rule[1]][0] if rule[1] in STAGES else rule[1].replace("_", " ")
+            if stage in self.shown:
+                return
+            self.shown.add(stage)
+            n_done, n = sum(self.done.values()), sum(self.planned.values())
             self.say(f"[{n_done:>2} of {n}] {stage}{self._left()}")
 
     def _left(self) -> str:
