@@ -99,15 +99,14 @@ def _too_few(scans: dict[str, list[Scan]], audit: dict) -> list[str]:
     least = needed(audit["policy"], 1.0, audit["planted"]["copies"])
     given = {part: len({scan.patient for scan in scans[part]}) for part in scans if part != "synthetic"}
     wanted = {"training": least.training_patients, "held_out": least.held_out_patients}
-    notes = [
-        f"warning: {given[part]} {_option(part)} patients can't PASS; {n or 'no number'} or more can (copylens plan)"
+    few = [
+        f"{given[part]} {_option(part)} patients ({n or 'no number'} would be enough)"
         for part, n in wanted.items()
         if part in given and (n is None or given[part] < n)
     ]
     if least.samples is None or len(scans["synthetic"]) < least.samples:
-        n = least.samples or "no number"
-        notes.append(f"warning: {len(scans['synthetic'])} synthetic images can't PASS; {n} or more can (copylens plan)")
-    return notes
+        few.append(f"{len(scans['synthetic'])} synthetic images ({least.samples or 'no number'} would be enough)")
+    return [f"warning: can't PASS with {', nor with '.join(few)}; see copylens plan"] if few else []
 
 
 def _refuse_nested(folders: dict[str, Path]) -> None:
