@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from copylens.auditing.membership import NOISE_LEVELS, membership
+from copylens.auditing.membership import membership, steps_of
 from copylens.config import checks, spec
 from copylens.data.images import gather_images
 from copylens.data.listing import list_scans
@@ -84,11 +84,10 @@ def images_of(config: dict, name: str, seed: int, folder: Path) -> dict[str, np.
 def attacked(module, images: dict[str, np.ndarray], seed: int) -> dict[str, float]:
     """Both attacks on one state of a network."""
     timesteps = module.settings["timesteps"]
-    steps = [max(1, round(share * timesteps)) - 1 for share in NOISE_LEVELS]
+    steps = steps_of(timesteps)
     ten = [max(1, round(tenth / 10 * timesteps)) - 1 for tenth in range(1, 11)]
-    patients = {
-        name: np.arange(len(of)) + start for start, (name, of) in zip((0, 1000, 2000), images.items(), strict=True)
-    }
+    numbers = np.arange(sum(map(len, images.values())))
+    patients = dict(zip(images, np.split(numbers, len(images)), strict=True))
     arrays, losses = {}, {}
     for name, of in images.items():
         errors = latent_diffusion.errors_by_noise(module, as_batch(of), steps, seed)
@@ -120,7 +119,7 @@ def main(seed: int, data: Path) -> None:
                 train_model(settings, seed, files, folder / model, Unfinished(folder / "work" / model))
                 files["autoencoder"] = folder / "autoencoder"
             module = load_model(folder / "ldm", folder / "autoencoder")
-            states = {None: module.weights()} | dict.fromkeys(SNAPSHOTS)
+            final = module.weights()
             kept = load_file(folder / "ldm" / "snapshots.safetensors")
             last = int(read_table(folder / "ldm" / "losses.csv")["epoch"].max())
             torch.manual_seed(seed)
@@ -129,7 +128,7 @@ def main(seed: int, data: Path) -> None:
             for epoch in (0, *SNAPSHOTS, last):
                 prefix = f"{epoch}/"
                 state = {key.removeprefix(prefix): of for key, of in kept.items() if key.startswith(prefix)}
-                module.load_weights(state or states[None])
+                module.load_weights(state or final)
                 row = attacked(untrained if epoch == 0 else module, images, seed)
                 rows.append({"images": name, "epoch": epoch, **row})
                 print(rows[-1], flush=True)

@@ -13,7 +13,7 @@ samples) in one thing each, at several true shares of copies: the policy's limit
 
 Writes benchmarks/operating_characteristics.tsv, a row per cell: shares of draws that PASS, FAIL and are NOT ABLE TO
 SAY; how often the intervals of copies, of patients exposed and of the area under the membership test's curve hold the
-truth (the area's where nobody is copied: 0.5), and those of the false positive rate and of the sensitivity; of
+truth (the area's where nobody is copied: 0.5), and that of the false positive rate; of
 quarantines: the share of samples left, the share of draws whose rest PASSes, and the most copies left in one that did;
 flips: the share of draws whose verdict other calibration patients change; jaccard: the mean overlap of the lists of
 withheld samples with those of other calibration patients. Where only one detector sees the copies the intervals needn't

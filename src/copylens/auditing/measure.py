@@ -127,9 +127,9 @@ def true_copies(row: dict[str, float]) -> Interval:
 def _singling_out(evidence: Evidence, rule: dict[str, float], near_held_out: float, level: float) -> Risk:
     """Samples that are called copies of T, the same of V and H, and, as a naive guess, other patients' own images."""
     n = evidence.n_samples
-    return Risk(
-        rule["called"], near_held_out, rule["control_rate"], residual_risk(rule["called"], n, near_held_out, n, level)
-    )
+    n_near = min(n, len(next(iter(evidence.held_out.values())).similarity["synthetic"]))
+    residual = residual_risk(rule["called"], n, near_held_out, n_near, level)
+    return Risk(rule["called"], near_held_out, rule["control_rate"], residual)
 
 
 def _at_least(certain: float, rule: dict[str, float]) -> dict[str, float]:

@@ -61,7 +61,7 @@ def measure_errors(images_path: Path, splits_path: Path, folder: Path, upstream:
     splits, images = read_table(splits_path), read_array(images_path)
     module = load_model(folder, upstream)
     family, timesteps = implementation("models", module.settings["kind"]), module.settings["timesteps"]
-    steps = [max(1, round(share * timesteps)) - 1 for share in NOISE_LEVELS]
+    steps = steps_of(timesteps)
     number_of = np.unique(splits["patient"], return_inverse=True)[1]
     arrays: dict[str, np.ndarray] = {}
     for name in REAL:
@@ -71,6 +71,11 @@ def measure_errors(images_path: Path, splits_path: Path, folder: Path, upstream:
         arrays[f"{name}_difficulty"] = grey_and_frequencies(np.asarray(images[rows])).astype(np.float32)
         arrays[f"{name}_patient"] = number_of[rows]
     write_arrays(arrays, path)
+
+
+def steps_of(timesteps: int) -> list[int]:
+    """The timesteps of `NOISE_LEVELS`, of a network that has so many."""
+    return [max(1, round(share * timesteps)) - 1 for share in NOISE_LEVELS]
 
 
 def membership(arrays: dict[str, np.ndarray], level: float, seed: int) -> dict:

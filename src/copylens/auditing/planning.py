@@ -44,10 +44,13 @@ def needed(policy: dict, sensitivity: float, copies: int) -> Needed:
     )
     control = _enough(lambda n: exact_interval(0.0, n, level)[1] <= policy["false_positives"])
     n_control = max(control or 0, calibration or 0)
+    limit = policy["membership_samples"]
+    if _separated(level, MANY, n_control) > limit:
+        control = _enough(lambda n: _separated(level, n, n) <= limit)
+        n_control = max(n_control, control or 0)
     training = _enough(
         lambda n: (
-            _exposed(policy, sensitivity, copies, n) <= policy["patients"]
-            and _separated(level, n, n_control) <= policy["membership_samples"]
+            _exposed(policy, sensitivity, copies, n) <= policy["patients"] and _separated(level, n, n_control) <= limit
         )
     )
     n_planted = min(copies, training or copies)

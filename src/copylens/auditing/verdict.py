@@ -27,8 +27,8 @@ LIMITS = (
     "than real images may be more similar to training images than other patients' images are.",
     "The audit compares pixels, at one resolution. It doesn't read file names, headers or metadata of the synthetic "
     "files.",
-    "Patients in none of the sets of real images weren't compared, nor was anything that several samples together tell "
-    "about one patient.",
+    "Patients in none of the sets of real images weren't compared.",
+    "The attacks with the samples are those of this report. Others may find more, as may more samples.",
 )
 
 

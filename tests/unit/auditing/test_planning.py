@@ -29,3 +29,9 @@ def test_a_detector_that_misses_more_needs_more():
 @pytest.mark.parametrize("sensitivity", [0.5, 0.75])
 def test_a_detector_below_the_policy_never_passes(sensitivity):
     assert needed(POLICY, sensitivity, 100).training_patients is None
+
+
+def test_a_stricter_membership_test_takes_more_patients_of_both_kinds():
+    usual, strict = (needed(POLICY | {"membership_samples": limit}, 1.0, 100) for limit in (0.64, 0.6))
+    assert usual.training_patients < strict.training_patients
+    assert usual.held_out_patients < strict.held_out_patients

@@ -4,9 +4,10 @@ SOURCES = (
     "Risks: Article 29 Working Party, Opinion 05/2014 on anonymisation techniques (WP216). Disclosures: Pilgram et al. "
     "2025, A consensus privacy metrics framework for synthetic data (Patterns, doi 10.1016/j.patter.2025.101320). It "
     "advises against measures of similarity that have no precise meaning. Here a similarity counts only against the "
-    "same of other patients. The European Health Data Space, Regulation (EU) 2025/327, article 66, and its guideline "
-    "D7.2 for health data access bodies (TEHDAS2, doi 10.5281/zenodo.20269109) ask that the risks of synthetic data be "
-    "assessed before they are released. This report is about images; it is no legal advice."
+    "same of other patients. The European Health Data Space, Regulation (EU) 2025/327, article 66, asks for anonymised "
+    "data where these serve the purpose; a guideline for health data access bodies (TEHDAS2 D7.2, doi "
+    "10.5281/zenodo.20269109) treats synthetic data, whose privacy risks have to be assessed. This report is about "
+    "images; it is no legal advice."
 )
 NO_RISK = "–"
 # By line: the risk of WP216, the disclosure of the consensus framework, and the reason for the limit.
