@@ -1,15 +1,16 @@
 """How well attacks on weights find who was trained on, while a latent diffusion model is trained.
 
-    .venv/bin/python benchmarks/membership_from_weights.py 1 ../shared/data
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/membership_from_weights.py ../shared/data 2 3 4
 
-Arguments: the seed of patients, networks and noises, and the folder with nih_chestxray and msd_hippocampus. An
-autoencoder and a latent diffusion model are trained on 120 chest X-rays (32 x 32) or 60 hippocampi (16 x 16 x 16) of
-one patient each; as many others are V and H each. Writes benchmarks/membership_from_weights.tsv, a row per data set and
+Arguments: the folder with nih_chestxray and msd_hippocampus, and seeds of patients, networks and noises. An autoencoder
+and a latent diffusion model are trained on 120 chest X-rays (32 x 32) or 60 hippocampi (16 x 16 x 16) of one patient
+each; V and H are 180 or 70 others each. Writes benchmarks/membership_from_weights.tsv, a row per data set, seed and
 epoch (0: untrained): of the mean loss over ten noise levels with one noise each (`mean_loss_`), and of the audit's
 attack, which V chooses and H tests: the area under the curve, with its interval, and the shares of T found at 1 % and
 5 % false positives.
 """
 
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -33,7 +34,7 @@ from copylens.jobs.workdir import Unfinished
 from copylens.training.tensors import as_batch
 
 SETS = ("train", "calibration", "control")
-SIZES = {"chests": 120, "hippocampi": 60}
+SIZES = {"chests": (120, 180, 180), "hippocampi": (60, 70, 70)}
 SNAPSHOTS = [40, 80, 120, 200, 300]
 DETECTORS = ["pixel_correlation", "pixel_l2_ratio", "ssim"]  # a configuration has some; none is used
 CONFIG: dict = {
@@ -74,7 +75,7 @@ def images_of(config: dict, name: str, seed: int, folder: Path) -> dict[str, np.
     list_scans(listing, folder / "scans.tsv")
     gather_images(listing, spec.image_settings(config, name), folder / "scans.tsv", folder / "all.npy")
     table = read_table(folder / "scans.tsv").assign(row=lambda every: range(len(every))).drop_duplicates("patient")
-    table = table.sample(frac=1, random_state=seed)[: 3 * SIZES[name]].assign(role=np.repeat(SETS, SIZES[name]))
+    table = table.sample(frac=1, random_state=seed)[: sum(SIZES[name])].assign(role=np.repeat(SETS, SIZES[name]))
     images = np.asarray(read_array(folder / "all.npy"))[table["row"]]
     write_array(images, folder / "images.npy")
     write_table(table[["scan", "patient", "role"]], folder / "splits.tsv")
@@ -86,8 +87,8 @@ def attacked(module, images: dict[str, np.ndarray], seed: int) -> dict[str, floa
     timesteps = module.settings["timesteps"]
     steps = steps_of(timesteps)
     ten = [max(1, round(tenth / 10 * timesteps)) - 1 for tenth in range(1, 11)]
-    numbers = np.arange(sum(map(len, images.values())))
-    patients = dict(zip(images, np.split(numbers, len(images)), strict=True))
+    ends = np.cumsum([len(of) for of in images.values()])
+    patients = {name: np.arange(end - len(images[name]), end) for name, end in zip(images, ends, strict=True)}
     arrays, losses = {}, {}
     for name, of in images.items():
         errors = latent_diffusion.errors_by_noise(module, as_batch(of), steps, seed)
@@ -103,37 +104,44 @@ def attacked(module, images: dict[str, np.ndarray], seed: int) -> dict[str, floa
     return row | best["attack"]
 
 
-def main(seed: int, data: Path) -> None:
-    torch.set_num_threads(2)
-    for name, size in SIZES.items():
-        CONFIG["datasets"][name]["split"] = dict.fromkeys(SETS, size)
+def states(config: dict, name: str, seed: int, folder: Path, images: dict[str, np.ndarray]):
+    """(epoch, network) of a training on T, from the untrained one to the last."""
+    files = {"images": folder / "images.npy", "splits": folder / "splits.tsv"}
+    for model in ("autoencoder", "ldm"):
+        settings = spec.training_settings(config, model, "base")
+        train_model(settings, seed, files, folder / model, Unfinished(folder / "work" / model))
+        files["autoencoder"] = folder / "autoencoder"
+    module = load_model(folder / "ldm", folder / "autoencoder")
+    torch.manual_seed(seed)
+    untrained = latent_diffusion.build(module.settings, list(images["train"].shape[1:]), module.autoencoder)
+    untrained.scale_factor = module.scale_factor
+    yield 0, untrained
+    final = {key: of.clone() for key, of in module.weights().items()}
+    kept = load_file(folder / "ldm" / "snapshots.safetensors")
+    for epoch in SNAPSHOTS:
+        prefix = f"{epoch}/"
+        module.load_weights({key.removeprefix(prefix): of for key, of in kept.items() if key.startswith(prefix)})
+        yield epoch, module
+    module.load_weights(final)
+    yield int(read_table(folder / "ldm" / "losses.csv")["epoch"].max()), module
+
+
+def main(data: Path, seeds: list[int]) -> None:
+    torch.set_num_threads(1)
+    for name, sizes in SIZES.items():
+        CONFIG["datasets"][name]["split"] = dict(zip(SETS, sizes, strict=True))
     config, rows = checks.check(CONFIG), []
-    for name, entry in config["datasets"].items():
+    for entry in config["datasets"].values():
         entry["root"] = str(data / entry["root"])
+    for seed, name in itertools.product(seeds, SIZES):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             images = images_of(config, name, seed, folder)
-            files = {"images": folder / "images.npy", "splits": folder / "splits.tsv"}
-            for model in ("autoencoder", "ldm"):
-                settings = spec.training_settings(config, model, "base")
-                train_model(settings, seed, files, folder / model, Unfinished(folder / "work" / model))
-                files["autoencoder"] = folder / "autoencoder"
-            module = load_model(folder / "ldm", folder / "autoencoder")
-            final = module.weights()
-            kept = load_file(folder / "ldm" / "snapshots.safetensors")
-            last = int(read_table(folder / "ldm" / "losses.csv")["epoch"].max())
-            torch.manual_seed(seed)
-            untrained = latent_diffusion.build(module.settings, list(images["train"].shape[1:]), module.autoencoder)
-            untrained.scale_factor = module.scale_factor
-            for epoch in (0, *SNAPSHOTS, last):
-                prefix = f"{epoch}/"
-                state = {key.removeprefix(prefix): of for key, of in kept.items() if key.startswith(prefix)}
-                module.load_weights(state or final)
-                row = attacked(untrained if epoch == 0 else module, images, seed)
-                rows.append({"images": name, "epoch": epoch, **row})
+            for epoch, module in states(config, name, seed, folder, images):
+                rows.append({"images": name, "seed": seed, "epoch": epoch, **attacked(module, images, seed)})
                 print(rows[-1], flush=True)
                 pd.DataFrame(rows).round(3).to_csv(RESULT, sep="\t", index=False)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]).resolve())
+    main(Path(sys.argv[1]).resolve(), [int(seed) for seed in sys.argv[2:]])
