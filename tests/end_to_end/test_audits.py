@@ -131,7 +131,7 @@ class Audit:
         files |= {"training_images": self.folder / "images.npy", "synthetic": self.folder / "synthetic.npy"}
         pool_images({"listing": {}, "seed": 0}, files, data)
         planted = [self.folder / name for name in ("planted.npy", "sources.tsv", "transforms.tsv")]
-        settings = {"copies": 40, "transforms": TRANSFORMS, "round_trip": None, "seed": 0}
+        settings = {"copies": 40, "transforms": TRANSFORMS, "round_trip": None, "families": None, "seed": 0}
         plant_copies(settings, data / "images.npy", data / "splits.tsv", [], *planted)
         paths = {name: data / f"{name}.npy" for name in ("images", "synthetic", "decoded")}
         paths |= {"splits": data / "splits.tsv", "planted": planted[0]}

@@ -87,7 +87,7 @@ def audit(folder: Path, reported: bool) -> None:
     pool_images({"listing": {}, "seed": 0}, files | {"synthetic": folder / "made.npy"}, folder)
     images, splits, synthetic = folder / "images.npy", folder / "splits.tsv", folder / "synthetic.npy"
     planted = [folder / name for name in ("planted.npy", "sources.tsv", "transforms.tsv")]
-    settings = {"copies": 50, "seed": 0, "transforms": POLICY["transforms"], "round_trip": None}
+    settings = {"copies": 50, "seed": 0, "transforms": POLICY["transforms"], "round_trip": None, "families": None}
     plant_copies(settings, images, splits, [], *planted)
     measure_kind(images, splits, synthetic, folder / "kind.npz")
     measure_attacks(images, splits, synthetic, folder / "attacks.npz")

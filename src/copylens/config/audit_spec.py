@@ -87,7 +87,9 @@ def sources(config: dict, audit: str) -> dict:
 def planted(config: dict, audit: str) -> dict:
     """Settings of the copies planted among an audit's own images."""
     entry = config["audits"][audit]
-    return with_sorted_keys({**entry["planted"], "transforms": entry["policy"]["transforms"], "round_trip": None})
+    return with_sorted_keys(
+        {**entry["planted"], "transforms": entry["policy"]["transforms"], "round_trip": None, "families": None}
+    )
 
 
 def policy(config: dict, audit: str) -> dict:

@@ -10,6 +10,8 @@ prevalence    the prevalence of copies, given sensitivity and false positive rat
 scores        the table of a study's rates
 agreement     the agreement of several detectors
 transforms    the transforms of planted copies
+families      families of transforms with a severity and random parameters
+contents      the families that hide, mark or mix an image's content
 planted       planted copies, and control images under the same transforms
 benchmark     a detector's sensitivity to planted copies
 duplicates    near-duplicates within a data set

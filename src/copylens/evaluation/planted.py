@@ -4,7 +4,9 @@ The share of planted copies that a detector finds is its sensitivity, the share 
 rate.
 """
 
+import functools
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ import torch
 
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
-from copylens.evaluation import transforms
+from copylens.evaluation import families, transforms
 from copylens.generation.load import load_autoencoder, load_model
 from copylens.generation.sample import reconstruct
 from copylens.jobs.files import new_array, read_array, read_table, write_table
@@ -35,27 +37,57 @@ def plant_copies(
     """Write the planted images, float32 [transform, source, *grid], and tables of the first two axes.
 
     sources: row (of images.npy), patient, role (train or control); at most `copies` of each role, one per patient as
-    long as they last. transforms: transform, group (rigid, laid, hard or round trip). `network` is empty, or the
-    folders of an autoencoder and of a diffusion model on its latents, whose round trips are planted too:
+    long as they last. transforms: transform, group (of `transforms` or of `families`, or round trip). `network` is
+    empty, or the folders of an autoencoder and of a diffusion model on its latents, whose round trips are planted too:
     decode(encode(x)), without and with noise that is added to the latents and removed again.
     """
     images, splits = read_array(images_path), read_table(splits_path)
     sources = _sources(splits, settings["copies"], settings["seed"])
     images_BC = as_batch(images[sources["row"]])
     partners_BC = images_BC[_partners(sources, settings["seed"])]
-    changes = settings["transforms"] or transforms.names(images.ndim - 1)
-    group_of = {name: group for group, names in transforms.GROUPS.items() for name in names}
-    table = [{"transform": name, "group": group_of[name]} for name in changes]
+    changes = _changes(settings, images.ndim - 1)
+    table = [{"transform": change.name, "group": change.group} for change in changes]
     strengths = settings["round_trip"]["strengths"] if network else []
     table += [{"transform": round_trip_name(strength), "group": ROUND_TRIPS} for strength in strengths]
     with new_array(planted_path, (len(table), *images_BC[:, 0].shape)) as planted, timed("planting"):
-        for number, name in enumerate(changes):
-            generator = torch.Generator().manual_seed(derive_seed(settings["seed"], name))
-            planted[number] = transforms.apply(name, images_BC, partners_BC, generator)[:, 0].numpy()
+        for number, change in enumerate(changes):
+            generator = torch.Generator().manual_seed(derive_seed(settings["seed"], change.name))
+            planted[number] = change.apply(images_BC, partners_BC, generator)[:, 0].numpy()
         for number, strength in enumerate(strengths, start=len(changes)):
             planted[number] = _round_trip(network, images_BC, strength, settings["seed"])[:, 0].numpy()
     write_table(sources, sources_path)
     write_table(pd.DataFrame(table, columns=["transform", "group"]), transforms_path)
+
+
+class Change(NamedTuple):
+    """One change of the images: its name in the tables, its group, and what it does."""
+
+    name: str
+    group: str
+    apply: transforms.Transform
+
+
+def _changes(settings: dict, dims: int) -> list[Change]:
+    """The named transforms, all where neither they nor families are named, then each family at each severity."""
+    drawn = settings["families"]
+    names = settings["transforms"] or ([] if drawn else transforms.names(dims))
+    group_of = {name: group for group, names in transforms.GROUPS.items() for name in names}
+    changes = [Change(name, group_of[name], functools.partial(transforms.apply, name)) for name in names]
+    if drawn is None:
+        return changes
+    chosen = drawn["names"] or list(families.FAMILIES)
+    return changes + [
+        Change(family_name(name, severity), group, functools.partial(families.apply, name, severity))
+        for group, names in families.GROUPS.items()
+        for name in names
+        if name in chosen
+        for severity in sorted(drawn["severities"])
+    ]
+
+
+def family_name(family: str, severity: float) -> str:
+    """`zoom_050` for a family at severity 0.5."""
+    return f"{family}_{round(100 * severity):03d}"
 
 
 def round_trip_name(strength: float) -> str:

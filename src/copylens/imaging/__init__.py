@@ -3,6 +3,7 @@
 warps         affine maps of images: rotations, shifts, mirrors
 filters       resizing, smoothing, local normalisation
 augment       random flips and rotations
+acquisition   what scanners and files do to images
 registration  affine and elastic registration of one image to another
 correlation   rows whose inner products are Pearson correlations
 orientation   the orientation in which an image fits other images best

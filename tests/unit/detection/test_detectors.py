@@ -178,7 +178,7 @@ def test_up_to_the_shortlist_nothing_is_left_out(data, detector, monkeypatch):
 def planted(data):
     """A few planted copies: the files of `plant_copies`."""
     chosen = ["identity", "flip", "rotation_10", "halves", "noise"]
-    settings = {"copies": 20, "transforms": chosen, "round_trip": None, "seed": 0}
+    settings = {"copies": 20, "transforms": chosen, "round_trip": None, "families": None, "seed": 0}
     paths = [data / "planted.npy", data / "sources.tsv", data / "transforms.tsv"]
     plant_copies(settings, data / "images.npy", data / "splits.tsv", [], *paths)
     return dict(zip(("planted", "sources", "transforms"), paths, strict=True))
