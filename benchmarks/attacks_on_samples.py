@@ -8,7 +8,7 @@ kind of images and of generator:
 
 - drawn: smooth noise of 32 x 32 pixels, blurred by 2 pixels; 200 training, 100 calibration and 100 control patients,
   1,000 samples. In `correlated` each sample correlates by 0.15 with one training image.
-- chest: NIH, 64 x 64, 120, 90 and 90 patients in a new draw for each run, 160 samples or as many others. In `mixed`
+- chest: NIH, 64 x 64, 120, 90 and 90 patients in a new draw for each run, 180 samples. In `mixed`
   each sample is the mean of a training image and of an image of somebody else, in `copies` a tenth repeat training
   images, `copycat` repeats nothing else. `gamma`, `blur`, `elsewhere`: a generator that never saw the training patients
   draws images of their scanner, and the held-out patients come from another one (gamma 1.3; blurred by a pixel; slices

@@ -125,7 +125,7 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
     write_array(np.concatenate(list(sets.values())), folder / "all.npy")
     files = {f"training_{name}": path for name, path in real.items()} | {"synthetic": folder / "all.npy"}
     pool_images({"listing": {}, "seed": 0}, files, data)
-    settings = entry["planted"] | {"transforms": policy["transforms"], "round_trip": None}
+    settings = entry["planted"] | {"transforms": policy["transforms"], "round_trip": None, "families": None}
     plant_copies(settings, data / "images.npy", data / "splits.tsv", [], *planted)
     paths = {name: data / f"{name}.npy" for name in ("images", "synthetic", "decoded")}
     paths |= {"splits": data / "splits.tsv", "planted": planted[0]}
