@@ -118,11 +118,9 @@ def run_plan(options: argparse.Namespace) -> int:
         )
         cells = [f"{sensitivity:.0%}", *("never" if n is None else f"{n:,}" for n in numbers)]
         print("  ".join(f"{cell:>{len(column)}}" for cell, column in zip(cells, columns, strict=True)))
-    print(
-        "Patients and samples, at least, where no sample and no control image is called a copy. Of harmless sets few are "
-        "so lucky:\nwith 200 training patients, 120 + 120 others and 300 samples, nine in ten pass "
-        "(docs/operating_characteristics.md)."
-    )
+    print("Patients and samples, at least, where no sample and no control image is called a copy by chance.")
+    print("Few harmless sets are so lucky; with 200 training, 120 + 120 held-out and 300 samples nine in ten are")
+    print("(docs/operating_characteristics.md).")
     return 0
 
 
