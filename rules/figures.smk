@@ -238,3 +238,21 @@ use rule draw_copies_by_dataset as draw_detector_benchmark with:
     params:
         datasets=study_names("datasets"),
         detectors=study_names("detectors"),
+
+
+use rule draw_copies_by_dataset as draw_severity_curves with:
+    input:
+        benchmarks=study_benchmarks,
+        code=figure_code("severity_curves"),
+    output:
+        figure=report(
+            "results/figures/{study}/severity_curves.pdf",
+            caption="../workflow/report/severity_curves.rst",
+            category="{study}",
+            labels={"figure": "copies found by severity of their change"},
+        ),
+    log:
+        "results/logs/draw_severity_curves/{study}.log",
+    params:
+        datasets=study_names("datasets"),
+        detectors=study_names("detectors"),

@@ -19,6 +19,7 @@ from copylens.reporting.figures import (
     over_training,
     review_sheet,
     sample_sheet,
+    severity_curves,
     training_curves,
     variant_effects,
 )
@@ -67,6 +68,24 @@ def planted(datasets, detectors):
     table = pd.DataFrame(rows)
     auroc, sensitivity = np.linspace(0.4, 1, len(rows)), np.linspace(0, 1, len(rows))
     return table.assign(auroc=auroc, sensitivity=sensitivity, false_positives=0.06)
+
+
+def families(datasets, detectors, names, severities=(0.25, 0.5, 0.75, 1.0)):
+    """Benchmarks of detectors by families at severities."""
+    rows = [
+        {
+            "dataset": dataset,
+            "detector": detector,
+            "transform": f"{name}_{round(100 * severity):03d}",
+            "group": "geometry",
+        }
+        for dataset, detector in itertools.product(datasets, detectors)
+        for name in names
+        for severity in severities
+    ]
+    worse = np.linspace(0, 1, len(rows))
+    table = pd.DataFrame(rows).assign(n_copies=100, n_controls=90, auroc=1 - worse / 2)
+    return table.assign(sensitivity=1 - worse, false_positives=0.2 * worse)
 
 
 def correlations(panels, apart=0.05, centre=0.6):
@@ -223,6 +242,12 @@ FIGURES = {
     "nine detectors on two data sets": lambda: detector_benchmark.draw(
         planted(["chest_xray", LONG], [*"abcdefgh", "aligned_correlation"])
     )[1],
+    "one family": lambda: severity_curves.draw(families(["chest_xray"], ["copylens"], ["zoom"], [0.5]))[0],
+    "many families": lambda: severity_curves.draw(
+        families(
+            ["chest_xray", LONG], [*"abcdefgh", "aligned_correlation"], [*(f"family_{n}" for n in range(24)), LONG]
+        )
+    )[3],
     "one panel": lambda: nearest_correlations.draw(*correlations(["chest xray · ldm"])),
     "thresholds coincide": lambda: nearest_correlations.draw(*correlations(["a", LONG], apart=0.0)),
     "thresholds nearly coincide": lambda: nearest_correlations.draw(*correlations(["a", "b", "c"], apart=1e-4)),
@@ -301,6 +326,7 @@ FIGURES |= {
 }
 
 ONE_OF_EACH = (
+    "many families",
     "six volumes",
     "one panel",
     "one data set",

@@ -184,6 +184,10 @@ def _check_study(config: dict, key: str, study: dict) -> None:
         _check_reference(f"{key}.quality", study["quality"], config["detectors"])
     for position, name in enumerate(study["figures"]):
         _check_kind(f"{key}.figures[{position}]", name, "figures")
+    drawn = [name for name in study["datasets"] if config["datasets"][name]["planted"]["families"]]
+    if "severity_curves" in study["figures"] and len(drawn) < len(study["datasets"]):
+        without = next(name for name in study["datasets"] if name not in drawn)
+        raise ValueError(f"{key}.figures: severity_curves needs datasets.{without}.planted.families, such as {{}}")
     if "copied_regions" in study["figures"] and not spec.detectors_that(config, study, "where"):
         raise ValueError(
             f"{key}.figures: copied_regions needs a detector that locates copies, such as one of kind copylens"

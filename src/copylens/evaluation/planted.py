@@ -15,6 +15,7 @@ import torch
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.evaluation import families, transforms
+from copylens.evaluation.severity import family_name
 from copylens.generation.load import load_autoencoder, load_model
 from copylens.generation.sample import reconstruct
 from copylens.jobs.files import new_array, read_array, read_table, write_table
@@ -83,11 +84,6 @@ def _changes(settings: dict, dims: int) -> list[Change]:
         if name in chosen
         for severity in sorted(drawn["severities"])
     ]
-
-
-def family_name(family: str, severity: float) -> str:
-    """`zoom_050` for a family at severity 0.5."""
-    return f"{family}_{round(100 * severity):03d}"
 
 
 def round_trip_name(strength: float) -> str:

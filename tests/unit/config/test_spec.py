@@ -66,6 +66,21 @@ def test_every_shipped_configuration_is_valid():
             ["pie"],
             "studies.tiny.figures[0]: unknown figure 'pie'; there are copied_regions",
         ),
+        (
+            "studies.tiny.figures",
+            ["severity_curves"],
+            "studies.tiny.figures: severity_curves needs datasets.chest.planted.families, such as {}",
+        ),
+        (
+            "datasets.chest.planted",
+            {"families": {"names": ["zomo"]}},
+            "datasets.chest.planted.families.names.0: must be one of turn, zoom",
+        ),
+        (
+            "datasets.chest.planted",
+            {"families": {"severities": [2]}},
+            "datasets.chest.planted.families.severities.0: 2 is greater",
+        ),
         ("studies.tiny.more_variants", {"lmd": ["base"]}, "studies.tiny.more_variants: no entry 'lmd'; there are ldm"),
         ("studies.tiny.more_variants", {"ldm": ["big"]}, "studies.tiny.more_variants.ldm[0]: no entry 'big'"),
         ("audits.release.training", "chst", "audits.release.training: no entry 'chst'; there are chest, knee"),
