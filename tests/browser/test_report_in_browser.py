@@ -112,6 +112,9 @@ def test_everything_is_shown_and_nothing_sticks_out(name, width, browser, report
     resize(browser, width)
     browser.get(reports[name])
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    if width == 1280:
+        wide = "return [...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth)"
+        assert not browser.execute_script(wide + ".map(box => box.innerText)")
     shown = browser.execute_script(
         "return [...document.querySelectorAll('.card svg, .banner .icon, img')].map(each => {"
         "  const box = each.getBoundingClientRect();"
