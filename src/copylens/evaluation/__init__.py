@@ -13,7 +13,6 @@ transforms    the transforms of planted copies
 families      families of transforms with a severity and random parameters
 contents      the families that hide, mark or mix an image's content
 planted       planted copies, and control images under the same transforms
-severity      benchmarks of families by severity
 benchmark     a detector's sensitivity to planted copies
 duplicates    near-duplicates within a data set
 review        blinded review of pairs by people

@@ -45,6 +45,11 @@ def apply(
     return FAMILIES[family](images_BC, partners_BC, severity, generator).clamp(0, 1)
 
 
+def family_name(family: str, severity: float) -> str:
+    """The name of a family's transform in tables: `zoom_050` for severity 0.5."""
+    return f"{family}_{round(100 * severity):03d}"
+
+
 def _drawn(largest: float, severity: float, shape: tuple, generator: torch.Generator) -> torch.Tensor:
     """Between half of the largest change and all of it, of either sign."""
     size = severity * largest * (0.5 + 0.5 * torch.rand(shape, generator=generator))

@@ -15,7 +15,6 @@ import torch
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of
 from copylens.evaluation import families, transforms
-from copylens.evaluation.severity import family_name
 from copylens.generation.load import load_autoencoder, load_model
 from copylens.generation.sample import reconstruct
 from copylens.jobs.files import new_array, read_array, read_table, write_table
@@ -78,7 +77,7 @@ def _changes(settings: dict, dims: int) -> list[Change]:
         return changes
     chosen = drawn["names"] or list(families.FAMILIES)
     return changes + [
-        Change(family_name(name, severity), group, functools.partial(families.apply, name, severity))
+        Change(families.family_name(name, severity), group, functools.partial(families.apply, name, severity))
         for group, names in families.GROUPS.items()
         for name in names
         if name in chosen

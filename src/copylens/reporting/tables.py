@@ -120,6 +120,20 @@ def benchmarks(datasets: list[str], detectors: list[str], paths: list[Path]) -> 
     return table[table["detector"].isin(detectors)]
 
 
+def by_severity(benchmark: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a benchmark that are families at a severity, with family and severity, and their means last.
+
+    The mean over families, of each data set, detector and severity, has the family and the group `mean`.
+    """
+    named = benchmark["transform"].str.extract(r"^(?P<family>.+)_(?P<severity>\d{3})$")
+    kept = named["severity"].notna()
+    severity = named["severity"][kept].astype(float) / 100
+    rows = benchmark[kept].assign(family=named["family"][kept], severity=severity)
+    keys = ["dataset", "detector", "severity"] if "dataset" in rows else ["detector", "severity"]
+    means = rows.groupby(keys, sort=False).mean(numeric_only=True).reset_index()
+    return pd.concat([rows, means.assign(family="mean", group="mean", transform="mean")], ignore_index=True)
+
+
 def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
     """Losses of several networks: panel, network, step, name, value."""
     tables = [

@@ -9,8 +9,8 @@ Each module has
 It may have
 
 - ``fit(module, images)``, on training images [T, 1, *grid], for a kind that is fitted without a training loop;
-- ``lay(batches)``, batches of training images -> a `copylens.imaging.orientation.Orienter`, which turns queries to the
-  training images' orientation before they are compared;
+- ``lay(batches)``, batches of training images -> a function that turns queries to their orientation before they are
+  compared, such as a `copylens.imaging.orientation.Orienter`: its first result is the queries;
 - ``compare(module, images, embeddings)``, similarity [B, T] of images to T training images, given by their embeddings;
 - ``verify(module, image, candidates)``, similarity [k] of an image [1, *grid] to some training images [k, 1, *grid];
 - ``where(module, image, candidates)``, local similarity at each pixel of the candidates, [k, *grid].

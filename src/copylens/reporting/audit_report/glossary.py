@@ -41,6 +41,7 @@ DETECTORS = {
     "copylens": "details, window by window, after turning, zooming, moving and bending the image to where it fits best",
     "deepssim": "features of a network that was trained to tell how alike two images would be if they were aligned",
     "latent_l2": "features of an autoencoder that was trained on the training images",
+    "windows": "small windows near their place, in the poses in which the image looks like the training images",
     "ntxent_paper": "features of a network that was trained to know an image again after it was turned or mirrored",
     "pixel_correlation": "pixels in place",
     "pixel_l2_ratio": "pixels in place: how much nearer the nearest training image is than the next fifty",

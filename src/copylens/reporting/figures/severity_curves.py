@@ -5,7 +5,6 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from copylens.evaluation.severity import by_severity
 from copylens.reporting import tables
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
@@ -23,8 +22,8 @@ from copylens.reporting.page import (
     write,
 )
 
-COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_controls", "auroc", "sensitivity")
-COLUMNS += ("false_positives",)
+METRICS = ("auroc", "sensitivity", "false_positives")
+COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_controls", *METRICS)
 # Title, metric, its floor and its ceiling on the axis, and how its values are multiplied.
 PAGES = (
     ("AUROC of copies against controls", "auroc", 0.45, 1.02, 1),
@@ -53,7 +52,7 @@ def draw(benchmark: pd.DataFrame) -> list[Figure]:
     Raises ValueError where columns are missing, and where no transform is a family at a severity.
     """
     require(benchmark, COLUMNS, "benchmark")
-    table = by_severity(benchmark)
+    table = tables.by_severity(benchmark)
     require(table, COLUMNS, "benchmark of families (planted.families in the configuration)")
     return [
         _page(dataset, of_dataset, *page)

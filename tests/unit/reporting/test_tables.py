@@ -1,8 +1,9 @@
-"""Families in a benchmark's table: told from other transforms, with their mean."""
+"""Tables of figures: families in a benchmark are told from other transforms, with their mean."""
 
 import pandas as pd
 
-from copylens.evaluation.severity import by_severity, family_name
+from copylens.evaluation.families import family_name
+from copylens.reporting.tables import by_severity
 
 
 def test_families_are_told_from_other_transforms_and_averaged():

@@ -1,0 +1,58 @@
+"""The pose of an image among images that lie alike."""
+
+import pytest
+import torch
+
+from copylens.imaging.filters import smooth
+from copylens.imaging.poses import Population
+from copylens.imaging.warps import flips, rotation, warp
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Sixty images [60, 2, 32, 32] of one body, each with details of its own."""
+    generator = torch.Generator().manual_seed(0)
+    body = smooth(torch.randn(1, 2, 32, 32, generator=generator), [3.0, 3.0])
+    own = smooth(torch.randn(60, 2, 32, 32, generator=generator), [1.5, 1.5])
+    return body / body.std() + 0.4 * own / own.std()
+
+
+def likeness(images: torch.Tensor, others: torch.Tensor) -> float:
+    inside = (..., slice(6, 26), slice(6, 26))
+    return float(torch.corrcoef(torch.stack([images[inside].flatten(), others[inside].flatten()]))[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("degrees", "mirrored"), [(35, False), (100, False), (180, False), (290, False), (0, True), (35, True), (180, True)]
+)
+def test_a_turned_stranger_is_turned_back(people, degrees, mirrored):
+    population, stranger = Population(people[:48]), people[50:51]
+    turn = rotation(torch.deg2rad(torch.tensor([[float(degrees)]])), 2)
+    turned = warp(stranger, flips(2)[1:2] @ turn if mirrored else turn)
+    back = warp(turned, *population(turned, 1))
+    assert likeness(back, stranger) > 0.8 > 0.5 > likeness(turned, stranger)
+    assert not population.is_inverted(turned)
+
+
+def test_an_image_that_lies_like_the_others_keeps_its_pose(people):
+    population = Population(people[:48])
+    kept = [len(population(one, 6)[0]) for one in people[50:].split(1)]
+    assert sum(kept) <= len(kept)
+
+
+def test_a_negative_is_known_in_any_pose(people):
+    population = Population(people[:48])
+    turn = rotation(torch.deg2rad(torch.tensor([[120.0]])), 2)
+    for one in people[50:54].split(1):
+        assert population.is_inverted(-one) and population.is_inverted(warp(-one, turn))
+        assert not population.is_inverted(one)
+
+
+def test_volumes_have_poses_too():
+    generator = torch.Generator().manual_seed(1)
+    body = smooth(torch.randn(1, 2, 16, 12, 14, generator=generator), [2.0] * 3)
+    own = smooth(torch.randn(20, 2, 16, 12, 14, generator=generator), [1.0] * 3)
+    volumes = body / body.std() + 0.4 * own / own.std()
+    turned = warp(volumes[17:18], rotation(torch.deg2rad(torch.tensor([[30.0, 0, 0]])), 3))
+    matrices, shifts = Population(volumes[:16])(turned, 3)
+    assert matrices.shape[1:] == (3, 3) and shifts.shape == (len(matrices), 3) and 1 <= len(matrices) <= 3
