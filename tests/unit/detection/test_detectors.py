@@ -18,7 +18,7 @@ from copylens.detection.detectors import aligned_correlation, copylens
 from copylens.detection.embed import Embedder, embed_file, family_of_detector, load_detector
 from copylens.detection.nearest import Comparer, all_of
 from copylens.detection.train import train_detector
-from copylens.evaluation import transforms
+from copylens.evaluation import families, transforms
 from copylens.evaluation.benchmark import METRICS, benchmark_detector
 from copylens.evaluation.duplicates import find_duplicates
 from copylens.evaluation.planted import plant_copies
@@ -263,3 +263,19 @@ def test_the_configuration_knows_every_transform():
     from copylens.config.schema import _schema
 
     assert _schema()["$defs"]["transform"]["enum"] == list(transforms.TRANSFORMS)
+
+
+@pytest.mark.parametrize("family", ["turn", "zoom", "shift", "inverted", "organ"])
+def test_windows_name_the_source_of_a_copy_in_another_pose(data, detector, family):
+    images = as_batch(read_array(data / "images.npy"))
+    if images.ndim == 5:
+        pytest.skip("volumes of 16 voxels a side are too small for it")
+    built, train = detector("windows"), SETS["train"]
+    generator = torch.Generator().manual_seed(0)
+    copies = families.apply(family, 0.5, images[:12], images[60:72], generator)
+    comparer = Comparer(
+        built.folder, all_of(read_array(data / "images.npy"), read_array(built.scans))[np.arange(train)]
+    )
+    array = copies[:, 0].numpy()
+    found = comparer.nearest(all_of(array, Embedder(built.folder)(array)), 24)[1][:, 0]
+    assert (found == np.arange(12)).mean() > 0.8
