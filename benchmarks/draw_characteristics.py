@@ -17,7 +17,7 @@ from copylens.reporting.page import QUIET, house_style
 
 HERE, DOCS = Path(__file__).parent, Path(__file__).parents[1] / "docs"
 WORDS = {"PASS": "pass", "NOT ABLE TO SAY": "unable", "FAIL": "fail"}
-LIMIT, NOMINAL, LEAST, FEW = 0.05, 0.95, 0.93, 60
+NOMINAL, LEAST, FEW = 0.95, 0.93, 60
 COVERED = {
     "copies_covered": "share of copies",
     "patients_covered": "patients exposed",
@@ -53,7 +53,13 @@ ONE_DETECTOR = ("(6.0, 0, 0)", "(3.3, 0, 0)")
 
 
 def title_of(row: pd.Series) -> str:
-    return SEEN[row["seen"]] or TITLES[tuple(row[SIZES])].replace("\n", " ")
+    """A row's title; those that name no patients are about the first kind of audit."""
+    title = TITLES[tuple(row[SIZES])].replace("\n", " ").replace(" patients,", ",")
+    if SEEN[row["seen"]]:
+        return f"the first, {SEEN[row['seen']]}"
+    if "training" in title:
+        return title
+    return f"the first, {title}" if title == "patients alike" else f"the first with {title}"
 
 
 @house_style()
@@ -104,7 +110,8 @@ def per_cent(share: float) -> str:
 def print_table(table: pd.DataFrame) -> None:
     """Verdicts and what quarantine leaves, a row a cell."""
     columns = ("copies", *WORDS, "flips", "left", "rest_passes", "most_copies_left")
-    print("\n| audit | copies | PASS | NOT ABLE | FAIL | flips | samples left | rest PASSes | copies in it | Jaccard |")
+    heads = ("audit", "true copies", "PASS", "NOT ABLE", "FAIL", "flips", "samples left", "rest PASSes", "copies in it")
+    print(f"\n| {' | '.join((*heads, 'Jaccard index'))} |")
     print("|---|" + "---|" * (len(columns) + 1))
     for _, row in table.iterrows():
         jaccard = f"{row['jaccard']:.2f}" if pd.notna(row["jaccard"]) else "–"
@@ -118,12 +125,14 @@ def print_coverage(table: pd.DataFrame, study: pd.DataFrame) -> None:
     for name, title in COVERED.items():
         cells = table[table[name].notna()]
         worst = cells.loc[cells[name].idxmin()]
-        where = f"{title_of(worst)}, {per_cent(worst['copies'])} % copies" if worst[name] < 1 else "everywhere"
+        copies = f"{per_cent(worst['copies'])} % copies" if worst["copies"] else "no copies"
+        where = f"{title_of(worst)}, {copies}" if worst[name] < 1 else "everywhere"
         print(f"| audit: {title} | {len(cells)} | {per_cent(cells[name].mean())} | {per_cent(worst[name])} | {where} |")
     for rate, title in RATES.items():
         cells = study[study["rate"] == rate]
         worst = cells.loc[cells["coverage"].idxmin()]
-        where = f"{worst['n']} patients, {worst['images_per_patient']} images of each, {worst['rule']} rule"
+        images = "an image" if worst["images_per_patient"] == 1 else f"{worst['images_per_patient']} images"
+        where = f"{worst['n']} patients, {images} of each, {worst['rule']} rule"
         shares = per_cent(cells["coverage"].mean()), per_cent(worst["coverage"])
         print(f"| study: {title} | {len(cells)} | {' | '.join(shares)} | {where} |")
     low = [

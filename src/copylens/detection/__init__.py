@@ -4,6 +4,7 @@ detectors     one file per kind of copy detector
 networks      the embedding networks that detectors share
 train         train or fit a detector on the training images
 embed         load a detector, and embed images
+maps          the maps of images that detectors compare
 likeness      pixelwise similarity of two aligned images
 shortlist     a coarse search that preselects training images
 search        nearest neighbours by correlation of embeddings, exact or approximate, at any size

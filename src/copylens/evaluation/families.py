@@ -8,14 +8,11 @@ images), and a generator on the CPU; 2D and 3D alike.
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
-from skimage.exposure import equalize_adapthist
 from torch.nn import functional
 
-from copylens.evaluation import contents
+from copylens.evaluation import contents, transforms
 from copylens.imaging import acquisition
-from copylens.imaging.filters import smooth
 from copylens.imaging.orientation import orientations
 from copylens.imaging.warps import places_of, planes, rotation, warp
 
@@ -25,7 +22,7 @@ Family = Callable[[torch.Tensor, torch.Tensor, float, torch.Generator], torch.Te
 LARGEST = {
     **{"projective": 0.4, "elastic": 0.04, "bending": 0.15, "stretch": 0.4, "shear": 0.4},
     **{"turn": 90.0, "zoom": 0.5, "shift": 0.2},
-    **{"bias_field": 0.9, "ghosts": 0.5, "motion": 0.1, "salt_and_pepper": 0.3, "noise": 0.25},
+    **{"bias_field": 0.9, "clip_limit": 0.1, "ghosts": 0.5, "motion": 0.1, "salt_and_pepper": 0.3, "noise": 0.25},
 }
 KNOTS = 6  # of a curve of grey values
 STEPS = 4  # at most, of a composition
@@ -123,11 +120,9 @@ def _projective(images_BC, partners_BC, severity, generator):
 def _elastic(images_BC, partners_BC, severity, generator):
     """Bent everywhere by a smooth random field."""
     batch, dims = len(images_BC), images_BC.ndim - 2
-    sizes = images_BC.shape[2:]
-    field = smooth(torch.randn(batch, dims, *sizes, generator=generator), [0.08 * size for size in sizes])
-    field = field / field.square().mean(dim=tuple(range(1, dims + 2)), keepdim=True).sqrt()
-    amount = _drawn(LARGEST["elastic"], severity, (batch,), generator)
-    return warp(images_BC, _eye(images_BC), displacement=field * amount.reshape(batch, *[1] * (dims + 1)))
+    field, size = transforms.bending_field(images_BC, transforms.ELASTIC[1], generator)
+    amount = _drawn(LARGEST["elastic"], severity, (batch,), generator).reshape(batch, *[1] * (dims + 1))
+    return warp(images_BC, _eye(images_BC), displacement=field / size * amount)
 
 
 def _bending(images_BC, partners_BC, severity, generator):
@@ -165,22 +160,15 @@ def _inverted(images_BC, partners_BC, severity, generator):
 
 def _bias_field(images_BC, partners_BC, severity, generator):
     """Multiplied by a smooth random field."""
-    axes = tuple(range(1, images_BC.ndim))
-    sizes = images_BC.shape[2:]
-    field = smooth(torch.randn(images_BC.shape, generator=generator), [0.25 * size for size in sizes])
-    field = field - field.mean(dim=axes, keepdim=True)
-    amount = _drawn(LARGEST["bias_field"], severity, (len(images_BC),), generator).reshape(-1, *[1] * len(axes))
-    return images_BC * (1 + amount * field / field.abs().amax(dim=axes, keepdim=True))
+    field, size = transforms.coil_field(images_BC, transforms.BIAS[1], generator)
+    amount = _drawn(LARGEST["bias_field"], severity, (len(images_BC),), generator)
+    return images_BC * (1 + amount.reshape(-1, *[1] * (images_BC.ndim - 1)) * field / size)
 
 
 def _equalised(images_BC, partners_BC, severity, generator):
     """Contrast-limited adaptive histogram equalisation (CLAHE), stronger with the severity."""
-    limits = 0.1 * severity * (0.5 + 0.5 * torch.rand(len(images_BC), generator=generator))
-    equalised = [
-        equalize_adapthist(np.clip(image, 0, 1), clip_limit=limit)
-        for image, limit in zip(images_BC[:, 0].numpy(), limits.tolist(), strict=True)
-    ]
-    return torch.from_numpy(np.stack(equalised).astype(np.float32))[:, None]
+    limits = LARGEST["clip_limit"] * severity * (0.5 + 0.5 * torch.rand(len(images_BC), generator=generator))
+    return transforms.equalised(images_BC, limits.tolist())
 
 
 def _posterised(images_BC, partners_BC, severity, generator):

@@ -20,6 +20,7 @@ from copylens.imaging.warps import planes, rotation, warp
 Transform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
 
 JPEG_QUALITY = 30
+CLIP_LIMIT = 0.03  # of the equalisation
 ELASTIC = (0.04, 0.08)  # root mean square displacement, and width of the smoothing
 BIAS = (0.7, 0.25)  # largest change of the intensity, and width of the smoothing
 
@@ -119,24 +120,43 @@ def _elastic(images_BC, partners_BC, generator):
     """Bent by a smooth random field."""
     amount, width = ELASTIC
     batch, dims = len(images_BC), images_BC.ndim - 2
+    field, size = bending_field(images_BC, width, generator)
+    return warp(images_BC, torch.eye(dims).repeat(batch, 1, 1), displacement=amount * field / size)
+
+
+def bending_field(images_BC: torch.Tensor, width: float, generator: torch.Generator):
+    """A smooth random displacement for each image, [B, dims, *grid], and its root mean square, [B, 1, ...]."""
+    batch, dims = len(images_BC), images_BC.ndim - 2
     field = _smooth(torch.randn(batch, dims, *images_BC.shape[2:], generator=generator), width)
-    field = amount * field / field.square().mean(dim=tuple(range(1, dims + 2)), keepdim=True).sqrt()
-    return warp(images_BC, torch.eye(dims).repeat(batch, 1, 1), displacement=field)
+    return field, field.square().mean(dim=tuple(range(1, dims + 2)), keepdim=True).sqrt()
 
 
 def _bias_field(images_BC, partners_BC, generator):
     """Multiplied by a smooth random field, as a receive coil's sensitivity does."""
     amount, width = BIAS
+    field, size = coil_field(images_BC, width, generator)
+    return images_BC * (1 + amount * field / size)
+
+
+def coil_field(images_BC: torch.Tensor, width: float, generator: torch.Generator):
+    """A smooth random field for each image, [B, 1, *grid], of mean 0, and its largest value, [B, 1, ...]."""
     axes = tuple(range(1, images_BC.ndim))
     field = _smooth(torch.randn(images_BC.shape, generator=generator), width)
     field = field - field.mean(dim=axes, keepdim=True)
-    return images_BC * (1 + amount * field / field.abs().amax(dim=axes, keepdim=True))
+    return field, field.abs().amax(dim=axes, keepdim=True)
 
 
 def _equalised(images_BC, partners_BC, generator):
-    """Contrast-limited adaptive histogram equalisation (CLAHE)."""
-    equalised = [equalize_adapthist(np.clip(image, 0, 1), clip_limit=0.03) for image in images_BC[:, 0].numpy()]
-    return torch.from_numpy(np.stack(equalised).astype(np.float32))[:, None]
+    return equalised(images_BC, [CLIP_LIMIT] * len(images_BC))
+
+
+def equalised(images_BC: torch.Tensor, limits: list[float]) -> torch.Tensor:
+    """Contrast-limited adaptive histogram equalisation (CLAHE), with a limit for each image."""
+    found = [
+        equalize_adapthist(np.clip(image, 0, 1), clip_limit=limit)
+        for image, limit in zip(images_BC[:, 0].numpy(), limits, strict=True)
+    ]
+    return torch.from_numpy(np.stack(found).astype(np.float32))[:, None]
 
 
 def _jpeg(images_BC, partners_BC, generator):

@@ -161,6 +161,27 @@ def paragraph(text: str, inches: float, size: float) -> list[str]:
     return lines
 
 
+def line_legend(names: list[str], margin: float, baseline: float) -> list[tuple[float, float, str, str]]:
+    """A legend of lines, broken where the page ends: (left, baseline, name, name as it fits the page), in inches."""
+    entries: list[tuple[float, float, str, str]] = []
+    left = margin
+    for name in names:
+        shown = fit(name, PAGE_WIDTH - 2 * margin - 0.3, 7)
+        width = 0.26 + text_width(shown, 7)
+        if entries and left + width > PAGE_WIDTH - margin:
+            left, baseline = margin, baseline + 0.17
+        entries.append((left, baseline, name, shown))
+        left += width + 0.22
+    return entries
+
+
+def draw_legend(figure: Figure, entries: list[tuple[float, float, str, str]], colour_of: dict[str, str]) -> None:
+    """The entries of `line_legend`, each beside a line of its colour."""
+    for left, baseline, name, text in entries:
+        write(figure, left + 0.26, baseline, text, color=INK)
+        stroke(figure, left, baseline - 0.035, 0.2, color=colour_of[name], linewidth=1.4)
+
+
 def share_axis(axes: Axes, height: float, highest: float) -> None:
     """An axis in per cent that is a little wider than 0 to `highest`; rows are inches from the top."""
     end = 100 if highest == 1 else min(100, max(20, 5 * np.ceil(100 * highest / 5 + 0.2)))

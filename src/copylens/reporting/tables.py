@@ -129,8 +129,7 @@ def by_severity(benchmark: pd.DataFrame) -> pd.DataFrame:
     kept = named["severity"].notna()
     severity = named["severity"][kept].astype(float) / 100
     rows = benchmark[kept].assign(family=named["family"][kept], severity=severity)
-    keys = ["dataset", "detector", "severity"] if "dataset" in rows else ["detector", "severity"]
-    means = rows.groupby(keys, sort=False).mean(numeric_only=True).reset_index()
+    means = rows.groupby(["dataset", "detector", "severity"], sort=False).mean(numeric_only=True).reset_index()
     return pd.concat([rows, means.assign(family="mean", group="mean", transform="mean")], ignore_index=True)
 
 

@@ -19,11 +19,24 @@ import torch
 from torch.nn import functional
 
 from copylens.detection.likeness import N_LIKENESSES, likenesses, stretch
+from copylens.detection.maps import (
+    EDGE,
+    FINE,
+    HALF_STEPS,
+    N_CHANNELS,
+    SMOOTH,
+    STEPS,
+    WINDOWS,
+    halve,
+    inside,
+    maps_of,
+    matched_windows,
+)
 from copylens.detection.shortlist import CoarseSearch, parts, ranked
 from copylens.imaging.correlation import standardise
-from copylens.imaging.filters import local_normalise, no_larger, resize, smooth
+from copylens.imaging.filters import no_larger
 from copylens.imaging.orientation import Orienter
-from copylens.imaging.registration import align, match
+from copylens.imaging.registration import align
 from copylens.imaging.warps import flips, look, places_of, turns, warp
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import TrainedModule
@@ -49,19 +62,11 @@ properties:
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
-# Pixels, in 2D and 3D: smoothing, and the neighbourhood of local normalisation; the last channel is only smoothed.
-SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
-SMOOTHED = (1.0, 0.7)
-N_CHANNELS, FINE, SMOOTH = 3, 0, 2
-FLOOR = 0.1  # of the local deviation, as a share of the image's range
 CANDIDATES = 20  # of each image while `fit` learns the null distribution: the default of `neighbours`
 POSED = 128  # images in their poses that are compared at a time
 MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
 COARSE_CHANNELS = [FINE, SMOOTH]
 COARSE = 14, 7  # pixels a side, or nearly, in the coarse search in 2D and 3D
-EDGE = 1 / 8  # of each side, left out where a query is registered to a candidate
-HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
-REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
 N_FEATURES = N_CHANNELS + len(SHARES) + 2 * N_LIKENESSES
 # A transform spoils some features of a copy and keeps others: this many of the strongest count.
@@ -87,7 +92,6 @@ class Copylens(TrainedModule):
         self.register_buffer("poses", posed)
         # Only poses of the first shrinking share are also shifted.
         self.n_shifted = len(turned) * len(flips(dims))
-        self.edge = [round(EDGE * size) for size in self.grid]
         self.margin = [max(1, round(MARGIN * size / 2)) for size in self.grid]
         self.pooled = [size // 2 - 2 * margin for size, margin in zip(self.grid, self.margin, strict=True)]
         steps = [(-margin, 0, margin) for margin in self.margin]
@@ -103,16 +107,8 @@ class Copylens(TrainedModule):
         return places_of(torch.Size(size // 2 for size in self.grid), self.poses)
 
     def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """[B, channel, *grid] at the detector's own resolution: locally normalised at two scales, and smoothed."""
-        images_BC = resize(images_BC, self.grid)
-        dims = len(self.grid)
-        smoothed = smooth(images_BC, [SMOOTHED[dims - 2]] * dims)
-        normalised = [local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[dims - 2]]
-        return torch.cat([*normalised, smoothed], dim=1)
-
-    def pool(self, normalised: torch.Tensor) -> torch.Tensor:
-        """At half the resolution, [B, channel, *half]."""
-        return (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2](normalised, 2)
+        """[B, channel, *grid] at the detector's own resolution."""
+        return maps_of(images_BC, self.grid)
 
     def centre(self, halved: torch.Tensor, shift: tuple[int, ...] | None = None) -> torch.Tensor:
         """The image inside the margin, or shifted by some pixels, [B, channel, *pooled]."""
@@ -126,7 +122,7 @@ class Copylens(TrainedModule):
         It is the maximum over an image's parts and shifts.
         """
         training = [parts(images) for images in pooled_training.unbind(dim=1)]
-        halved, batch = self.pool(normalised), len(normalised)
+        halved, batch = halve(normalised), len(normalised)
         first, rest = self.places[: self.n_shifted], self.places[self.n_shifted :]
         likenesses_by_pose = []
         for places, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
@@ -161,7 +157,7 @@ class Copylens(TrainedModule):
 
     def likely(self, normalised: torch.Tensor, search: CoarseSearch) -> torch.Tensor:
         """How far each training image stands out in likeness to one query [1, channel, *grid], in any pose, [T]."""
-        halved = self.pool(normalised[:, COARSE_CHANNELS])
+        halved = halve(normalised[:, COARSE_CHANNELS])
         posed = look(halved.expand(len(self.poses), *halved.shape[1:]), self.places)
         shifted = [self.coarse(self.centre(posed[: self.n_shifted], shift)) for shift in self.shifts]
         return search(torch.cat([self.coarse(self.centre(posed)), *shifted]), len(posed))
@@ -175,11 +171,10 @@ class Copylens(TrainedModule):
         windows = windows.flatten(1).sort(dim=1, descending=True).values
         best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
         local = [torch.atanh(mean.clamp(-0.999, 0.999)) for mean in best]
-        whole, edges = (slice(None), slice(None)), zip(self.edge, self.grid, strict=True)
-        inside = (*whole, *(slice(edge, size - edge) for edge, size in edges))
+        within = inside(self.grid)
         channels, width = (FINE, SMOOTH), WINDOWS[len(self.grid) - 2][0]
         in_place = likenesses(normalised.expand_as(candidates), candidates, channels, width)
-        registered = likenesses(moved[inside], candidates[inside], channels, width)
+        registered = likenesses(moved[within], candidates[within], channels, width)
         features = torch.stack([*similar.amax(dim=1), *local, *in_place, *registered], dim=1)
         return features - features.median(dim=0).values
 
@@ -190,12 +185,12 @@ class Copylens(TrainedModule):
         the correlation of each window of the candidates with its match in the query [k, *windows].
         """
         dims, k = len(self.grid), len(candidates)
-        similar = self.similarities(normalised, self.centre(self.pool(candidates)))[:, :, 0]
+        similar = self.similarities(normalised, self.centre(halve(candidates)))[:, :, 0]
         n = min(self.settings["registered"], len(self.poses))
         # The best poses of two channels are tried at half the resolution, the best of them is refined.
         starts = similar[[FINE, SMOOTH]].topk(n, dim=1).indices.flatten()  # [2 x pose x k]
         moving, fixed = normalised[:, -1:], candidates[:, -1:]
-        half, half_fixed = self.pool(moving), self.pool(fixed).repeat(2 * n, *[1] * (dims + 1))
+        half, half_fixed = halve(moving), halve(fixed).repeat(2 * n, *[1] * (dims + 1))
         still = torch.zeros(len(starts), dims, device=moving.device)
         aligned = align(half.expand_as(half_fixed), half_fixed, self.poses[starts], still, EDGE, HALF_STEPS)
         best = aligned[2].view(-1, k).argmax(dim=0) * k + torch.arange(k, device=moving.device)
@@ -203,11 +198,7 @@ class Copylens(TrainedModule):
         moved = warp(normalised.expand_as(candidates), matrix, shift)
         # Registration of the whole image may be worse than the best pose of one part of it.
         posed = warp(normalised[:, :1].expand(k, -1, *self.grid), self.poses[similar[0].argmax(dim=0)])
-        pairs = torch.cat([posed, moved[:, :1]]), candidates[:, :1].repeat(2, *[1] * (dims + 1))
-        windows = match(*pairs, REACH[dims - 2], WINDOWS[dims - 2], WINDOWS[dims - 2][1] // 3).unflatten(0, (2, k))
-        values = windows.flatten(2).sort(dim=2, descending=True).values
-        best = values[:, :, : values.shape[2] // 3].mean(dim=2).argmax(dim=0)
-        return similar, moved, windows[best, torch.arange(k, device=moving.device)]
+        return similar, moved, matched_windows((posed, moved[:, :1]), candidates)
 
     def weights(self):
         return {"null": self.null, "spread": self.spread}
@@ -227,7 +218,7 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
     examples = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
     normalised = module.normalised(images_BC[examples])
-    pooled = module.centre(module.pool(normalised))
+    pooled = module.centre(halve(normalised))
     unlike = ~torch.eye(len(pooled), dtype=torch.bool)
     for channel in range(N_CHANNELS):
         for number, part in enumerate(parts(pooled[:, channel])):
@@ -251,7 +242,7 @@ def lay(training: Iterable[torch.Tensor]) -> Orienter:
 def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
     """Embeddings [B, d], on the CPU."""
     chunks = images_BC.split(module.settings["batch_size"])
-    pooled = [module.centre(module.pool(module.normalised(chunk.to(module.device)))) for chunk in chunks]
+    pooled = [module.centre(halve(module.normalised(chunk.to(module.device)))) for chunk in chunks]
     return torch.cat([chunk.flatten(1).cpu() for chunk in pooled])
 
 

@@ -14,13 +14,26 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from copylens.detection.likeness import N_LIKENESSES, likenesses
-from copylens.imaging.filters import local_normalise, no_larger, resize, smooth
+from copylens.detection.maps import (
+    EDGE,
+    FINE,
+    HALF_STEPS,
+    N_CHANNELS,
+    SMOOTH,
+    STEPS,
+    WIDE,
+    WINDOWS,
+    halve,
+    inside,
+    maps_of,
+    matched_windows,
+)
+from copylens.imaging.filters import no_larger
 from copylens.imaging.orientation import Orienter
-from copylens.imaging.poses import Population
-from copylens.imaging.registration import align, match
+from copylens.imaging.poses import MEMBERS, Population
+from copylens.imaging.registration import align
 from copylens.imaging.warps import warp
 from copylens.imaging.windows import match_windows, outstanding, windows_of
 from copylens.jobs.seeds import derive_seed
@@ -41,13 +54,8 @@ properties:
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
-# Pixels, in 2D and 3D: smoothing, and the neighbourhood of local normalisation; the last channel is only smoothed.
-SCALES = (((1.0, 4.0), (2.0, 6.0)), ((0.7, 2.5), (1.2, 4.0)))
-SMOOTHED = (1.0, 0.7)
-N_CHANNELS, FINE, WIDE, SMOOTH = 3, 0, 1, 2
 CANDIDATES = 24  # of each image while `fit` learns the null distribution: the default of `neighbours`
-FITTED, MEMBERS = 400, 48  # training images, at most, among which it finds them, and that `members` holds
-FLOOR = 0.1  # of the local deviation, as a share of the image's range
+FITTED = 400  # training images, at most, among which it finds them
 
 
 class Grid(NamedTuple):
@@ -66,9 +74,6 @@ GRIDS = (
 )
 STANDING = (0.06, 0.2, 0.6)  # shares of the windows, in which an image stands out most
 N_STANDING = 3 * len(STANDING)
-EDGE = 1 / 8  # of each side, left out where a query is registered to a candidate
-HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
-REACH, WINDOWS = ((3, 2), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 SHARES = (0.06, 0.15, 0.4, 0.7)  # of the registered windows, the best ones, whose mean correlation is a feature
 N_FEATURES = len(SHARES) + 2 * N_LIKENESSES + N_STANDING
 # A transform spoils some features of a copy and keeps others: this many of the strongest count, each to this height.
@@ -95,24 +100,13 @@ class Windows(TrainedModule):
     def population(self) -> Population:
         return Population(self.members[:, WIDE:])
 
-    def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """[B, channel, *grid] at the detector's own resolution: locally normalised at two scales, and smoothed."""
-        images_BC = resize(images_BC, self.grid)
-        smoothed = smooth(images_BC, [SMOOTHED[self.dims - 2]] * self.dims)
-        normalised = [local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[self.dims - 2]]
-        return torch.cat([*normalised, smoothed], dim=1)
-
-    def pool(self, normalised: torch.Tensor) -> torch.Tensor:
-        """At half the resolution, [B, channel, *half]."""
-        return (functional.avg_pool2d, functional.avg_pool3d)[self.dims - 2](normalised, 2)
-
     def upright(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """`normalised` images, those with inverted grey values inverted again."""
-        normalised = self.normalised(images_BC)
-        maps = self.pool(normalised)[:, WIDE:]
+        """The maps of images, those with inverted grey values inverted again, [B, channel, *grid]."""
+        normalised = maps_of(images_BC, self.grid)
+        maps = halve(normalised)[:, WIDE:]
         inverted = torch.tensor([self.population.is_inverted(map_C) for map_C in maps.split(1)])
         if inverted.any():
-            normalised[inverted] = self.normalised(1 - images_BC[inverted])
+            normalised[inverted] = maps_of(1 - images_BC[inverted], self.grid)
         return normalised
 
     def windows(self, maps_BC: torch.Tensor) -> list[torch.Tensor]:
@@ -142,22 +136,20 @@ class Windows(TrainedModule):
 
         One query [1, channel, *grid] and its candidates [k, channel, *grid], all normalised.
         """
-        map_C, k = self.pool(normalised), len(candidates)
+        map_C, k = halve(normalised), len(candidates)
         poses = self.posed(map_C)
         # Candidates are alike: among others, too, a copy stands out more.
-        among = self.windows(torch.cat([self.pool(candidates), self.members]))
+        among = self.windows(torch.cat([halve(candidates), self.members]))
         standing = self.standing(map_C, poses, among)[..., :k]
         best = standing.mean(dim=1).argmax(dim=0)  # [k]
         moved, windows = self.registered(normalised, candidates, poses[0][best], poses[1][best])
         values = windows.sort(dim=1, descending=True).values
         means = [values[:, : max(1, round(share * values.shape[1]))].mean(dim=1) for share in SHARES]
         local = [torch.atanh(mean.clamp(-0.999, 0.999)) for mean in means]
-        edges = [round(EDGE * size) for size in self.grid]
-        within = (slice(edge, size - edge) for edge, size in zip(edges, self.grid, strict=True))
-        inside = (slice(None), slice(None), *within)
+        within = inside(self.grid)
         channels, width = (FINE, SMOOTH), WINDOWS[self.dims - 2][0]
         in_place = likenesses(normalised.expand_as(candidates), candidates, channels, width)
-        registered = likenesses(moved[inside], candidates[inside], channels, width)
+        registered = likenesses(moved[within], candidates[within], channels, width)
         features = torch.stack([*local, *in_place, *registered, *standing.amax(dim=0)], dim=1)
         return features - features.median(dim=0).values
 
@@ -168,17 +160,13 @@ class Windows(TrainedModule):
         """
         k = len(candidates)
         moving, fixed = normalised[:, SMOOTH:].expand(k, -1, *self.grid), candidates[:, SMOOTH:]
-        started = align(self.pool(moving), self.pool(fixed), matrix, shift, EDGE, HALF_STEPS)
+        started = align(halve(moving), halve(fixed), matrix, shift, EDGE, HALF_STEPS)
         found = align(moving, fixed, started[0], started[1], EDGE, STEPS)
         whole = normalised.expand(k, -1, *self.grid)
         moved = warp(whole, found[0], found[1])
         # Registration of the whole image may be worse than the pose for a part of it.
         posed = warp(whole[:, :1], matrix, shift)
-        reach, sizes = REACH[self.dims - 2], WINDOWS[self.dims - 2]
-        pairs = torch.cat([posed, moved[:, :1]]), candidates[:, :1].repeat(2, *[1] * (self.dims + 1))
-        windows = match(*pairs, reach, sizes, sizes[1] // 3).flatten(1).unflatten(0, (2, k))
-        third = windows.sort(dim=2, descending=True).values[:, :, : windows.shape[2] // 3].mean(dim=2)
-        return moved, windows[third.argmax(dim=0), torch.arange(k, device=moved.device)]
+        return moved, matched_windows((posed, moved[:, :1]), candidates).flatten(1)
 
     def weights(self):
         return {"members": self.members, "spread": self.spread}
@@ -197,8 +185,8 @@ def fit(module: Windows, images_BC: torch.Tensor) -> None:
     """Keep some training images' maps, and learn the features' spread from training images [B, 1, *grid]."""
     generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
     drawn = torch.randperm(len(images_BC), generator=generator)
-    normalised = module.normalised(images_BC[drawn[:FITTED]])
-    maps = module.pool(normalised)
+    normalised = maps_of(images_BC[drawn[:FITTED]], module.grid)
+    maps = halve(normalised)
     module.members = maps[:MEMBERS].clone()
     windows, features = module.windows(maps), []
     for number in range(min(len(maps), module.settings["examples"])):
@@ -225,7 +213,7 @@ def lay(training: Iterable[torch.Tensor]) -> Callable[[torch.Tensor], tuple]:
 def embed(module: Windows, images_BC: torch.Tensor) -> torch.Tensor:
     """Embeddings [B, d], on the CPU."""
     chunks = images_BC.split(module.settings["batch_size"])
-    return torch.cat([module.pool(module.normalised(chunk.to(module.device))).flatten(1).cpu() for chunk in chunks])
+    return torch.cat([halve(maps_of(chunk.to(module.device), module.grid)).flatten(1).cpu() for chunk in chunks])
 
 
 @torch.no_grad()
@@ -233,7 +221,7 @@ def compare(module: Windows, images_BC: torch.Tensor, embeddings: np.ndarray) ->
     """Similarity [B, T] of images to training images, given by their embeddings [T, d], for ranking."""
     maps = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_CHANNELS, *module.halved))
     windows = module.windows(maps)
-    queries = module.pool(module.upright(images_BC.to(module.device)))
+    queries = halve(module.upright(images_BC.to(module.device)))
     ranked = [_ranked(module.standing(one, module.posed(one), windows)) for one in queries.split(1)]
     return torch.stack(ranked).cpu().numpy()
 
@@ -250,5 +238,5 @@ def _ranked(standing: torch.Tensor) -> torch.Tensor:
 def verify(module: Windows, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
     """How far each candidate [k, 1, *grid] stands out as the source of an image [1, *grid], [k]."""
     image, candidates = image_C[None].to(module.device), candidates_BC.to(module.device)
-    apart = module.features(module.upright(image), module.normalised(candidates)) / module.spread
+    apart = module.features(module.upright(image), maps_of(candidates, module.grid)) / module.spread
     return apart.clamp(max=HIGHEST).topk(BEST, dim=1).values.sum(dim=1).cpu().numpy()

@@ -9,16 +9,15 @@ from copylens.reporting import tables
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
-    INK,
     PAGE_WIDTH,
     QUIET,
     blank_page,
+    draw_legend,
     fit,
     house_style,
+    line_legend,
     place,
     require,
-    stroke,
-    text_width,
     write,
 )
 
@@ -33,7 +32,7 @@ N_COLUMNS = 6
 
 # All in inches.
 MARGIN, TICKS, GAP = 0.2, 0.28, 0.08
-HEADER, LEGEND_LINE, TITLE, PANEL, BELOW = 0.3, 0.17, 0.16, 0.78, 0.3
+HEADER, TITLE, PANEL, BELOW = 0.3, 0.16, 0.78, 0.3
 
 
 def pages(files, settings) -> list[Figure]:
@@ -65,16 +64,14 @@ def _page(dataset: str, table: pd.DataFrame, title: str, metric: str, low: float
     families, detectors = (list(dict.fromkeys(table[column])) for column in ("family", "detector"))
     colours = rcParams["axes.prop_cycle"].by_key()["color"]
     colour_of = {name: colours[number % len(colours)] for number, name in enumerate(detectors)}
-    entries = _legend(detectors)
-    top = HEADER + entries[-1][1] + 0.1
+    entries = line_legend([name.replace("_", " ") for name in detectors], MARGIN, HEADER + 0.12)
+    top = entries[-1][1] + 0.1
     n_lines = -(-len(families) // N_COLUMNS)
     cell = (PAGE_WIDTH - 2 * MARGIN - TICKS) / N_COLUMNS
     figure = blank_page(PAGE_WIDTH, top + n_lines * (TITLE + PANEL + BELOW) + 0.2)
     heading = f"{dataset.replace('_', ' ')} · {title}"
     write(figure, MARGIN, 0.2, fit(heading, PAGE_WIDTH - 2 * MARGIN, 7.5, "bold"), size=7.5, weight="bold")
-    for left, baseline, name, text in entries:
-        write(figure, left + 0.26, HEADER + baseline, text, color=INK)
-        stroke(figure, left, HEADER + baseline - 0.035, 0.2, color=colour_of[name], linewidth=1.4)
+    draw_legend(figure, entries, {name.replace("_", " "): colour for name, colour in colour_of.items()})
     for number, family in enumerate(families):
         line, column = divmod(number, N_COLUMNS)
         left, above = MARGIN + TICKS + column * cell, top + line * (TITLE + PANEL + BELOW)
@@ -106,17 +103,3 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, times: int, colour_of: d
         axes.plot(curve["severity"], times * curve[metric], **style)
         if metric == "sensitivity":
             axes.plot(curve["severity"], times * curve["false_positives"], **style | {"marker": "", "linestyle": "--"})
-
-
-def _legend(detectors: list[str]) -> list[tuple[float, float, str, str]]:
-    """The detectors, broken where the page ends: (left, baseline, name, name as it fits the page)."""
-    entries: list[tuple[float, float, str, str]] = []
-    left, baseline = MARGIN, 0.12
-    for name in detectors:
-        shown = fit(name.replace("_", " "), PAGE_WIDTH - 2 * MARGIN - 0.3, 7)
-        width = 0.26 + text_width(shown, 7)
-        if entries and left + width > PAGE_WIDTH - MARGIN:
-            left, baseline = MARGIN, baseline + LEGEND_LINE
-        entries.append((left, baseline, name, shown))
-        left += width + 0.22
-    return entries

@@ -9,17 +9,16 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from copylens.reporting import tables
 from copylens.reporting.page import (
-    INK,
     PAGE_WIDTH,
     QUIET,
     blank_page,
+    draw_legend,
     fit,
     house_style,
+    line_legend,
     log_ticks,
     place,
     require,
-    stroke,
-    text_width,
     tick_number,
     wrap,
     write,
@@ -29,7 +28,7 @@ COLUMNS = ("panel", "network", "step", "name", "value")
 
 # All in inches.
 MARGIN, TICKS, GAP = 0.2, 0.42, 0.14
-LEGEND_LINE, PANEL, NETWORK_LINE, ROW, BELOW = 0.17, 0.2, 0.115, 1.12, 0.54
+PANEL, NETWORK_LINE, ROW, BELOW = 0.2, 0.115, 1.12, 0.54
 MAX_COLUMNS = 4
 
 
@@ -59,7 +58,7 @@ def draw(losses: pd.DataFrame) -> Figure:
     n_lines = -(-len(networks) // MAX_COLUMNS)
     n_columns = -(-len(networks) // n_lines)
     cell = (PAGE_WIDTH - 2 * MARGIN) / max(n_columns, 2)
-    entries = _legend_entries(names)
+    entries = line_legend(names, MARGIN, 0.24)
     legend_height = entries[-1][1] + 0.32
     blocks = [(panel, networks[at : at + n_columns]) for panel in panels for at in range(0, len(networks), n_columns)]
     width = cell - TICKS - GAP
@@ -69,9 +68,7 @@ def draw(losses: pd.DataFrame) -> Figure:
     headings = [PANEL if shown[0] == networks[0] else 0 for _, shown in blocks]
     tops = legend_height + np.cumsum([0, *(heading + above + ROW + BELOW for heading in headings)])
     figure = blank_page(PAGE_WIDTH, tops[-1])
-    for left, baseline, name, text in entries:
-        write(figure, left + 0.26, baseline, text, color=INK)
-        stroke(figure, left, baseline - 0.035, 0.2, color=colour_of[name], linewidth=1.4)
+    draw_legend(figure, entries, colour_of)
     for (panel, shown), heading, top in zip(blocks, headings, tops[:-1], strict=True):
         if heading:
             write(figure, MARGIN, top, fit(panel, PAGE_WIDTH - 2 * MARGIN, 8, "bold"), size=8, weight="bold")
@@ -109,17 +106,3 @@ def _curves(axes: Axes, rows: pd.DataFrame, colour_of: dict[str, str]) -> None:
 
 def _steps(step: float) -> str:
     return f"{step / 1000:g}k" if abs(step) >= 10000 else f"{step:,.0f}"
-
-
-def _legend_entries(names: list[str]) -> list[tuple[float, float, str, str]]:
-    """The shared legend, broken where the page ends: (left, baseline, name, name as it fits the page)."""
-    entries: list[tuple[float, float, str, str]] = []
-    left, baseline = MARGIN, 0.24
-    for name in names:
-        shown = fit(name, PAGE_WIDTH - 2 * MARGIN - 0.3, 7)
-        width = 0.26 + text_width(shown, 7)
-        if entries and left + width > PAGE_WIDTH - MARGIN:
-            left, baseline = MARGIN, baseline + LEGEND_LINE
-        entries.append((left, baseline, name, shown))
-        left += width + 0.22
-    return entries
