@@ -26,7 +26,7 @@ COLUMNS = ("dataset", "detector", "transform", "group", "n_copies", "n_controls"
 # Title, metric, its floor and its ceiling on the axis, and how its values are multiplied.
 PAGES = (
     ("AUROC of copies against controls", "auroc", 0.45, 1.02, 1),
-    ("copies found, %, and false positives (dashed), matched rule", "sensitivity", -3, 103, 100),
+    ("copies found, %, and false positives (open circles), matched rule", "sensitivity", -3, 103, 100),
 )
 N_COLUMNS = 6
 
@@ -102,4 +102,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, metric: str, times: int, colour_of: d
         style = {"color": colour_of[str(detector)], "linewidth": 1.1, "marker": "o", "markersize": 2.2}
         axes.plot(curve["severity"], times * curve[metric], **style)
         if metric == "sensitivity":
-            axes.plot(curve["severity"], times * curve["false_positives"], **style | {"marker": "", "linestyle": "--"})
+            axes.plot(
+                curve["severity"],
+                times * curve["false_positives"],
+                **style | {"markerfacecolor": "white", "linestyle": "--"},
+            )
