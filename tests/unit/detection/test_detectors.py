@@ -16,6 +16,7 @@ from copylens.data.images import scale
 from copylens.data.readers import phantom
 from copylens.detection.detectors import aligned_correlation, copylens
 from copylens.detection.embed import Embedder, embed_file, family_of_detector, load_detector
+from copylens.detection.maps import halve
 from copylens.detection.nearest import Comparer, all_of
 from copylens.detection.train import train_detector
 from copylens.evaluation import families, transforms
@@ -169,7 +170,7 @@ def test_up_to_the_shortlist_nothing_is_left_out(data, detector, monkeypatch):
     embeddings = copylens.embed(module, images[:40]).numpy()
     module.settings["shortlist"] = 40
     monkeypatch.delattr(copylens, "CoarseSearch")
-    pooled = module.centre(module.pool(module.normalised(images[:40])))
+    pooled = module.centre(halve(module.normalised(images[:40])))
     expected = module.similarities(module.normalised(images[50:53]), pooled).amax(dim=1).sum(dim=0)
     np.testing.assert_array_equal(copylens.compare(module, images[50:53], embeddings), expected.numpy())
 
