@@ -6,6 +6,7 @@ train         train or fit a detector on the training images
 embed         load a detector, and embed images
 maps          the maps of images that detectors compare
 likeness      pixelwise similarity of two aligned images
+standing      the training images that stand out in windows near their place
 shortlist     a coarse search that preselects training images
 search        nearest neighbours by correlation of embeddings, exact or approximate, at any size
 nearest       nearest training images by a detector of any kind
