@@ -3,8 +3,8 @@
 T are the training images, V calibration images, S synthetic ones; s is an image and z a patient of T.
 
 Each detector's similarity of s and z becomes a p-value, the chance that a new patient's image is as similar to its
-nearest training image (`surprise`). The statistic of s and z is the sum of cot(pi p / 2) over detectors: that of Liu and
-Xie 2020 (J. Am. Stat. Assoc. 115:393) with the half-Cauchy distribution in place of the Cauchy, so that no detector
+nearest training image (`surprise`). The statistic of s and z is the sum of cot(pi p / 2) over detectors: that of Liu
+and Xie 2020 (J. Am. Stat. Assoc. 115:393) with the half-Cauchy distribution in place of the Cauchy, so that no detector
 takes from what another one sees (heavy tails: Gui, Jiang and Wang 2025, Biometrika, doi 10.1093/biomet/asaf038). A
 patient whom a detector doesn't list among an image's nearest has p = 1 there, which adds nothing. The statistic of s is
 the largest over z, so that evidence for different patients doesn't add up.
