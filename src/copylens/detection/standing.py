@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import torch
 
-from copylens.detection.maps import FINE, SMOOTH, WIDE
-from copylens.imaging.windows import Windows, deviations, outstanding, shifted
+from copylens.detection.maps import FINE, SMOOTH, WIDE, halve
+from copylens.detection.shortlist import CoarseSearch
+from copylens.imaging.windows import Windows, outstanding, shifted
 
 
 class Grid(NamedTuple):
@@ -24,25 +25,23 @@ class Grid(NamedTuple):
     reach: int
 
 
-# In 2D and 3D: small windows, large ones, and few that leave a shortlist.
+# In 2D and 3D: small windows and large ones.
 GRIDS = (
     (Grid([FINE, SMOOTH], 5, 2, 32, 1), Grid([FINE, WIDE], 10, 4, 64, 4)),
     (Grid([FINE, SMOOTH], 3, 2, 32, 1), Grid([FINE, WIDE], 6, 3, 64, 2)),
 )
-COARSE = (Grid([FINE, WIDE, SMOOTH], 8, 4, 16, 0), Grid([FINE, WIDE, SMOOTH], 4, 2, 16, 0))
+MARGINS = (2, 1)  # of images at a quarter of the resolution, by which they are shifted in the coarse search
 SHARES = (0.06, 0.2, 0.6)  # of the windows, in which an image stands out most
 REGIONS = (4, 6), (2, 3)  # small windows along each axis, in 2D and 3D
 N_STANDING = 3 * len(SHARES) + 2 * len(REGIONS[0])
-SURELY = 1.5  # deviations above which a coarse window counts for a part of the image
-LEARNT_FROM = 512  # training images, at most, that coarse windows' deviations are learnt from
 
 
 class View(NamedTuple):
-    """Components of an image's windows in one pose, [window, shift, component], by grid of windows."""
+    """An image in one pose: components of its windows, [window, shift, component], by grid of windows."""
 
     small: torch.Tensor
     large: torch.Tensor
-    coarse: torch.Tensor  # empty without a shortlist
+    coarse: torch.Tensor  # the whole image at each shift, [shift, channel, *coarse]
 
 
 class Stood(NamedTuple):
@@ -67,8 +66,9 @@ class Standing:
             windows.code(members_BC[:, grid.channels]).mT
             for windows, grid in zip(self.windows, self.grids, strict=True)
         ]
-        self.coarse = _Coarse(maps_TC, COARSE[dims - 2], shortlist) if self.n > shortlist else None
-        self.all = [] if self.coarse else [windows.of(slice(None)).contiguous() for windows in self.windows]
+        self.margin, self.n_listed = MARGINS[dims - 2], shortlist
+        self.search = CoarseSearch(self._coarse(maps_TC)) if self.n > shortlist else None
+        self.all = [] if self.search else [windows.of(slice(None)).contiguous() for windows in self.windows]
 
     def view(self, map_C: torch.Tensor) -> View:
         """The windows of an image's maps [1, channel, *grid] in one pose."""
@@ -76,13 +76,14 @@ class Standing:
             windows.code(shifted(map_C[:, grid.channels], grid.reach))
             for windows, grid in zip(self.windows, self.grids, strict=True)
         )
-        return View(small, large, self.coarse.code(map_C) if self.coarse else torch.empty(0))
+        return View(small, large, self._coarse(map_C, shifted=True))
 
     def shortlist(self, views: list[View]) -> torch.Tensor:
         """The training images that an image may repeat, in order, [n]: all of them if they are few."""
-        if self.coarse is None:
+        if self.search is None:
             return torch.arange(self.n, device=views[0].small.device)
-        return self.coarse([view.coarse for view in views])
+        coarse = torch.cat([view.coarse for view in views])
+        return self.search(coarse, len(coarse)).topk(self.n_listed).indices.sort().values
 
     def __call__(self, views: list[View], rows: torch.Tensor, among_members: bool = False) -> Stood:
         """How far some training images [n] stand out among each other, or also among the members."""
@@ -94,6 +95,15 @@ class Standing:
         out, fit = (torch.stack(parts)[..., : len(rows)] for parts in zip(*by_pose, strict=True))
         return Stood(out, fit)
 
+    def _coarse(self, maps_BC: torch.Tensor, shifted: bool = False) -> torch.Tensor:
+        """Maps at half of their resolution, without the margin: [B, channel, *coarse], or of one at each shift."""
+        halved = halve(maps_BC)
+        if not shifted:
+            return halved[(slice(None), slice(None), *[slice(self.margin, -self.margin)] * (halved.ndim - 2))]
+        for axis, size in enumerate(halved.shape[2:], start=2):
+            halved = halved.unfold(axis, size - 2 * self.margin, 1)
+        return halved.flatten(2, halved.ndim // 2)[0].movedim(1, 0)
+
     def _stand(self, view: View, codes: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         small, large = (own @ others for own, others in zip((view.small, view.large), codes, strict=True))
         middle, best, far = small[:, small.shape[1] // 2], small.amax(dim=1), large.amax(dim=1)
@@ -103,32 +113,6 @@ class Standing:
         wide = outstanding(far.unflatten(0, large_shape), SHARES)
         n = len(SHARES)
         return torch.cat([in_place[:n], near[:n], wide, in_place[n:], near[n:]]), best.mean(dim=0) + far.mean(dim=0)
-
-
-class _Coarse:
-    """Few windows of T training images' maps [T, channel, *grid], which leave a shortlist of `n`."""
-
-    def __init__(self, maps_TC: torch.Tensor, grid: Grid, n: int):
-        self.windows, self.channels, self.n = _windows(maps_TC, grid), grid.channels, n
-        self.codes = self.windows.of(slice(None)).contiguous()
-        self.learnt_from = slice(None, None, -(-len(maps_TC) // LEARNT_FROM))
-
-    def code(self, map_C: torch.Tensor) -> torch.Tensor:
-        """Components of the windows of an image's maps [1, channel, *grid], [window, 1, component]."""
-        return self.windows.code(map_C[:, self.channels])
-
-    def __call__(self, views: list[torch.Tensor]) -> torch.Tensor:
-        """Of one image, given by `code` in each pose, the training images that may be alike, in order.
-
-        Half of them stand out as a whole, half in some windows, in any pose.
-        """
-        by_pose = []
-        for view in views:
-            z = deviations((view @ self.codes)[:, 0], 1e-3, self.learnt_from)
-            part = (z - SURELY).clamp_(min=0).mean(dim=0)
-            by_pose.append(deviations(torch.stack([z.mean(dim=0), part]), 1e-3, self.learnt_from))
-        best = torch.stack(by_pose).amax(dim=0)
-        return best.topk(max(1, self.n // 2), dim=1).indices.unique()
 
 
 def _windows(maps_BC: torch.Tensor, grid: Grid) -> Windows:

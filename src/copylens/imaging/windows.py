@@ -86,10 +86,8 @@ def outstanding(correlations: torch.Tensor, shares: tuple[float, ...], regions: 
     return deviations(torch.stack(means), 1e-3)
 
 
-def deviations(values: torch.Tensor, least: float, learnt_from: slice = slice(None)) -> torch.Tensor:
-    """Rows less their median, in units of their robust standard deviation, both of some of their columns."""
-    known = values[:, learnt_from]
-    middle = (known.shape[1] - 1) // 2
-    median = ascending(known)[:, middle : middle + 1]
-    spread = ascending((known - median).abs())[:, middle : middle + 1]
-    return (values - median) / (1.4826 * spread).clamp(min=least)
+def deviations(values: torch.Tensor, least: float) -> torch.Tensor:
+    """Rows less their median, in units of their robust standard deviation."""
+    middle = (values.shape[1] - 1) // 2
+    centred = values - ascending(values)[:, middle : middle + 1]
+    return centred / (1.4826 * ascending(centred.abs())[:, middle : middle + 1]).clamp(min=least)
