@@ -32,7 +32,7 @@ GRIDS = (
 )
 MARGINS = (2, 1)  # of images at a quarter of the resolution, by which they are shifted in the coarse search
 SHARES = (0.06, 0.2, 0.6)  # of the windows, in which an image stands out most
-REGIONS = (4, 6), (2, 3)  # small windows along each axis, in 2D and 3D
+REGIONS = ((4,), (2,))  # small windows along each axis, in 2D and 3D
 N_STANDING = 3 * len(SHARES) + 2 * len(REGIONS[0])
 
 

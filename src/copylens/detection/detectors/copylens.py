@@ -69,6 +69,7 @@ N_FEATURES = N_STANDING + len(SHARES) + 2 * N_LIKENESSES
 # A transform spoils some features of a copy and keeps others: this many of the strongest count, each to this height.
 BEST, HIGHEST = 10, 15.0
 # Images with more poses than this lie unlike the training images; their features have a null distribution of their own.
+STOOD = 0.05  # weight of how far a candidate stands out where its pose is chosen, beside how well it matches
 FEW_POSES = 2
 TURNED, ZOOMED, SHIFTED = (180.0, 30.0), 0.3, 0.15  # largest, in 2D and 3D, of examples that lie unlike the others
 
@@ -135,10 +136,10 @@ class Copylens(TrainedModule):
         """
         # Candidates are alike: among others, too, a copy stands out more.
         out, fit = training(query.views, rows, among_members=True)
-        n, best = len(candidates), fit.argmax(dim=0)
+        n, best = len(candidates), (fit + STOOD * out.mean(dim=1)).argmax(dim=0)
         closely = self.closely(query.maps, candidates, query.matrices[best[:n]], query.shifts[best[:n]])
         features = torch.zeros(len(rows), N_FEATURES, device=out.device)
-        features[:, :N_STANDING] = _apart(out[best, :, torch.arange(len(rows), device=out.device)])
+        features[:, :N_STANDING] = _apart(out.amax(dim=0).T)
         features[:n, N_STANDING:] = _apart(closely)
         return features
 
@@ -266,8 +267,8 @@ def search(
         candidates = maps_of(pixels(position[: module.settings["registered"]]).to(module.device), module.grid)
         rows = torch.from_numpy(position).to(module.device)
         spread = module.spread[int(len(query.views) > FEW_POSES)]
-        apart = module.features(query, training, rows, candidates) / spread
-        found.append((apart.clamp(max=HIGHEST).topk(BEST, dim=1).values.sum(dim=1).cpu().numpy(), position))
+        apart = (module.features(query, training, rows, candidates) / spread).clamp(max=HIGHEST)
+        found.append((apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy(), position))
     score, position = (np.stack(parts) for parts in zip(*found, strict=True))
     return score, position
 
