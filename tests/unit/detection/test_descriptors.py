@@ -1,0 +1,118 @@
+"""Local descriptors: their loss, their votes, and a detector that learns them in seconds."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from copylens.config.schema import validate
+from copylens.data.images import scale
+from copylens.data.readers import phantom
+from copylens.detection.descriptors import DescriptorNetwork, correspondence_loss
+from copylens.detection.detectors import learnt_descriptors
+from copylens.detection.train import fit_detector
+from copylens.detection.votes import keys_of, vote
+from copylens.imaging.views import Views
+from copylens.imaging.warps import places_of
+from copylens.jobs.workdir import Unfinished
+from copylens.training.tensors import as_batch
+
+CELLS = [(6, 8), (4, 3, 5)]
+
+
+def descriptors(n: int, cells: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    """Random unit vectors, [n, d, *cells]."""
+    return functional.normalize(torch.randn(n, 16, *cells, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def unmoved(n: int, cells: tuple[int, ...]) -> Views:
+    """Views of images of 4 pixels a cell, nothing moved, all of it their own."""
+    grid = torch.Size(4 * size for size in cells)
+    places = places_of(grid, torch.eye(len(grid)).repeat(n, 1, 1))
+    return Views(torch.zeros(n, 1, *grid), places, torch.ones(n, *grid))
+
+
+@pytest.mark.parametrize("cells", CELLS)
+def test_the_loss_is_small_where_places_correspond_and_large_where_they_do_not(cells):
+    images, views = descriptors(6, cells), unmoved(6, cells)
+    right = correspondence_loss(images, images, views, 0.07)
+    of_others = correspondence_loss(images.roll(1, 0), images, views, 0.07)
+    elsewhere = correspondence_loss(images.roll(3, -1), images, views, 0.07)
+    assert right < 0.1 < 5 < min(of_others, elsewhere)
+
+
+@pytest.mark.parametrize("cells", CELLS)
+def test_cells_that_show_other_images_do_not_count(cells):
+    images, views = descriptors(6, cells), unmoved(6, cells)
+    half = views.own.shape[-1] // 2
+    views.own[..., :half] = 0
+    spoilt = images.clone()
+    spoilt[..., : cells[-1] // 2] = descriptors(6, cells, seed=1)[..., : cells[-1] // 2]
+    assert correspondence_loss(spoilt, images, views, 0.07) < 0.1
+    nothing = views._replace(own=torch.zeros_like(views.own))
+    assert correspondence_loss(spoilt, images, nothing, 0.07) == 0
+
+
+@pytest.mark.parametrize("cells", CELLS)
+def test_an_image_that_is_shifted_and_covered_in_part_votes_for_its_source(cells):
+    training = descriptors(20, cells)
+    query = training[7:8].roll(1, 2)
+    query[..., : cells[-1] // 3] = descriptors(1, cells, seed=1)[..., : cells[-1] // 3]
+    keys = keys_of(training)
+    votes = vote(query, keys)
+    stranger = vote(descriptors(1, cells, seed=2), keys)
+    assert votes.argmax() == 7
+    assert votes[7] > 3 * max(votes.topk(2).values[1], stranger.max())
+
+
+def test_votes_do_not_depend_on_how_many_images_are_compared_at_a_time(monkeypatch):
+    keys, query = keys_of(descriptors(20, (6, 8))), descriptors(1, (6, 8), seed=1)
+    whole = vote(query, keys)
+    monkeypatch.setattr("copylens.detection.votes.BLOCK", 7)
+    torch.testing.assert_close(vote(query, keys), whole)
+
+
+@pytest.mark.parametrize("grid", [(32, 24), (16, 24, 8)])
+def test_descriptors_are_unit_vectors_of_cells(grid):
+    network = DescriptorNetwork(len(grid), [4, 8], 8).eval()
+    found = network(torch.rand(3, 1, *grid))
+    assert found.shape == (3, 8, *(size // 4 for size in grid))
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(3, *found.shape[2:]))
+
+
+def settings_of(steps: int) -> dict:
+    training = {"steps": steps, "batch_size": 16, "learning_rate": 3e-3, "checkpoint_every": steps}
+    settings = {"kind": "learnt_descriptors", "channels_2d": [8, 16], "descriptor_2d": 16, "training": training}
+    validate(settings, "a detector", ("properties", "detectors", "additionalProperties"))
+    return settings
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory) -> np.ndarray:
+    """Chest X-rays of 90 drawn patients, [patient, 32, 32]."""
+    folder = tmp_path_factory.mktemp("xray")
+    anatomy = {"anatomy": "xray", "size": 32, "noise": 0.02, "seed": 0, "n_patients": 90, "repeat_share": 0.0}
+    scans = phantom.list_scans(folder, anatomy)
+    return np.stack([scale(phantom.load(folder, scan, anatomy).pixels, {"kind": "minmax"}) for scan in scans])
+
+
+def test_a_short_training_finds_noisy_and_partial_copies(patients, tmp_path):
+    module, losses = fit_detector(settings_of(400), patients[:30], patients[30:60], Unfinished(tmp_path / "work"), {})
+    module.eval()
+    training, unseen = as_batch(patients[:30]), as_batch(patients[60:])
+    embeddings = learnt_descriptors.embed(module, training).numpy()
+    noise = 0.03 * torch.randn(training.shape, generator=torch.Generator().manual_seed(0))
+    halves = torch.cat([training[..., :16], unseen[..., 16:]], dim=-1)
+    strangers = learnt_descriptors.compare(module, unseen, embeddings).max(axis=1)
+    for copies in (training, training + noise, halves):
+        votes = learnt_descriptors.compare(module, copies, embeddings)
+        print((votes.argmax(axis=1) == np.arange(30)).mean(), (votes.max(axis=1) > np.percentile(strangers, 90)).mean())
+        assert (votes.argmax(axis=1) == np.arange(30)).mean() > 0.9
+        assert (votes.max(axis=1) > np.percentile(strangers, 90)).mean() > 0.8
+    assert losses.query("name == 'loss'")["value"].notna().all()
+
+
+def test_images_that_are_all_the_same_are_refused(patients, tmp_path):
+    same = patients[:1].repeat(20, axis=0)
+    with pytest.raises(ValueError, match=r"descriptors of all images are alike: .*lower training.learning_rate"):
+        fit_detector(settings_of(2), same, same, Unfinished(tmp_path / "work"), {})
