@@ -1,9 +1,9 @@
 """A network of dense local descriptors, and the loss by which it learns them from views of unlabelled images.
 
-Each cell of an image, 4 pixels a side, has a descriptor, a unit vector. The network learns that descriptors of the same
-place agree in an image and in a strongly changed view of it, and that those of the same place in other images don't:
-InfoNCE (van den Oord et al. 2018, arXiv 1807.03748, equation 4) on places, as in dense contrastive learning (Wang et
-al. 2021, arXiv 2011.09157).
+Each cell of an image, a few pixels a side, has a descriptor, a unit vector. The network learns that descriptors of the
+same place agree in an image and in a strongly changed view of it, and that those of the same place in other images
+don't: InfoNCE (van den Oord et al. 2018, arXiv 1807.03748, equation 4) on places, as in dense contrastive learning
+(Wang et al. 2021, arXiv 2011.09157).
 """
 
 from collections.abc import Callable
@@ -15,10 +15,11 @@ from torch.nn import functional
 from copylens.imaging.filters import local_normalise
 from copylens.imaging.views import Views
 
-STRIDE = 4  # pixels a side of a cell
+STRIDES = 4, 2  # pixels a side of a cell, in 2D and 3D
 NORMALISED = 0.7, 4.0, 0.1  # of the second input channel, see `filters.local_normalise`
 FLAT = 1e-3  # mean change from pixel to pixel, below which there is nothing to see
 SAMPLED = 32  # cells of each view in a step, at most
+COMPARED = 512  # cells of each image that they are compared with, at most
 LEAST_OWN = 0.25  # share of a cell that must come from its image
 NEAR = 2  # cells around a place, within which other images' descriptors count in full
 FAR = -1.5  # added to the logits of those further off: there are many, and they are easy
@@ -26,7 +27,7 @@ SAME = 1  # cells around a place that are no negatives in its own image
 
 
 class DescriptorNetwork(nn.Module):
-    """Images [B, 1, *grid], each side a multiple of `STRIDE`, to descriptors [B, d, *cells]."""
+    """Images [B, 1, *grid], each side a multiple of its `STRIDES`, to descriptors [B, d, *cells]."""
 
     def __init__(self, dims: int, widths: list[int], d: int):
         super().__init__()
@@ -36,7 +37,7 @@ class DescriptorNetwork(nn.Module):
         self.features = nn.Sequential(
             *self._layer(2, first, 5, stride=2),
             *self._layer(first, first, 3),
-            *self._layer(first, second, 3, stride=2),
+            *self._layer(first, second, 3, stride=STRIDES[dims - 2] // 2),
             *(Residual(self._layer(second, second, 3), self._layer(second, second, 3)[:2]) for _ in range(2)),
         )
         self.head = nn.Sequential(self.convolution(second, second, 1), nn.ReLU(), self.convolution(second, d, 1))
@@ -62,7 +63,7 @@ def has_structure(images_BC: torch.Tensor) -> torch.Tensor:
     dims = images_BC.ndim - 2
     pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
     slopes = torch.gradient(images_BC, dim=list(range(2, 2 + dims)))
-    changes = torch.stack([pool(slope.abs(), STRIDE) for slope in slopes]).amin(dim=0)
+    changes = torch.stack([pool(slope.abs(), STRIDES[dims - 2]) for slope in slopes]).amin(dim=0)
     return (changes > FLAT).float()
 
 
@@ -97,9 +98,10 @@ def correspondence_loss(
     at = places.view(batch, n, *[1] * (dims - 1), dims)
     positive = functional.grid_sample(of_images, at, padding_mode="border", align_corners=False)
     positive = functional.normalize(positive.flatten(2), dim=1).mT  # [B, n, d]
-    keys = of_images.flatten(2).movedim(1, 2).reshape(-1, d)  # [B x cell, d]
+    kept = torch.randperm(of_images[0, 0].numel(), generator=generator)[:COMPARED].to(device)
+    keys = of_images.flatten(2)[:, :, kept].mT.reshape(-1, d)  # [B x cell, d]
     axes = [torch.arange(size, device=device) for size in cells]
-    centres = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1).flatten(0, -2)  # [cell, dims]
+    centres = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1).flatten(0, -2)[kept]  # [cell, dims]
     own = ((places + 1) / 2 * torch.tensor(cells[::-1], device=device) - 0.5).round()
     distance = (own[:, :, None] - centres).abs().amax(dim=-1)  # [B, n, cell], in cells
     offset = torch.where(distance <= NEAR, 0.0, FAR)[:, :, None].repeat(1, 1, batch, 1)

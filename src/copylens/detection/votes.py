@@ -3,7 +3,8 @@
 import torch
 from torch.nn import functional
 
-REACH = 2, 1  # cells around a place that are searched, in 2D and 3D, in steps of half a cell
+REACH = 2  # cells around a place that are searched
+STEPS = 2, 1  # to a cell, in 2D and 3D: cells are smaller in 3D
 TEMPERATURE = 0.04  # of a vote; below the training's, because similarities are smoothed first
 OWN = 0.05  # share of an image's cells that are expected to come from its source
 BLOCK = 512  # training images that are compared at a time
@@ -31,11 +32,13 @@ def best_match(descriptors: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
     The similarities of one shift are averaged over neighbouring cells: neighbours that agree on a shift count more.
     """
     *cells, dims = *descriptors.shape[2:], descriptors.ndim - 2
-    reach, mode = 2 * REACH[dims - 2], ("bilinear", "trilinear")[dims - 2]
-    halfway = functional.interpolate(descriptors, [2 * size - 1 for size in cells], mode=mode, align_corners=True)
-    padded = functional.pad(functional.normalize(halfway, dim=1), [reach] * (2 * dims))
+    steps, mode = STEPS[dims - 2], ("bilinear", "trilinear")[dims - 2]
+    between = functional.interpolate(
+        descriptors, [steps * (size - 1) + 1 for size in cells], mode=mode, align_corners=True
+    )
+    padded = functional.pad(functional.normalize(between, dim=1), [steps * REACH] * (2 * dims))
     for axis in range(2, 2 + dims):
-        padded = padded.unfold(axis, 2 * reach + 1, 2)
+        padded = padded.unfold(axis, 2 * steps * REACH + 1, steps)
     shifted = padded[0].flatten(1 + dims).flatten(1, dims).permute(1, 2, 0)  # [cell, shift, d]
     similarity = shifted @ keys  # [cell, shift, T]
     return _smoothed(similarity.unflatten(0, cells), dims).flatten(0, dims - 1).amax(dim=1)

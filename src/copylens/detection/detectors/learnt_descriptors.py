@@ -14,7 +14,7 @@ import functools
 import numpy as np
 import torch
 
-from copylens.detection.descriptors import STRIDE, DescriptorNetwork, correspondence_loss, has_structure
+from copylens.detection.descriptors import STRIDES, DescriptorNetwork, correspondence_loss, has_structure
 from copylens.detection.detectors.windows import lay
 from copylens.detection.maps import WIDE, halve, maps_of
 from copylens.detection.votes import keys_of, vote
@@ -34,12 +34,12 @@ properties:
   # Images are compared with at most this many pixels along the longest side.
   size_2d: {type: integer, minimum: 16, default: 64}
   size_3d: {type: integer, minimum: 16, default: 32}
-  # Channels at a half and a quarter of the resolution.
+  # Channels at half the resolution, then in 2D at a quarter.
   channels_2d: {$ref: "#/$defs/widths", minItems: 2, maxItems: 2, default: [24, 48]}
   channels_3d: {$ref: "#/$defs/widths", minItems: 2, maxItems: 2, default: [12, 24]}
   # Length of a descriptor.
   descriptor_2d: {$ref: "#/$defs/count", default: 48}
-  descriptor_3d: {$ref: "#/$defs/count", default: 32}
+  descriptor_3d: {$ref: "#/$defs/count", default: 16}
   temperature: {$ref: "#/$defs/positive", default: 0.07}
   # Number of poses besides the image's own.
   poses: {type: integer, minimum: 0, default: 6}
@@ -47,7 +47,7 @@ properties:
   training: {$ref: "#/$defs/training"}
 """
 
-ALIKE = 1e-3  # deviation of descriptors among images, below which the network has collapsed
+ALIKE = 1e-5  # deviation of descriptors among images, below which the network has collapsed
 
 
 class LearntDescriptors(TrainedModule):
@@ -60,8 +60,9 @@ class LearntDescriptors(TrainedModule):
         super().__init__(settings)
         self.dims = len(grid)
         name = f"{self.dims}d"
-        self.grid = no_larger(grid, settings[f"size_{name}"], multiple=STRIDE)
-        self.cells = [size // STRIDE for size in self.grid]
+        stride = STRIDES[self.dims - 2]
+        self.grid = no_larger(grid, settings[f"size_{name}"], multiple=stride)
+        self.cells = [size // stride for size in self.grid]
         self.d = settings[f"descriptor_{name}"]
         self.network = DescriptorNetwork(self.dims, settings[f"channels_{name}"], self.d)
         # Some training images, among which the poses of queries are found.
