@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/operating_characteristics.py 200 2
 
-Arguments: draws a cell, and processes. Where one of a cell's coverages is below 93 %, which so few draws give by chance
-as well, four times as many others take their place.
+Arguments: draws a cell, processes, and the audit's rule (`copylens.auditing.rules`): agreement unless combined is
+named. Where one of a cell's coverages is below 93 %, which so few draws give by chance as well, four times as many
+others take their place.
 
 Three detectors score the images of all patients; 100 copies of each of the policy's nine kinds are planted.
 Similarities of new patients are normal; those of different detectors have a common part, and a patient's images too.
@@ -14,13 +15,13 @@ In the attacks' space a copy correlates 0.9 with its training image.
 Cells differ from the middle one (200 training, 120 calibration and 120 control patients with one image each, 300
 samples) in one thing each, at several true shares of copies: the policy's limit of 5 %, half of it, twice it and more.
 
-Writes benchmarks/operating_characteristics.tsv, a row per cell: shares of draws that PASS, FAIL and are NOT ABLE TO
-SAY; how often the intervals of copies, of patients exposed and of the area under the membership test's curve hold the
-truth (the area's where nobody is copied: 0.5), and that of the false positive rate; of quarantines: the share of
-samples left, the share of draws whose rest PASSes, and the most copies left in one that did; flips: the share of draws
-whose verdict other calibration patients change; jaccard: the mean overlap of the lists of withheld samples with those
-of other calibration patients. Where only one detector sees the copies the intervals needn't hold the truth: the rule
-asks for two.
+Writes benchmarks/operating_characteristics.tsv, or operating_characteristics_combined.tsv, a row per cell: shares of
+draws that PASS, FAIL and are NOT ABLE TO SAY; how often the intervals of copies, of patients exposed and of the area
+under the membership test's curve hold the truth (the area's where nobody is copied: 0.5), and that of the false
+positive rate; of quarantines: the share of samples left, the share of draws whose rest PASSes, and the most copies left
+in one that did; flips: the share of draws whose verdict other calibration patients change; jaccard: the mean overlap of
+the lists of withheld samples with those of other calibration patients. Where only one detector sees the copies the
+intervals needn't hold the truth: agreement asks for two.
 """
 
 import itertools
@@ -183,21 +184,22 @@ def policy() -> dict:
     return entry["policy"] | {"detectors": list(DETECTORS), "seed": 0}
 
 
-def judged(number: int, draw: int) -> dict:
-    """One draw of a cell."""
+def judged(number: int, draw: int, rule: str = "agreement") -> dict:
+    """One draw of a cell, judged by a rule."""
     cell, rules, generator = CELLS[number], policy(), np.random.default_rng([number, draw])
     found, source = evidence(generator, cell, rules["transforms"])
+    found = replace(found, rule=rule)
     verdict = judge(found, rules | {"seed": draw}, None)
     lines = {line["name"]: line for line in verdict["lines"]}
-    rule, rest, member = verdict["detectors"][-1], verdict["quarantine"], verdict["disclosure"]["membership"]
+    rates, rest, member = verdict["detectors"][-1], verdict["quarantine"], verdict["disclosure"]["membership"]
     exposed = len(set(source) - {-1}) / cell.train
     row = {word: verdict["verdict"] == word for word in WORDS}
     row["copies_covered"] = lines["copies"]["low"] <= (source >= 0).mean() <= lines["copies"]["high"]
     row["patients_covered"] = lines["patients"]["low"] <= exposed <= lines["patients"]["high"]
     row["auc_covered"] = member["auc_low"] <= 0.5 <= member["auc_high"] if cell.copies == 0 else np.nan
     expected = expected_control_rate(cell, rules, found)
-    row["control_covered"] = rule["control_rate_low"] <= expected <= rule["control_rate_high"]
-    row["control_rate"] = rule["control_rate"]
+    row["control_covered"] = rates["control_rate_low"] <= expected <= rates["control_rate_high"]
+    row["control_rate"] = rates["control_rate"]
     row["left"] = row["rest_passes"] = row["copies_left"] = np.nan
     if rest:
         row["left"], row["rest_passes"] = rest["released"] / cell.samples, rest["verdict"] == "PASS"
@@ -223,26 +225,26 @@ def expected_control_rate(cell: Cell, rules: dict, found: Evidence) -> float:
     return float(replace(found, detectors=detectors).copies("control").mean())
 
 
-def row_of(pool: Pool, number: int, draws: range) -> dict:
+def row_of(pool: Pool, number: int, draws: range, rule: str) -> dict:
     """A cell's row of the table."""
-    found = pd.DataFrame(pool.starmap(judged, [(number, draw) for draw in draws])).astype(float)
+    found = pd.DataFrame(pool.starmap(judged, [(number, draw, rule) for draw in draws])).astype(float)
     row = {name: getattr(CELLS[number], name) for name in Cell.__dataclass_fields__} | {"draws": len(draws)}
     row |= found.drop(columns="copies_left").mean().round(4).to_dict()
     return row | {"most_copies_left": found["copies_left"].max()}
 
 
-def main(draws: int, processes: int) -> None:
-    rows = []
+def main(draws: int, processes: int, rule: str = "agreement") -> None:
+    rows, path = [], RESULT if rule == "agreement" else RESULT.with_stem(f"{RESULT.stem}_{rule}")
     with Pool(processes) as pool:
         for number in range(len(CELLS)):
-            row = row_of(pool, number, range(draws))
+            row = row_of(pool, number, range(draws), rule)
             lowest = min(value for name, value in row.items() if name.endswith("covered"))
             if lowest < AGAIN_BELOW and not CELLS[number].seen_by_one:
-                row = row_of(pool, number, range(draws, 5 * draws))
+                row = row_of(pool, number, range(draws, 5 * draws), rule)
             rows.append(row)
             print({key: row[key] for key in ("copies", *WORDS, "copies_covered", "flips", "jaccard")}, flush=True)
-            pd.DataFrame(rows).to_csv(RESULT, sep="\t", index=False)
+            pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]), *sys.argv[3:])

@@ -11,6 +11,7 @@ passed, and the reasons. The last sets are controls: new patients unchanged, blu
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,7 @@ def judged(config: dict, sets: dict, real: dict[str, Path], policy: dict, entry:
         }
         measured = (read_arrays(folder / f"{part}.npz") for part in ("kind", "attacks"))
         evidence = evidence_of(of_set, splits, samples[start:end], sources, policy["transforms"], *measured)
-        verdict = judge(evidence, policy, None)
+        verdict = judge(replace(evidence, rule=policy["rule"]), policy, None)
         lines = {line["name"]: line for line in verdict["lines"]}
         failed = [f"{key} {line['outcome']}" for key, line in lines.items() if line["outcome"] != "pass"]
         row = {"set": name, "samples": len(images), "verdict": verdict["verdict"], "not_passed": ", ".join(failed)}

@@ -29,6 +29,7 @@ rule correct_rates:
 rule compare_detectors:
     input:
         nearest=of_runs("results/similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/nearest.npz"),
+        splits=of_runs("results/data/{dataset}/splits.tsv"),
         scores="results/scores/{study}.csv",
         code=code("compare_detectors"),
     output:
@@ -44,6 +45,7 @@ rule compare_detectors:
         runtime=60,
     params:
         runs=study_runs,
+        intervals=settings_of(spec.interval_settings, "study"),
     script:
         "../workflow/scripts/compare_detectors.py"
 

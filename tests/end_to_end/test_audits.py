@@ -55,7 +55,7 @@ CONFIG = {
     },
     "detectors": {
         "copylens": {
-            **{"kind": "copylens", "degrees_2d": [0, 12], "degrees_3d": [0], "shrinking": [1.0, 0.9]},
+            **{"kind": "copylens"},
             **{"examples": 40, "neighbours": 10},
         },
         "aligned_correlation": {

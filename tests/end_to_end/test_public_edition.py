@@ -40,7 +40,7 @@ N_SAMPLES, AUDITS = 300, 4
 DETECTORS = ("aligned_correlation", "pixel_correlation", "pixel_l2_ratio")
 POLICY = {
     **{"copies": 0.05, "patients": 0.05, "sensitivity": 0.75, "false_positives": 0.15, "membership": 0.6},
-    **{"membership_samples": 0.64, "disclosure": 0.2},
+    **{"rule": "agreement", "membership_samples": 0.64, "disclosure": 0.2},
     **{"level": 0.95, "transforms": ["identity", "noise"], "detectors": list(DETECTORS), "seed": 0},
 }
 

@@ -8,6 +8,7 @@ kind           whether the samples are images of the same kind as the patients'
 attacks        what attacks on the samples need: whitened images, and whether patients are of one kind
 nearest        the nearest training image of every image and planted copy, by one detector
 findings       one detector's results, and its thresholds
+rules          what makes a copy: two detectors that agree, or the combined evidence of all
 evidence       which samples are copies; the rule's false positive rate and sensitivity
 exposure       how many patients the samples expose, and of which groups
 membership     whether a network's losses separate training patients from others

@@ -220,7 +220,7 @@ def agreement(measured: Measured, policy: dict) -> Line:
             explanation += f" At a rarer threshold one has up to {percent(highest, policy['copies'])}."
     if too_many and not fails:
         n = int(np.any([measured.called[name] for name in too_many], axis=0).sum())
-        explanation += f" They call {n} samples copies; two detectors agree on {measured.n_agreed} samples."
+        explanation += f" They call {n} samples copies, the rule {measured.n_agreed}."
     return counted(
         "agreement",
         "Does any detector alone find too many copies?",

@@ -2,9 +2,10 @@
 
 T are the training images, V calibration, H control, S synthetic ones.
 
-The rule: a sample is a copy if any two detectors call it one by the matched rule (see `copylens.evaluation.thresholds`)
-and name the same patient. Two detectors that call a new patient's image a copy by chance rarely name the same patient,
-so the rule's false positive rate is far below one detector's.
+A rule of `copylens.auditing.rules` says which images are copies. By the usual one any two detectors call it a copy by
+the matched rule (see `copylens.evaluation.thresholds`) and name the same patient. Two detectors that call a new
+patient's image a copy by chance rarely name the same patient, so the rule's false positive rate is far below one
+detector's. By the other one the detectors' evidence for one patient is combined, and one detector may be enough.
 
 Copies that only one detector finds are counted at a rarer threshold, which a share `rate` of V and H passes by the
 exponential tail of their similarities (mean excess over a high percentile; Davison and Smith 1990, J. R. Stat. Soc. B
@@ -16,13 +17,13 @@ result: (sum of m)^2 / sum of m^2, m images of each patient (Kish 1965, "Survey 
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
 from copylens.auditing.findings import HELD_OUT, Findings, Near
+from copylens.auditing.rules import RULES, Agreement, Combined, agreeing
 from copylens.data.splits import rows_of
 from copylens.evaluation.intervals import effective_number
 from copylens.evaluation.prevalence import true_share
@@ -36,7 +37,7 @@ RARE = 0.01  # share of new patients' images that pass the threshold of a detect
 
 @dataclass(frozen=True)
 class Evidence:
-    """All detectors' results. Of two that agree, the first in this order gives the patient and the image."""
+    """All detectors' results. Of those that name a copy's patient, the first in this order gives the image."""
 
     detectors: dict[str, Findings]  # in the order of the configuration
     splits: pd.DataFrame  # scan, patient, role, about_...
@@ -48,6 +49,7 @@ class Evidence:
     attacks: dict[str, np.ndarray]  # whitened images and samples, and scores of shift (`copylens.auditing.attacks`)
     group: np.ndarray  # int [S], samples with the same number repeat one image
     is_held_out: np.ndarray  # bool [S], whether the sample equals an image of V or H pixel by pixel
+    rule: str = "agreement"  # of `copylens.auditing.rules.RULES`
 
     @property
     def patients(self) -> np.ndarray:
@@ -70,9 +72,12 @@ class Evidence:
 
     def named_by(self, name: str, rate: float | None = None) -> np.ndarray:
         """The position of the detector that names the copied patient, -1 for no copy, int [image]."""
-        findings = list(self.detectors.values())
-        calls = [detector.calls_rarely(name, rate) for detector in findings]
-        return agreeing(calls, [detector.patient[name] for detector in findings])
+        return self.criterion.named_by(name, rate)
+
+    @cached_property
+    def criterion(self) -> Agreement | Combined:
+        """The rule that says which images are copies."""
+        return RULES[self.rule](list(self.detectors.values()), self._patients_of("calibration").to_numpy())
 
     def near_held_out(self, name: str) -> np.ndarray:
         """Which images of synthetic or train two detectors call copies of one patient of V or H, bool [image]."""
@@ -125,14 +130,6 @@ class Evidence:
 
     def _patients_of(self, role: str) -> pd.Series:
         return self._patients.get(role, self.splits["patient"][:0])
-
-
-def agreeing(calls: list[np.ndarray], patients: list[np.ndarray]) -> np.ndarray:
-    """Position of the first of two detectors that call an image a copy and name the same patient, -1 for none."""
-    position = np.full(len(calls[0]), -1)
-    for one, other in reversed(list(combinations(range(len(calls)), 2))):
-        position[calls[one] & calls[other] & (patients[one] == patients[other])] = one
-    return position
 
 
 def evidence_of(

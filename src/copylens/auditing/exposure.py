@@ -15,16 +15,15 @@ from scipy.stats import binom, norm, poisson
 
 from copylens.auditing.evidence import SETS, Evidence, exact_interval, rates
 from copylens.auditing.findings import HELD_OUT
-from copylens.evaluation.thresholds import CURVE_POINTS, PERCENTILE, exposure
+from copylens.evaluation.thresholds import CURVE_POINTS, exposure
 
-RATES = (0.01, 0.001)  # of the rarer thresholds
 FEWEST = 5  # patients of a group that is shown
 RARE, UNKNOWN = "(rarer values)", "(not known)"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Two detectors that agree, at their usual thresholds (None) or those that a share `rate` of new patients pass."""
+    """The audit's rule at its usual thresholds (None) or those that a share `rate` of new patients pass."""
 
     rate: float | None
     rates: dict[str, float]  # its control rate, sensitivity and so on (`copylens.auditing.evidence.rates`)
@@ -33,7 +32,7 @@ class Rule:
 def exposure_rule(evidence: Evidence, usual: dict[str, float], level: float) -> Rule:
     """The rule whose share of exposed patients has the lowest upper end under the null, where S exposes nobody."""
     rules = [Rule(None, usual)]
-    for rate in RATES:
+    for rate in evidence.criterion.rarer:
         called = {name: evidence.copies(name, rate) for name in SETS}
         rules.append(Rule(rate, rates(evidence, called, level)))
     n, n_patients = evidence.n_samples, len(evidence.patients)
@@ -47,11 +46,11 @@ def exposure_rule(evidence: Evidence, usual: dict[str, float], level: float) -> 
 
 
 def _false_positives(evidence: Evidence, rate: float | None) -> float:
-    """The expected share of new patients' images that two detectors agree on, by V and H.
+    """The expected share of new patients' images that the rule calls copies, by V and H.
 
     Half an image is added to their number, less at rarer thresholds, in proportion to the rate, so that none isn't 0.
     """
-    usual = 1 - PERCENTILE / 100
+    usual = evidence.criterion.usual
     both = [
         np.concatenate([evidence.copies(f"{role}{decoded}", rate) for role in HELD_OUT]) for decoded in ("", "_decoded")
     ]

@@ -51,7 +51,7 @@ class Measured:
     near_held_out: Interval  # share of samples that are called copies of V or H
     near_held_out_training: Interval  # the same share of T's images
     tau: dict[str, float]  # by detector
-    rule: dict[str, float]  # rates of two detectors that agree
+    rule: dict[str, float]  # rates of the audit's rule
     detectors: dict[str, dict[str, float]]  # rates of each detector
     alone: dict[str, dict[str, float]]  # rates of each at a threshold that `RARE` of new patients pass
     planted: list[dict]  # shares of planted copies that the rule finds
@@ -76,11 +76,8 @@ def measure(
     calls = {
         name: {of: detector.calls(of) for of in detector.similarity} for name, detector in evidence.detectors.items()
     }
-    planted = called_shares(evidence, evidence.copies("planted"), level)
+    planted, rule = rates_of_rule(evidence, level)
     planted_by_detector = {name: called_shares(evidence, called["planted"], level) for name, called in calls.items()}
-    rule = _at_least(
-        float(evidence.identical.mean()), rates(evidence, _called_by_rule(evidence), level, shares=planted)
-    )
     exposing = exposure_rule(evidence, rule, level)
     size = math.floor(round(evidence.n_independent("calibration"), 6))
     alike = evidence.like_training()
@@ -117,6 +114,13 @@ def measure(
         disclosure=disclosure or disclose(evidence, np.ones(len(evidence.group), bool), level, policy["seed"]),
         singling_out=_singling_out(evidence, rule, near[0], level),
     )
+
+
+def rates_of_rule(evidence: Evidence, level: float) -> tuple[list[dict], dict[str, float]]:
+    """Shares of planted copies by transform, and the rates, of the evidence's rule."""
+    planted = called_shares(evidence, evidence.copies("planted"), level)
+    found = rates(evidence, _called_by_rule(evidence), level, shares=planted)
+    return planted, _at_least(float(evidence.identical.mean()), found)
 
 
 def true_copies(row: dict[str, float]) -> Interval:

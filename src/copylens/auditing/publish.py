@@ -5,6 +5,7 @@ V are the calibration images, H the control images.
 
 import os
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def judge_audit(
     part in the audit. config: the audit's part of the configuration, for the report. listing: settings of the data set
     of samples, None for a network's.
     """
-    evidence = read_evidence(files)
+    evidence = replace(read_evidence(files), rule=policy["rule"])
     member = (
         membership(read_arrays(files["membership"]), policy["level"], policy["seed"]) if "membership" in files else None
     )

@@ -1,7 +1,7 @@
 """The verdict on an audit's evidence: its lines by criteria and comparability, and what `conclude` makes of them."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -10,14 +10,14 @@ from copylens.auditing.conclude import conclude, distrust
 from copylens.auditing.consistency import consistency, halvings
 from copylens.auditing.criteria import Line
 from copylens.auditing.evidence import RARE, Evidence
-from copylens.auditing.measure import Measured, measure, true_copies
+from copylens.auditing.measure import Measured, measure, rates_of_rule, true_copies
 from copylens.auditing.outcomes import PASS, UNABLE
 from copylens.auditing.quarantine import STRICTER, quarantine, withholding
+from copylens.auditing.rules import RULES
 from copylens.auditing.withhold import measure_rest
 from copylens.evaluation.thresholds import PERCENTILE
 
 SCHEMA = "copylens-verdict-1"
-RULE = "A sample is called a copy where any two detectors call it one and name the same patient."
 LIMITS = (
     "No copies found means that these detectors found none of the planted kinds; there may be copies of other kinds.",
     "A copy is nearer to a patient's image than other patients' images are. Whether the patient could be recognised, "
@@ -51,11 +51,16 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "needed": needed,
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
         "counts": measured.counts,
-        "rule": {"detectors": list(measured.detectors), "percentile": PERCENTILE, "rare": RARE, "text": RULE},
+        "rule": {
+            "detectors": list(measured.detectors),
+            "percentile": PERCENTILE,
+            "rare": RARE,
+            "text": evidence.criterion.text,
+        },
         "lines": [
             {key: value for key, value in asdict(line).items() if key not in ("needed", "mended")} for line in lines
         ],
-        "detectors": _detectors(measured, policy),
+        "detectors": _detectors(evidence, measured, policy),
         "sensitivity": _sensitivity(measured),
         "exposure": measured.exposure,
         "groups": measured.groups,
@@ -111,9 +116,11 @@ def _rounded(tau: float) -> float:
     return float(f"{tau:.3g}")
 
 
-def _detectors(measured: Measured, policy: dict) -> list[dict]:
-    """A row for each detector and one for the rule."""
-    by_name = measured.detectors | {"agreement of two": measured.rule}
+def _detectors(evidence: Evidence, measured: Measured, policy: dict) -> list[dict]:
+    """A row for each detector, one for each rule that doesn't decide, and one for the audit's rule."""
+    others = [replace(evidence, rule=name) for name in RULES if name != evidence.rule]
+    by_name = measured.detectors | {other.criterion.name: rates_of_rule(other, policy["level"])[1] for other in others}
+    by_name |= {evidence.criterion.name: measured.rule}
     return [
         {
             "detector": name,

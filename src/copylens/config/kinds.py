@@ -24,7 +24,7 @@ CONTRACTS = {
     "readers": ({"list_scans", "load", "checksum"}, {"files", "patterns"}),
     "phantoms": ({"draw"}, set()),
     "models": ({"build"}, {"sample", "rows", "losses_by_noise", "errors_by_noise", "round_trip"}),
-    "detectors": ({"build", "embed"}, {"fit", "lay", "compare", "verify", "where"}),
+    "detectors": ({"build", "embed"}, {"fit", "lay", "compare", "verify", "index", "search", "where"}),
     "figures": ({"draw"}, {"pages"}),
 }
 

@@ -8,6 +8,7 @@ maps          the maps of images that detectors compare
 descriptors   a network of local descriptors, and its loss
 votes         the training images that an image's local descriptors vote for
 likeness      pixelwise similarity of two aligned images
+standing      the training images that stand out in windows near their place
 shortlist     a coarse search that preselects training images
 search        nearest neighbours by correlation of embeddings, exact or approximate, at any size
 nearest       nearest training images by a detector of any kind

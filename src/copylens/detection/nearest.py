@@ -2,7 +2,8 @@
 
 A detector compares in up to two stages. Candidates are the training images whose embeddings correlate most with the
 query's; a kind with ``compare`` ranks the embeddings by the query's image instead. A kind with ``verify`` compares the
-candidates again, by their images. A kind with ``lay`` first turns each query to the training images' orientation
+candidates again, by their images. A kind with ``index`` and ``search`` does both: what it needs of the training images
+is made once. A kind with ``lay`` first turns each query to the training images' orientation
 (`copylens.imaging.orientation`).
 """
 
@@ -63,7 +64,8 @@ class Comparer:
         self.folder, self.training, self.search, self.patients = folder, training, search, patients
         self.spec = read_yaml(folder / "spec.yaml")
         self.settings = self.spec["settings"]
-        self._embeddings = training.embeddings[:] if self.spec["compare"] else training.embeddings
+        by_images = self.spec["compare"] or self.spec["search"]
+        self._embeddings = training.embeddings[:] if by_images else training.embeddings
 
     @functools.cached_property
     def module(self):
@@ -78,6 +80,11 @@ class Comparer:
         return implementation("detectors", self.settings["kind"])
 
     @functools.cached_property
+    def index(self):
+        """What a kind with `search` compares queries with."""
+        return self.kind.index(self.module, self._embeddings)
+
+    @functools.cached_property
     def lay(self) -> Callable:
         """Turns images [B, 1, *grid] to the training images' orientation if the kind has `lay`; else the identity."""
         if not self.spec["lay"]:
@@ -89,14 +96,14 @@ class Comparer:
     def nearest(self, queries: Images, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The `k` most similar training images: similarity, float32, and position in `training`, int64 [query, rank].
 
-        Given the training images' patients, a kind with `compare` returns candidates of different patients. Blocks of
-        queries are shared out among torch's threads; their number doesn't change a bit of the result.
+        Given the training images' patients, a kind with `compare` or `search` returns candidates of different patients.
+        Blocks of queries are shared out among torch's threads; their number doesn't change a bit of the result.
         """
         k = min(k, len(self.training))
         if not len(queries):
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
         by_embeddings = None
-        if not self.spec["compare"]:
+        if not (self.spec["compare"] or self.spec["search"]):
             by_embeddings = nearest(queries.embeddings, self._embeddings, k, self.search)
             if not self.spec["verify"]:
                 return by_embeddings
@@ -104,6 +111,8 @@ class Comparer:
         def of_block(start: int) -> tuple[np.ndarray, np.ndarray]:
             block = slice(start, start + QUERIES)
             images_BC = lay(queries.pixels(block))
+            if index:
+                return self._searched(images_BC, index, k)
             if by_embeddings:
                 similarity, position = (values[block] for values in by_embeddings)
             else:
@@ -112,11 +121,21 @@ class Comparer:
             return self._verified(images_BC, position) if self.spec["verify"] else (similarity, position)
 
         blocks, progress, lay = [], Progress(len(queries) * len(self.training)), self.lay
+        index = self.index if self.spec["search"] else None
         for block in in_threads(of_block, range(0, len(queries), QUERIES), self.module.device):
             blocks.append(block)
             progress.add(len(block[0]) * len(self.training))
         similarity, position = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return similarity, position
+
+    def _searched(self, images_BC, index, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates that the kind finds and compares by their images, the most similar first."""
+
+        def choose(similarity: np.ndarray) -> np.ndarray:
+            return best_of(similarity[None], k, self.patients)[1][0]
+
+        found = self.kind.search(self.module, images_BC, index, choose, self.training.pixels)
+        return _in_order(*found)
 
     def _verified(self, images_BC, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Candidates compared again by their images, the most similar first."""
@@ -124,9 +143,13 @@ class Comparer:
             self.kind.verify(self.module, image_C, self.training.pixels(rows))
             for image_C, rows in zip(images_BC, position, strict=True)
         ]
-        verified = np.stack(of_images).astype(np.float32)
-        order = np.argsort(-verified, axis=1, kind="stable")
-        return np.take_along_axis(verified, order, axis=1), np.take_along_axis(position, order, axis=1)
+        return _in_order(np.stack(of_images).astype(np.float32), position)
+
+
+def _in_order(similarity: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both [query, k], each query's most similar first."""
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    return np.take_along_axis(similarity, order, axis=1), np.take_along_axis(position, order, axis=1)
 
 
 def in_threads(function: Callable, arguments: Iterable, device) -> Iterator:

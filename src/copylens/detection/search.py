@@ -16,6 +16,7 @@ from copylens.jobs.files import read_array, read_table, write_array
 from copylens.jobs.seeds import generator_of
 
 QUERIES, CANDIDATES = 2**12, 2**17  # compared at a time
+PRODUCT = 2**9, 2**13  # queries and candidates of one matrix product: 16 MiB, which caches hold
 LARGEST_MATRIX = 2**28  # cells of a full matrix: 1 GiB of float32
 EXACT = {"kind": "exact"}
 SAMPLE = 500  # queries that are also searched exactly, to measure an approximate search
@@ -100,6 +101,7 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
     blocks = _blocks(len(candidates), CANDIDATES)
     progress = Progress(len(queries) * len(candidates))
     on_gpu = faiss.StandardGpuResources() if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() else None
+    faiss.cvar.distance_compute_blas_query_bs, faiss.cvar.distance_compute_blas_database_bs = PRODUCT
     for block in blocks:
         some = standardise_array(candidates[block])
         for part in _blocks(len(queries), QUERIES):
@@ -109,8 +111,10 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
                 nearest_in_block = faiss.knn_gpu(on_gpu, *arguments, metric=faiss.METRIC_INNER_PRODUCT)
             else:
                 nearest_in_block = faiss.knn(*arguments, metric=faiss.METRIC_INNER_PRODUCT)
-            values = np.concatenate([correlation[part], nearest_in_block[0]], axis=1)
-            numbers = np.concatenate([rows[part], nearest_in_block[1] + block.start], axis=1)
+            values, numbers = nearest_in_block
+            if block.start:
+                values = np.concatenate([correlation[part], values], axis=1)
+                numbers = np.concatenate([rows[part], numbers + block.start], axis=1)
             order = np.lexsort((numbers, -values))[:, :k]  # ties go to the first row
             correlation[part] = np.take_along_axis(values, order, axis=1)
             rows[part] = np.take_along_axis(numbers, order, axis=1)

@@ -24,7 +24,7 @@ FILES = ("weights.safetensors", "spec.yaml", "losses.csv")
 def train_detector(settings: dict, files: dict[str, Path], folder: Path, unfinished: Unfinished) -> None:
     """Write weights.safetensors, spec.yaml and losses.csv of a detector: trained on T, with its best weights on V.
 
-    spec.yaml: settings, grid, and the comparison stages that the kind has (lay, compare, verify; see
+    spec.yaml: settings, grid, and the comparison stages that the kind has (lay, compare, verify, index, search; see
     `copylens.detection.nearest`). files: images and splits.
     """
     splits, images = read_table(files["splits"]), read_array(files["images"])
@@ -40,7 +40,7 @@ def train_detector(settings: dict, files: dict[str, Path], folder: Path, unfinis
         module, losses = trained
         save_module(module, folder / "weights.safetensors")
         family = implementation("detectors", settings["kind"])
-        stages = {stage: hasattr(family, stage) for stage in ("lay", "compare", "verify")}
+        stages = {stage: hasattr(family, stage) for stage in ("lay", "compare", "verify", "index", "search")}
         write_yaml({"settings": settings, "grid": list(images.shape[1:]), **stages}, folder / "spec.yaml")
         write_table(losses, folder / "losses.csv")
 

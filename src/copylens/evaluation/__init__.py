@@ -8,6 +8,7 @@ areas         areas under the curve, with intervals
 thresholds    the rules of copying: thresholds from V, rates on S and H, exposure
 prevalence    the prevalence of copies, given sensitivity and false positive rate
 scores        the table of a study's rates
+combination   several detectors' evidence for the same patient, combined
 agreement     the agreement of several detectors
 transforms    the transforms of planted copies
 families      families of transforms with a severity and random parameters

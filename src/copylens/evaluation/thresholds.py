@@ -112,7 +112,8 @@ def score(
     of_held_out = [neighbours[name].nearest for name in ("calibration", "calibration_decoded")]
     tau_matched = _thresholds(of_held_out, of_calibration.of_images(patients.calibration))
     n_control = effective_number(patients.control)
-    paper, matched = (_rates_of_images(neighbours, tau, n_control) for tau in (tau_paper, tau_matched))
+    nearest = {name: neighbours[name].nearest for name in ("synthetic", "control", "control_decoded")}
+    paper, matched = (_rates_of_images(nearest, tau, n_control) for tau in (tau_paper, tau_matched))
     paper |= with_percentiles("tau_memorized", tau_paper)
 
     one_each = _one_image_each(patients.calibration, generator_of("calibration images", seed))[: len(synthetic)]
@@ -144,15 +145,28 @@ def score(
     return {"paper": paper, "matched": matched}, curve
 
 
-def _rates_of_images(neighbours: dict[str, Neighbours], taus: np.ndarray, n_control: float) -> dict[str, float]:
+def rates_of_copies(
+    nearest: dict[str, np.ndarray], calibration: np.ndarray, control: np.ndarray, draws: int, seed: int
+) -> dict[str, float]:
+    """The matched rule's tau, copies and control rates with their intervals, as `score` has them.
+
+    nearest: by set, each image's similarity to its nearest patient, or another statistic [image]; calibration and
+    control number the patients of V's and H's images.
+    """
+    of_calibration = resample(calibration.max() + 1, draws, generator_of("thresholds", seed)).of_images(calibration)
+    taus = _thresholds([nearest[name] for name in ("calibration", "calibration_decoded")], of_calibration)
+    return _rates_of_images(nearest, taus, effective_number(control))
+
+
+def _rates_of_images(nearest: dict[str, np.ndarray], taus: np.ndarray, n_control: float) -> dict[str, float]:
     """tau, copies and control rates with their intervals, from each draw's threshold."""
     rates = with_percentiles("tau", taus)
     for rate, name, n in (
-        ("copies", "synthetic", len(neighbours["synthetic"])),
+        ("copies", "synthetic", len(nearest["synthetic"])),
         ("control_rate", "control", n_control),
         ("control_rate_decoded", "control_decoded", n_control),
     ):
-        rates |= with_interval(rate, _shares(neighbours[name].nearest, taus), n)
+        rates |= with_interval(rate, _shares(nearest[name], taus), n)
     return rates
 
 
@@ -214,7 +228,8 @@ def largest_by_chance(nearest: np.ndarray) -> float:
 
     By the Gumbel distribution with their median and upper quartile.
     """
-    values, back = _unbounded(nearest)
+    forth, back = unbounded_scale(nearest)
+    values = forth(nearest)
     median, quartile = np.percentile(values, [50, 75])
     reduced = [-np.log(-np.log(share)) for share in (0.5, 0.75, (1 - CHANCE) ** (1 / len(values)))]
     spread = (quartile - median) / (reduced[1] - reduced[0])
@@ -223,15 +238,16 @@ def largest_by_chance(nearest: np.ndarray) -> float:
 
 def tail_threshold(nearest: np.ndarray, rate: float) -> float:
     """The value that a share `rate` of such similarities exceeds, by an exponential tail above percentile `TAIL`."""
-    values, back = _unbounded(nearest)
+    forth, back = unbounded_scale(nearest)
+    values = forth(nearest)
     start = np.percentile(values, TAIL)
     excess = values[values > start] - start
     mean = excess.mean() if len(excess) else 0.0
     return float(back(start + mean * np.log((1 - TAIL / 100) / rate)))
 
 
-def _unbounded(similarity: np.ndarray) -> tuple[np.ndarray, Callable]:
-    """(similarities on an unbounded scale, its inverse): Fisher's scale for correlations, which end at 1."""
+def unbounded_scale(similarity: np.ndarray) -> tuple[Callable, Callable]:
+    """(a function to an unbounded scale, its inverse) for similarities of this kind."""
     if np.abs(similarity).max() > 1 + 1e-5:
-        return similarity.astype(np.float64), lambda value: value
-    return np.arctanh(np.clip(similarity.astype(np.float64), -1 + 1e-7, 1 - 1e-7)), np.tanh
+        return lambda values: np.asarray(values, np.float64), lambda values: values
+    return lambda values: np.arctanh(np.clip(np.asarray(values, np.float64), -1 + 1e-7, 1 - 1e-7)), np.tanh

@@ -8,6 +8,7 @@ acquisition   what scanners and files do to images
 registration  affine and elastic registration of one image to another
 correlation   rows whose inner products are Pearson correlations
 windows       small windows of an image, and the images that have the same near the same place
+order         rows in order
 poses         the poses in which an image looks most like a population of images
 orientation   the orientation in which an image fits other images best
 """

@@ -1,88 +1,162 @@
 """The poses in which an image looks most like a population of images, whoever's: turned, zoomed and shifted.
 
 Medical images of one kind lie alike. So the pose of a query needn't be tried against each training image: it is tried
-against a few, and the few poses in which the query fits them best are left.
+against a few, and the few poses in which the query fits them best are left. An image that lies as they do keeps its
+own.
 """
 
+import itertools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 
 from copylens.imaging.filters import no_larger
-from copylens.imaging.warps import flips, look, places_of, turns
+from copylens.imaging.orientation import orientations
+from copylens.imaging.warps import flips, look, places_of, rotation, turns
 
-MEMBERS = 48  # of the population, at most, spread evenly
+MEMBERS, FIRST = 48, 16  # of the population, at most, spread evenly; of these, that all poses are tried against
+KEPT = 24  # poses that are tried against all members
 LONGEST = 16, 8  # pixels that poses are compared at, in 2D and 3D
 REACH = 4, 2  # of them, that an image is shifted
-CLOSEST = 5  # members whose mean likeness counts
-ZOOMS = ((0.6, 0.75, 0.87, 1.0, 1.15, 1.33), (0.8, 1.0, 1.2))
-DEGREES = (tuple(range(0, 181, 15)), (0, 15, 30))
+ZOOMS = ((0.6, 0.75, 0.87, 1.0, 1.15, 1.33), (1.0,))
+REFINED = (1.0,), (0.8, 1.0, 1.2)  # zooms of the poses that are tried against all members
 BETTER = 0.05  # margin by which a pose must fit better than the image's own
+ALIKE = 0.1  # margin by which a mirrored one may fit worse, because bodies are symmetric
+USUAL = 0.5  # share of the members whose own pose fits the others no better: such a pose is kept
 INSIDE = 0.97  # places further out show the repeated border
 
 
+class Poses(NamedTuple):
+    """How one image lies: matrices [pose, dims, dims] and shifts [pose, dims] as `copylens.imaging.warps.warp` has
+    them, best first, and whether they are those of its negative."""
+
+    matrices: torch.Tensor
+    shifts: torch.Tensor
+    inverted: bool
+
+
 class Population:
-    """Finds the poses of queries among members' maps [B, C, *grid]."""
+    """Finds the poses of queries among members' maps [B, C, *grid], which change sign in a negative."""
 
     def __init__(self, maps_BC: torch.Tensor):
         sizes, dims = maps_BC.shape[2:], maps_BC.ndim - 2
         self.low, self.reach = no_larger(list(sizes), LONGEST[dims - 2]), REACH[dims - 2]
-        mirrors = flips(dims)[: 2 if dims == 2 else 1]
-        turned = turns(dims, list(DEGREES[dims - 2]))
-        matrices = torch.cat([zoom * turned @ mirror for zoom in ZOOMS[dims - 2] for mirror in mirrors])
-        self.own = int((matrices - torch.eye(dims)).flatten(1).norm(dim=1).argmin())
-        self.matrices = matrices.to(maps_BC.device)
-        self.places = places_of(sizes, self.matrices)
-        self.inside = (self.places.abs().amax(dim=-1) < INSIDE).float()[:, None]
-        self.seen = self._pool(self.inside)  # [pose, 1, *low]
+        self.matrices, self.mirrors = (matrices.to(maps_BC.device) for matrices in _poses(dims))
+        self.places, self.seen = self._looking(self.matrices)
         members = self._pool(maps_BC[:: -(-len(maps_BC) // MEMBERS)])
         members = members - members.mean(dim=tuple(range(2, 2 + dims)), keepdim=True)
-        self.members = functional.pad(members, [self.reach] * (2 * dims))
-        self.energy = self._correlate(self.members.square().sum(dim=1, keepdim=True), self.seen).clamp(min=1e-6)
+        self.members = self._shifted(members)  # [member, shift, C x pixel]
+        self.middle = self.members.shape[1] // 2
+        energy = members.square().sum(dim=1, keepdim=True)
+        self.energy = self._shifted(energy)  # [member, shift, pixel]
+        # In 3D the first look skips every other shift.
+        self.shifts = torch.arange(self.members.shape[1])
+        every = self.shifts.view([2 * self.reach + 1] * dims)
+        self.first_shifts = every[(slice(None, None, dims - 1),) * dims].flatten()
+        self.first_members = slice(None, None, -(-len(members) // FIRST))
+        self.weight = self._weight(self.seen, self.first_members, self.first_shifts)
+        self.usual = self._usual(members)
 
-    def __call__(self, map_C: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """At most `n` poses of one image [1, C, *grid] that fit best: matrices [pose, dims, dims], shifts [pose, dims].
+    def __call__(self, map_C: torch.Tensor, n: int) -> Poses:
+        """At most `n` poses of one image [1, C, *grid], and whether it is a negative.
 
-        Both are as `copylens.imaging.warps.warp` has them. Only poses that fit better than the image's own.
+        Poses that fit better than its own, and mirrored ones that fit nearly as well. If its own fits as well as half
+        of the members' do, these alone are tried.
         """
-        alike = self._fits(map_C)
-        fit = _closest(alike).flatten(1)  # [pose, shift]
-        best = fit.max(dim=1)
-        chosen = best.values.topk(min(n, len(self.matrices))).indices
-        own = fit[self.own, fit.shape[1] // 2]
-        chosen = chosen[best.values[chosen] > own + BETTER]
-        places = torch.unravel_index(best.indices[chosen], alike.shape[2:])
-        shifts = [(place - self.reach) / size for place, size in zip(places, self.low, strict=True)]
-        return self.matrices[chosen], torch.stack(shifts[::-1], dim=1).float()
+        pooled, inverted, matrices = self._pool(map_C), False, self.mirrors
+        fits = self._fits(pooled, *self._looking(matrices), slice(None), self.shifts)
+        if fits[0][0, self.middle] < self.usual:
+            kept, inverted = self._likely(pooled)
+            matrices = torch.cat([self.mirrors, kept])
+            fits = self._fits(pooled, *self._looking(matrices), slice(None), self.shifts)
+        fit = fits[int(inverted)]
+        best, least = fit.max(dim=1), fit[0, self.middle] + BETTER
+        least = torch.full_like(best.values, least)
+        least[1 : len(self.mirrors)] -= BETTER + ALIKE
+        chosen = best.values.topk(min(n, len(matrices))).indices
+        chosen = chosen[best.values[chosen] > least[chosen]]
+        places = torch.unravel_index(best.indices[chosen], [2 * self.reach + 1] * len(self.low))
+        # A member is like the image in this pose, but these pixels further.
+        moved = torch.stack([place - self.reach for place in places[::-1]], dim=1).float()  # last axis first
+        extent = torch.tensor(self.low[::-1], device=moved.device)
+        return Poses(matrices[chosen], -(matrices[chosen] @ moved[..., None])[..., 0] / extent, inverted)
 
-    def is_inverted(self, map_C: torch.Tensor) -> bool:
-        """Whether the negative of one image's maps [1, C, *grid] fits better than they do, in any pose."""
-        alike = self._fits(map_C)
-        return bool(_closest(-alike).max() > _closest(alike).max() + BETTER)
+    def _likely(self, pooled: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """Matrices of poses that may fit well, at a first look, and whether a negative does."""
+        first = self.first_members, self.first_shifts
+        fits, negatives = self._fits(pooled, self.places, self.seen, *first, self.weight)
+        inverted = bool(negatives.max() > fits.max() + BETTER)
+        best = (negatives if inverted else fits).amax(dim=1)
+        matrices = self.matrices[best.topk(min(KEPT, len(best))).indices]
+        zooms = torch.tensor(REFINED[len(self.low) - 2], device=matrices.device)
+        return (zooms[:, None, None, None] * matrices).flatten(0, 1), inverted
 
-    def _fits(self, map_C: torch.Tensor) -> torch.Tensor:
-        """The likeness to each member in each pose and shift, [member, pose, *shift]."""
-        dims = map_C.ndim - 2
-        axes = tuple(range(2, 2 + dims))
-        posed = look(map_C.expand(len(self.places), *map_C.shape[1:]), self.places) * self.inside
-        low = self._pool(posed)
-        low = (low - low.sum(axes, keepdim=True) / self.seen.sum(axes, keepdim=True)) * self.seen
-        norm = low.square().sum(dim=(1, *axes)).sqrt().view(1, -1, *[1] * dims)
-        alike = self._correlate(self.members, low) / (self.energy.sqrt() * norm).clamp(min=1e-6)
-        area = self.seen.mean(dim=(1, *axes)).view(1, -1, *[1] * dims)
-        return torch.atanh(alike.clamp(-0.999, 0.999)) * area.sqrt()
+    def _looking(self, matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sampling positions of poses, [pose, *low, dims], and which of them lie inside the image, [pose, 1, *low]."""
+        places = places_of(torch.Size(self.low), matrices)
+        return places, (places.abs().amax(dim=-1) < INSIDE).float()[:, None]
+
+    def _fits(self, pooled, places, seen, members: slice, shifts: torch.Tensor, weight=None):
+        """How well an image and its negative fit the members that are most alike, each [pose, shift]."""
+        axes = tuple(range(1, pooled.ndim))
+        low = look(pooled.expand(len(places), *pooled.shape[1:]), places) * seen
+        inner = axes[1:]
+        low = (low - low.sum(inner, keepdim=True) / seen.sum(inner, keepdim=True)) * seen
+        low = low / low.square().sum(dim=axes, keepdim=True).sqrt().clamp(min=1e-6)
+        against = self.members[members][:, shifts]
+        weight = self._weight(seen, members, shifts) if weight is None else weight
+        alike = (low.flatten(1) @ against.flatten(0, 1).T).view(len(low), *against.shape[:2]) * weight
+        area = seen.flatten(1).mean(dim=1).sqrt()[:, None]
+        return _closest(alike) * area, _closest(-alike) * area
+
+    def _weight(self, seen: torch.Tensor, members: slice, shifts: torch.Tensor) -> torch.Tensor:
+        """One over the norm of each member, shifted, where each pose shows anything, [pose, member, shift]."""
+        energy = self.energy[members][:, shifts]
+        shown = seen.flatten(1) @ energy.flatten(0, 1).T
+        return shown.clamp(min=1e-6).rsqrt().view(len(seen), *energy.shape[:2])
+
+    def _usual(self, members: torch.Tensor) -> float:
+        """How well a member's own pose fits the others, as a quantile over members."""
+        rows = functional.normalize(members.flatten(1), dim=1)
+        alike = rows @ rows.T
+        others = ~torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+        if len(rows) < 2:
+            return torch.inf
+        fits = _closest(alike[others].view(len(rows), -1, 1))[:, 0]
+        return float(fits.quantile(USUAL))
 
     def _pool(self, maps_BC: torch.Tensor) -> torch.Tensor:
         pool: Callable = (functional.adaptive_avg_pool2d, functional.adaptive_avg_pool3d)[maps_BC.ndim - 4]
         return pool(maps_BC, self.low)
 
-    def _correlate(self, maps_BC: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-        """Inner products at every shift, [B, kernel, *shift]."""
-        convolve = (functional.conv2d, functional.conv3d)[maps_BC.ndim - 4]
-        return convolve(maps_BC, kernels)
+    def _shifted(self, maps_BC: torch.Tensor) -> torch.Tensor:
+        """Maps at each combination of shifts along the axes, [B, shift, C x pixel]."""
+        dims = maps_BC.ndim - 2
+        padded = functional.pad(maps_BC, [self.reach] * (2 * dims))
+        for axis, size in enumerate(maps_BC.shape[2:], start=2):
+            padded = padded.unfold(axis, size, 1)
+        return padded.flatten(2, 1 + dims).transpose(1, 2).flatten(2)
 
 
 def _closest(alike: torch.Tensor) -> torch.Tensor:
-    """The mean over the members that are most alike, [pose, *shift]."""
-    return alike.topk(min(CLOSEST, len(alike)), dim=0).values.mean(dim=0)
+    """The members' likeness [pose, member, shift] as a mean that the closest ones dominate, in Fisher's z."""
+    mean = alike.clamp(min=0).square_().square_().square_().mean(dim=1)
+    return torch.atanh(mean.pow(1 / 8).clamp(max=0.999))
+
+
+def _poses(dims: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Matrices of the poses that are tried, [pose, dims, dims], and of mirror images, the image as it is first."""
+    mirrors = torch.diag_embed(torch.tensor(list(itertools.product((1.0, -1.0), repeat=dims))))
+    if dims == 2:
+        turned = turns(2, [float(degrees) for degrees in range(0, 180, 15)])
+        every = torch.cat([turned, -torch.eye(2)[None]])
+        every = torch.cat([every, every @ flips(2)[1]])
+    else:
+        angles = torch.tensor(list(itertools.product((-30.0, 0.0, 30.0), repeat=3)))
+        quarters = torch.stack([one.matrix for one in orientations(3) if not one.inverted])
+        every = (rotation(torch.deg2rad(angles), 3)[:, None] @ quarters).flatten(0, 1)
+    every = torch.cat([zoom * every for zoom in ZOOMS[dims - 2]])
+    others = torch.cdist(every.flatten(1), mirrors.flatten(1)).amin(dim=1) > 1e-3
+    return every[others], mirrors

@@ -10,6 +10,7 @@ from copylens.imaging.filters import box, shifted_boxes, smooth
 from copylens.imaging.warps import planes, warp
 
 SHARPNESS = 20.0  # of the softmax over displacements
+SMOOTHING, COARSER = 1.4, 2  # half pixels: of displacements, and between two of them
 RIDGE = 0.01  # keeps images without structure from turning
 
 
@@ -25,21 +26,25 @@ def match(
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
     half = pool(fixed_BC, 2)
-    total: torch.Tensor | float = 0.0
-    coarse = torch.zeros(len(half), dims, *half.shape[2:], device=half.device)  # half pixels, first axis first
-    for along, correlation in _correlations(pool(moving_BC, 2), half, reach[0], windows[0]):
+    total, sums = torch.zeros(()), [torch.zeros(())] * dims
+    for along, correlation in _correlations(pool(moving_BC, 2), half, reach[0], windows[0], COARSER):
         weight = torch.exp(SHARPNESS * correlation)
-        total = total + weight
-        for axis, pixels in enumerate(along):
-            coarse[:, axis : axis + 1].add_(weight, alpha=pixels)
-    coarse /= total
+        total = total.to(weight.device) + weight
+        sums = [known.to(weight.device) + pixels * weight for known, pixels in zip(sums, along, strict=True)]
+    coarse = torch.cat(sums, dim=1) / total  # half pixels, first axis first, [B, dims, *every other half pixel]
     mode = ("bilinear", "trilinear")[dims - 2]
-    displacement = functional.interpolate(smooth(coarse, [1.0] * dims), size=sizes, mode=mode)
+    displacement = functional.interpolate(smooth(coarse, [SMOOTHING / COARSER] * dims), size=sizes, mode=mode)
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=displacement.device).view(1, dims, *[1] * dims)
     shares = 2 * displacement.flip(1) / extent
     bent = warp(moving_BC, torch.eye(dims, device=moving_BC.device).repeat(len(moving_BC), 1, 1), displacement=shares)
     correlations = (correlation for _, correlation in _correlations(bent, fixed_BC, reach[1], windows[1], step))
     return functools.reduce(torch.maximum, correlations)[:, 0]
+
+
+def windows_in_place(moving_BC: torch.Tensor, fixed_BC: torch.Tensor, window: int, step: int) -> torch.Tensor:
+    """Correlation of each window of `fixed_BC` with the same one of `moving_BC`, as in `match`, without moving any."""
+    ((_, correlation),) = _correlations(moving_BC, fixed_BC, 0, window, step)
+    return correlation
 
 
 def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -> Iterator[tuple[tuple, torch.Tensor]]:

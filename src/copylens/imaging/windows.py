@@ -1,66 +1,95 @@
-"""Small windows of an image, compared with those of other images at the same place and near it.
+"""Small windows of an image, compared with those of many other images at the same place and near it."""
 
-A copy that was turned, bent, dimmed, covered or mixed with another image still has windows that match far better than
-those of any other image do. Which ones they are needn't be known: each window's correlations are measured against its
-own with all other images, and the windows that stand out most count.
-"""
-
-import itertools
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional
 
 from copylens.imaging.correlation import standardise
+from copylens.imaging.order import ascending
 
 MOST = 12.0  # deviations by which a window stands out, at most
 LEAST = 0.03  # least deviation of a window's correlations, in units of Fisher's z
 SURE = 0.99  # largest correlation that counts
+BLOCK = 512  # images whose windows are cut at a time
+LEARNT_FROM = 1024  # images, at most, spread evenly, from which components are learnt
+
+
+class Windows:
+    """Windows of T images' maps [T, C, *grid]: every `step`-th one of `size` pixels a side, by their components.
+
+    Of each place the `n` largest principal components of all images' windows are kept, in half precision.
+    """
+
+    def __init__(self, maps_TC: torch.Tensor, size: int, step: int, n: int):
+        self.size, self.step = min(size, *maps_TC.shape[2:]), step
+        self.shape = [(along - self.size) // step + 1 for along in maps_TC.shape[2:]]  # windows along each axis
+        learnt = self._cut(maps_TC[:: -(-len(maps_TC) // LEARNT_FROM)])
+        self.basis = torch.linalg.eigh(learnt.mT @ learnt).eigenvectors[..., -n:]  # [window, pixel, component]
+        self.codes = torch.cat([self.code(block).movedim(0, 1).half() for block in maps_TC.split(BLOCK)])
+
+    def code(self, maps_BC: torch.Tensor) -> torch.Tensor:
+        """Components of the windows of maps [B, C, *grid], [window, B, component].
+
+        Inner products of them are correlations, the mean over channels.
+        """
+        return self._cut(maps_BC) @ self.basis
+
+    def of(self, rows: torch.Tensor | slice) -> torch.Tensor:
+        """Components of some images' windows, [window, component, image]."""
+        return self.codes[rows].movedim(0, 2).float()
+
+    def _cut(self, maps_BC: torch.Tensor) -> torch.Tensor:
+        return windows_of(maps_BC, self.size, self.step)
 
 
 def windows_of(maps_BC: torch.Tensor, size: int, step: int) -> torch.Tensor:
-    """Every `step`-th window of `size` pixels a side of maps [B, C, *grid], standardised, [C, window, B, pixel]."""
-    dims = maps_BC.ndim - 2
+    """Every `step`-th window of `size` pixels a side of maps [B, C, *grid], [window, B, C x pixel].
+
+    Each channel is standardised, so that inner products are correlations, the mean over channels.
+    """
+    dims, n_channels = maps_BC.ndim - 2, maps_BC.shape[1]
     for axis in range(2, maps_BC.ndim):
         maps_BC = maps_BC.unfold(axis, size, step)
     # Now [B, C, *windows, *pixels].
-    windows = maps_BC.flatten(2 + dims).flatten(2, 1 + dims).movedim(0, 2)
-    return standardise(windows.flatten(0, 2)).unflatten(0, windows.shape[:3])
+    windows = maps_BC.flatten(2 + dims).flatten(2, 1 + dims).movedim(2, 0)
+    return (standardise(windows.flatten(0, 2)) / n_channels**0.5).view(*windows.shape[:2], -1)
 
 
-def shifted(map_C: torch.Tensor, steps: tuple[int, ...]) -> torch.Tensor:
-    """An image's maps [1, C, *grid] moved by each combination of steps along the axes, [shift, C, *grid]."""
-    dims, reach = map_C.ndim - 2, max(map(abs, steps))
+def shifted(map_C: torch.Tensor, reach: int) -> torch.Tensor:
+    """An image's maps [1, C, *grid] moved by up to `reach` pixels along each axis, [shift, C, *grid].
+
+    The middle one is not moved.
+    """
+    dims = map_C.ndim - 2
     padded = functional.pad(map_C, [reach] * (2 * dims), mode="replicate")
-    views = []
-    for shift in itertools.product(steps, repeat=dims):
-        view = padded
-        for axis, (along, size) in enumerate(zip(shift, map_C.shape[2:], strict=True), start=2):
-            view = view.narrow(axis, reach + along, size)
-        views.append(view)
-    return torch.cat(views)
+    for axis, size in enumerate(map_C.shape[2:], start=2):
+        padded = padded.unfold(axis, size, 1)
+    # Now [1, C, *shifts, *grid].
+    return padded.flatten(2, 1 + dims)[0].movedim(1, 0)
 
 
-def match_windows(map_C: torch.Tensor, windows: torch.Tensor, size: int, step: int, steps: tuple[int, ...]):
-    """Correlation of each window of one image with that of each of T others, the largest over shifts, [window, T].
+def outstanding(correlations: torch.Tensor, shares: tuple[float, ...], regions: tuple[int, ...] = ()) -> torch.Tensor:
+    """How far each of T images stands out among all of them in the windows where it does most, [share + region, T].
 
-    map_C: [1, C, *grid]; windows: those of the others, [C, window, T, pixel] (`windows_of`). Mean over channels.
+    correlations: [*windows, T]. shares: of all windows, wherever they are; regions: so many windows along each axis,
+    side by side. In robust deviations: of each window's correlations, and again of their means.
     """
-    own = windows_of(shifted(map_C, steps), size, step)  # [C, window, shift, pixel]
-    return (own @ windows.mT).mean(dim=0).amax(dim=1)
+    shape, correlations = correlations.shape[:-1], correlations.flatten(0, -2)
+    z = deviations(torch.atanh(correlations.clamp(-SURE, SURE)), LEAST).clamp(max=MOST).T.contiguous()  # [T, window]
+    total = ascending(z).flip(1).cumsum(dim=1)
+    means = [total[:, n - 1] / n for n in (max(1, round(share * z.shape[1])) for share in shares)]
+    pool: Callable = (functional.avg_pool2d, functional.avg_pool3d)[len(shape) - 2]
+    for size in regions:
+        sides = [min(size, along) for along in shape]
+        means.append(pool(z.unflatten(1, (1, *shape)), sides, stride=1).flatten(1).amax(dim=1))
+    return deviations(torch.stack(means), 1e-3)
 
 
-def outstanding(correlations: torch.Tensor, shares: tuple[float, ...]) -> torch.Tensor:
-    """How far each of T images stands out among all of them in the share of windows that it does most, [share, T].
-
-    correlations: [window, T]. In robust deviations: of each window's correlations, and again of their means.
-    """
-    z = _deviations(torch.atanh(correlations.clamp(-SURE, SURE)), LEAST).clamp(max=MOST)
-    best = z.sort(dim=0, descending=True).values
-    means = torch.stack([best[: max(1, round(share * len(best)))].mean(dim=0) for share in shares])
-    return _deviations(means, 1e-3)
-
-
-def _deviations(values: torch.Tensor, least: float) -> torch.Tensor:
-    """Rows less their median, in units of their robust standard deviation."""
-    centred = values - values.median(dim=1, keepdim=True).values
-    return centred / (1.4826 * centred.abs().median(dim=1, keepdim=True).values).clamp(min=least)
+def deviations(values: torch.Tensor, least: float, learnt_from: slice = slice(None)) -> torch.Tensor:
+    """Rows less their median, in units of their robust standard deviation, both of some of their columns."""
+    known = values[:, learnt_from]
+    middle = (known.shape[1] - 1) // 2
+    median = ascending(known)[:, middle : middle + 1]
+    spread = ascending((known - median).abs())[:, middle : middle + 1]
+    return (values - median) / (1.4826 * spread).clamp(min=least)

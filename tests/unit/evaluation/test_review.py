@@ -14,6 +14,15 @@ N_SAMPLES, TAU = 100, 0.5
 RUN = {"dataset": "d", "model": "m", "kind": "k", "variant": "base", "seed": 0}
 
 
+def beside_new_patients(similarity: np.ndarray, index: np.ndarray, generator: np.random.Generator) -> dict:
+    """nearest.npz of these samples, with 100 images each of V and H at similarities of 0.2 to 0.4 and no decoder."""
+    arrays = {"synthetic_to_train_similarity": similarity, "synthetic_to_train_index": index}
+    for name, n in (("calibration", 100), ("control", 100), ("calibration_decoded", 0), ("control_decoded", 0)):
+        arrays[f"{name}_to_train_similarity"] = generator.uniform(0.2, 0.4, (n, 1)).astype(np.float32)
+        arrays[f"{name}_to_train_index"] = generator.integers(40, size=(n, 1))
+    return arrays
+
+
 @pytest.fixture
 def study(tmp_path) -> dict:
     """Two detectors' comparisons of one network: the first calls samples 0 to 29, the other 0 to 9 and 90 to 99."""
@@ -27,15 +36,19 @@ def study(tmp_path) -> dict:
         index = (np.arange(N_SAMPLES) % 40)[None, :, None]
         paths = {
             "nearest": tmp_path / f"{name}.npz",
+            "splits": tmp_path / "splits.tsv",
             **{each: tmp_path / f"{each}.npy" for each in ("samples", "images")},
         }
-        write_arrays({"synthetic_to_train_similarity": similarity, "synthetic_to_train_index": index}, paths["nearest"])
+        write_arrays(beside_new_patients(similarity, index, generator), paths["nearest"])
         runs.append({**RUN, "detector": name})
         files.append(paths)
         rates = {"copies": called.mean(), "control_rate": 0.05, "control_rate_decoded": np.nan, "tau": TAU}
         counts = {"n_synthetic": N_SAMPLES, "n_control": 100, "n_calibration_patients": 100}
         rows.append({**runs[-1], "epoch": 1, "rule": "matched", **rates, **counts})
     write_table(pd.DataFrame(rows), tmp_path / "scores.csv")
+    roles = np.repeat(["train", "calibration", "control"], [40, 100, 100])
+    splits = pd.DataFrame({"patient": [f"p{number:03d}" for number in range(len(roles))], "role": roles})
+    write_table(splits, tmp_path / "splits.tsv")
     return {"folder": tmp_path, "runs": runs, "files": files, "scores": tmp_path / "scores.csv", "calls": calls}
 
 
@@ -134,6 +147,13 @@ def test_the_larger_control_rate_and_the_planted_copies_patients_are_what_counts
     assert list(read_table(study["folder"] / "again.csv")["sensitivity"]) == [0.8, 0.4]
 
 
+def compared(study: dict) -> list[pd.DataFrame]:
+    """The tables of agreement and consensus."""
+    paths = study["folder"] / "agreement.csv", study["folder"] / "consensus.csv"
+    compare_detectors(study["runs"], study["files"], study["scores"], {"draws": 200, "seed": 0}, *paths)
+    return [read_table(path) for path in paths]
+
+
 def with_an_earlier_state(study: dict) -> None:
     """The same networks at epoch 0, where the first detector calls all samples and the other none, by other rows."""
     late = read_table(study["scores"])
@@ -143,7 +163,7 @@ def with_an_earlier_state(study: dict) -> None:
         arrays = read_arrays(each["nearest"])
         similarity, index = arrays["synthetic_to_train_similarity"], arrays["synthetic_to_train_index"]
         shift = 1 if each["nearest"].stem == "first" else 0
-        arrays = {
+        arrays |= {
             "synthetic_to_train_similarity": np.concatenate([np.full_like(similarity, 0.5), similarity]),
             "synthetic_to_train_index": np.concatenate([(index + shift) % 40, index]),
         }
@@ -158,13 +178,13 @@ def test_each_state_has_its_own_agreement(study):
     arrays = read_arrays(study["files"][1]["nearest"])
     arrays["synthetic_to_train_similarity"][0, :10] = 0.99
     write_arrays(arrays, study["files"][1]["nearest"])
-    paths = study["folder"] / "agreement.csv", study["folder"] / "consensus.csv"
-    compare_detectors(study["runs"], [each["nearest"] for each in study["files"]], study["scores"], *paths)
-    table = read_table(paths[0]).set_index("epoch")
+    agreement, consensus = compared(study)
+    table = agreement.set_index("epoch")
     columns = ["both", "only_first", "only_other", "same_source"]
     assert table.loc[0, columns].to_list() == [0.1, 0.9, 0.0, 0.0]
     assert table.loc[1, columns].to_list() == [0.1, 0.2, 0.1, 1.0]
-    assert read_table(paths[1]).set_index(["epoch", "at_least"])["copies"].to_list() == [1.0, 0.1, 0.4, 0.1]
+    votes = consensus[consensus["rule"] == "votes"].set_index(["epoch", "at_least"])
+    assert votes["copies"].to_list() == [1.0, 0.1, 0.4, 0.1]
 
 
 def test_same_source_is_a_share_of_what_both_call_and_detectors_that_agree_on_all_have_no_kappa(study):
@@ -172,13 +192,9 @@ def test_same_source_is_a_share_of_what_both_call_and_detectors_that_agree_on_al
     arrays = read_arrays(path)
     arrays["synthetic_to_train_index"][0, 5:] += 1
     write_arrays(arrays, path)
-    paths = study["folder"] / "agreement.csv", study["folder"] / "consensus.csv"
-    nearest = [each["nearest"] for each in study["files"]]
-    compare_detectors(study["runs"], nearest, study["scores"], *paths)
-    assert read_table(paths[0])["same_source"].item() == 0.5
+    assert compared(study)[0]["same_source"].item() == 0.5
     write_table(read_table(study["scores"]).assign(tau=0.99), study["scores"])
-    compare_detectors(study["runs"], nearest, study["scores"], *paths)
-    table = read_table(paths[0])
+    table = compared(study)[0]
     assert table["kappa"].isna().all() and table["same_source"].isna().all() and table["both"].item() == 0
 
 
@@ -208,10 +224,15 @@ def test_an_answer_that_is_not_clear_counts_for_neither_call(study):
 
 
 def test_detectors_agree_as_far_as_their_calls_do(study):
-    paths = study["folder"] / "agreement.csv", study["folder"] / "consensus.csv"
-    compare_detectors(study["runs"], [each["nearest"] for each in study["files"]], study["scores"], *paths)
-    (row,) = read_table(paths[0]).to_dict("records")
+    agreement, consensus = compared(study)
+    (row,) = agreement.to_dict("records")
     assert (row["both"], row["only_first"], row["only_other"], row["same_source"]) == (0.1, 0.2, 0.1, 1.0)
     # Observed agreement 0.7, by chance 0.3 * 0.2 + 0.7 * 0.8 = 0.62.
     assert row["kappa"] == pytest.approx((0.7 - 0.62) / (1 - 0.62))
-    assert read_table(paths[1])["copies"].tolist() == [0.4, 0.1]
+    votes = consensus[consensus["rule"] == "votes"]
+    assert votes["copies"].tolist() == [0.4, 0.1] and votes["control_rate"].tolist() == [0.0, 0.0]
+    (combined,) = consensus[consensus["rule"] == "combined"].to_dict("records")
+    # Each detector's copies are far beyond what new patients have, so that either one's are enough.
+    assert combined["copies"] == 0.4 and combined["copies_low"] < 0.4 < combined["copies_high"]
+    assert combined["control_rate"] < 0.12 and combined["control_rate_low"] <= 0.05 <= combined["control_rate_high"]
+    assert np.isnan(combined["at_least"]) and np.isnan(combined["control_rate_decoded"])

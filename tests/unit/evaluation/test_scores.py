@@ -48,7 +48,7 @@ def files(tmp_path) -> dict[str, Path]:
     write_yaml({"epochs": [4, 8]}, paths["spec"])
     detector = tmp_path / "detector"
     write_yaml(
-        {"settings": {"kind": "random_features"}, **dict.fromkeys(("lay", "compare", "verify"), False)},
+        {"settings": {"kind": "random_features"}, **dict.fromkeys(("lay", "compare", "verify", "search"), False)},
         detector / "spec.yaml",
     )
     # No kind without these stages looks at the images.

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from copylens.imaging.filters import smooth
-from copylens.imaging.windows import match_windows, outstanding, windows_of
+from copylens.imaging.order import ascending
+from copylens.imaging.windows import Windows, outstanding, shifted, windows_of
 
 
 def maps_of(n: int, grid: tuple, seed: int = 0) -> torch.Tensor:
@@ -12,31 +13,51 @@ def maps_of(n: int, grid: tuple, seed: int = 0) -> torch.Tensor:
     return smooth(noise, [1.0] * len(grid))
 
 
+def matched(windows: Windows, query: torch.Tensor, reach: int) -> torch.Tensor:
+    """The best correlation of each window over shifts, [window, image]."""
+    return (windows.code(shifted(query, reach)) @ windows.of(slice(None))).amax(dim=1)
+
+
 @pytest.mark.parametrize(("grid", "windows", "pixels"), [((16, 12), 7 * 5, 16), ((8, 10, 6), 3 * 4 * 2, 64)])
 def test_windows_are_standardised(grid, windows, pixels):
     found = windows_of(maps_of(3, grid), 4, 2)
-    assert found.shape == (2, windows, 3, pixels)
-    torch.testing.assert_close(found.mean(dim=-1), torch.zeros(2, windows, 3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(found.norm(dim=-1), torch.ones(2, windows, 3))
+    assert found.shape == (windows, 3, 2 * pixels)
+    for channel in found.split(pixels, dim=-1):
+        torch.testing.assert_close(channel.mean(dim=-1), torch.zeros(windows, 3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(channel.norm(dim=-1), torch.full((windows, 3), 0.5**0.5))
 
 
 @pytest.mark.parametrize("grid", [(20, 24), (12, 14, 10)])
 def test_a_window_is_found_near_its_place_and_no_further(grid):
     others = maps_of(4, grid)
-    windows = windows_of(others, 4, 2)
+    windows = Windows(others, 4, 2, 2 * 4 ** len(grid))
     moved = others[:1].roll(1, dims=2)
-    near, far = match_windows(moved, windows, 4, 2, (-1, 0, 1))[:, 0], match_windows(moved, windows, 4, 2, (0,))[:, 0]
+    near, far = matched(windows, moved, 1)[:, 0], matched(windows, moved, 0)[:, 0]
     assert near.median() > 0.99 > 0.9 > far.median()
+
+
+def test_components_keep_what_tells_images_apart():
+    others = maps_of(60, (32, 32))
+    query = others[17:18] + 0.05 * maps_of(1, (32, 32), seed=1)
+    exact, few = (matched(Windows(others, 5, 2, n), query, 1) for n in (50, 16))
+    assert (few.mean(dim=0).argmax() == 17) and (exact - few).abs().median() < 0.1
 
 
 def test_an_image_that_is_there_in_part_stands_out():
     others = maps_of(60, (32, 32))
     query = maps_of(1, (32, 32), seed=1)
     query[:, :, :14, :14] = others[17:18, :, :14, :14]
-    correlations = match_windows(query, windows_of(others, 5, 2), 5, 2, (-1, 0, 1))
-    standing = outstanding(correlations, (0.06, 0.2, 0.6))
-    assert standing.shape == (3, 60) and (standing[:2].argmax(dim=1) == 17).all()
-    assert standing[0, 17] > 2 * standing[0, torch.arange(60) != 17].max()
+    windows = Windows(others, 5, 2, 50)
+    correlations = matched(windows, query, 1)
+    standing = outstanding(correlations.unflatten(0, windows.shape), (0.06, 0.2, 0.6), (4,))
+    assert standing.shape == (4, 60) and (standing[[0, 1, 3]].argmax(dim=1) == 17).all()
+    others_best = standing[:, torch.arange(60) != 17].amax(dim=1)
+    assert standing[0, 17] > 2 * others_best[0]
+    assert standing[3, 17] > 2 * others_best[3]
     # Brightness and contrast of a window don't matter.
-    again = match_windows(3 * query + 1, windows_of(others, 5, 2), 5, 2, (-1, 0, 1))
-    torch.testing.assert_close(again, correlations, atol=1e-4, rtol=0)
+    torch.testing.assert_close(matched(windows, 3 * query + 1, 1), correlations, atol=1e-4, rtol=0)
+
+
+def test_rows_are_sorted_alike_everywhere():
+    rows = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(ascending(rows), rows.sort(dim=1).values)

@@ -13,5 +13,7 @@ It may have
   compared, such as a `copylens.imaging.orientation.Orienter`: its first result is the queries;
 - ``compare(module, images, embeddings)``, similarity [B, T] of images to T training images, given by their embeddings;
 - ``verify(module, image, candidates)``, similarity [k] of an image [1, *grid] to some training images [k, 1, *grid];
+- ``index(module, embeddings)``, what T training images' embeddings are prepared to once, and ``search(module, images,
+  index, choose, pixels)``, which finds candidates and compares them by their images: similarity and position, [B, k];
 - ``where(module, image, candidates)``, local similarity at each pixel of the candidates, [k, *grid].
 """

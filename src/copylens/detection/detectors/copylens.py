@@ -1,24 +1,25 @@
-"""copylens' own detector: candidates from locally normalised images in many poses, then window by window.
+"""copylens' own detector: windows near their place, in the poses in which an image looks like the training images.
 
-Local normalisation removes brightness, contrast, bias field and display curve. A query in every pose (flipped, turned,
-zoomed, shifted) is correlated with all training images, as a whole and by halves, locally normalised at two scales and
-merely smoothed: that finds candidates. Among many training images a coarse search makes a shortlist first. Each
-candidate is then compared with the query in three ways: in place, because generators repeat training images in place;
-registered to subpixel accuracy; and window by window after elastic registration, because a half, an occluded or a mixed
-image still has windows that match far better than another patient's. The score is how far a candidate stands out from
-the query's other candidates: noise, blur or a crop affects all candidates alike, and makes no copy. The only statistics
-learnt are those of non-matching pairs, training images of different patients.
+Local normalisation removes brightness, contrast, bias field and display curve. The poses of a query (turned, mirrored,
+zoomed, shifted) and whether it is a negative are found once, against some training images (`copylens.imaging.poses`).
+In each pose the query's windows are matched with those of all training images near the same place: the images that
+stand out in many windows, or far in a few, are candidates (`copylens.detection.standing`). The likeliest are registered
+to the query to subpixel accuracy, and compared as a whole, in place and registered, and window by window. The score is
+how far a candidate stands out from the query's other candidates, in the features in which it does most: noise, blur or
+a crop affects all candidates alike, and makes no copy. The only statistics learnt are those of non-matching pairs,
+training images of different patients.
 """
 
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from copylens.detection.likeness import N_LIKENESSES, likenesses, stretch
+from copylens.detection.likeness import N_LIKENESSES, likenesses
 from copylens.detection.maps import (
     EDGE,
     FINE,
@@ -26,18 +27,20 @@ from copylens.detection.maps import (
     N_CHANNELS,
     SMOOTH,
     STEPS,
+    WIDE,
     WINDOWS,
     halve,
     inside,
     maps_of,
     matched_windows,
 )
-from copylens.detection.shortlist import CoarseSearch, parts, ranked
-from copylens.imaging.correlation import standardise
+from copylens.detection.standing import N_STANDING, Standing, View, ranked
 from copylens.imaging.filters import no_larger
+from copylens.imaging.order import ascending
 from copylens.imaging.orientation import Orienter
+from copylens.imaging.poses import MEMBERS, Population
 from copylens.imaging.registration import align
-from copylens.imaging.warps import flips, look, places_of, turns, warp
+from copylens.imaging.warps import planes, rotation, warp
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import TrainedModule
 
@@ -47,243 +50,243 @@ properties:
   # Images are compared with at most this many pixels along the longest side.
   size_2d: {type: integer, minimum: 16, default: 64}
   size_3d: {type: integer, minimum: 16, default: 32}
-  # Poses of a query, besides flips: turned by these angles about each axis, and shrunk to these shares.
-  degrees_2d: {type: array, items: {type: number}, minItems: 1, default: [0, 6, 12, 18, 24, 30]}
-  degrees_3d: {type: array, items: {type: number}, minItems: 1, default: [0, 10, 20, 30]}
-  shrinking: {type: array, items: {$ref: "#/$defs/positive"}, minItems: 1, default: [1.0, 0.9, 0.8]}
-  # Number of best poses from which a candidate is registered.
-  registered: {$ref: "#/$defs/count", default: 2}
+  # Number of poses besides the image's own.
+  poses: {type: integer, minimum: 0, default: 6}
   # Number of training images from which the null distribution is learnt.
-  examples: {type: integer, minimum: 2, default: 200}
-  # Number of candidates that each image is compared with.
-  neighbours: {$ref: "#/$defs/count", default: 20}
+  examples: {type: integer, minimum: 2, default: 60}
+  # Number of candidates of each image, and of those that are registered to it.
+  neighbours: {$ref: "#/$defs/count", default: 24}
+  registered: {$ref: "#/$defs/count", default: 12}
   # Above this number of training images a coarse search comes first, and leaves this many for the full comparison.
-  shortlist: {$ref: "#/$defs/count", default: 256}
+  shortlist: {type: integer, minimum: 2, default: 256}
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
-CANDIDATES = 20  # of each image while `fit` learns the null distribution: the default of `neighbours`
-POSED = 128  # images in their poses that are compared at a time
-MARGIN = 1 / 16  # of each side, left out of the search for candidates, and how far a query is shifted
-COARSE_CHANNELS = [FINE, SMOOTH]
-COARSE = 14, 7  # pixels a side, or nearly, in the coarse search in 2D and 3D
-SHARES = (0.4, 0.6)  # of the windows, the best ones, whose mean correlation is a feature
-N_FEATURES = N_CHANNELS + len(SHARES) + 2 * N_LIKENESSES
-# A transform spoils some features of a copy and keeps others: this many of the strongest count.
-BEST = 7
+CANDIDATES = 24  # of each image while `fit` learns the null distribution: the default of `neighbours`
+FITTED = 400  # training images, at most, among which `fit` finds candidates
+SHARES = (0.06, 0.15, 0.4, 0.7)  # of the registered windows, the best ones, whose mean correlation is a feature
+N_FEATURES = N_STANDING + len(SHARES) + 2 * N_LIKENESSES
+# A transform spoils some features of a copy and keeps others: this many of the strongest count, each to this height.
+BEST, HIGHEST = 10, 15.0
+# Images with more poses than this lie unlike the training images; their features have a null distribution of their own.
+FEW_POSES = 2
+TURNED, ZOOMED, SHIFTED = (180.0, 30.0), 0.3, 0.15  # largest, in 2D and 3D, of examples that lie unlike the others
+
+
+class Query(NamedTuple):
+    """One image: its maps [1, channel, *grid], its poses, its own first, and its windows in each of them."""
+
+    maps: torch.Tensor
+    matrices: torch.Tensor  # [pose, dims, dims]
+    shifts: torch.Tensor  # [pose, dims]
+    views: list[View]
 
 
 class Copylens(TrainedModule):
-    """Images are [B, 1, *grid] in [0, 1]. An embedding is each channel of the image, pooled."""
+    """Images are [B, 1, *grid] in [0, 1]. An embedding is each channel of the image at half the resolution."""
 
-    poses: torch.Tensor
-    null: torch.Tensor
+    members: torch.Tensor
     spread: torch.Tensor
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
-        dims = len(grid)
-        longest = settings["size_2d" if dims == 2 else "size_3d"]
+        self.dims = len(grid)
         # Every side is even, because the registration starts at half the resolution.
-        self.grid = no_larger(grid, longest, multiple=2)
-        degrees = settings["degrees_2d" if dims == 2 else "degrees_3d"]
-        turned = turns(dims, degrees)
-        posed = torch.cat([turned / share @ flip for share in settings["shrinking"] for flip in flips(dims)])
-        self.register_buffer("poses", posed)
-        # Only poses of the first shrinking share are also shifted.
-        self.n_shifted = len(turned) * len(flips(dims))
-        self.margin = [max(1, round(MARGIN * size / 2)) for size in self.grid]
-        self.pooled = [size // 2 - 2 * margin for size, margin in zip(self.grid, self.margin, strict=True)]
-        steps = [(-margin, 0, margin) for margin in self.margin]
-        self.shifts = [shift for shift in itertools.product(*steps) if any(shift)]
-        # Under the null (non-matching pairs): mean and deviation of the likeness, by channel and part of the image.
-        self.register_buffer("null", torch.tensor([0.0, 1.0]).repeat(N_CHANNELS, 1 + 2 * dims, 1))
-        # Under the null: standard deviation of each feature.
-        self.register_buffer("spread", torch.ones(N_FEATURES))
+        self.grid = no_larger(grid, settings["size_2d" if self.dims == 2 else "size_3d"], multiple=2)
+        self.halved = [size // 2 for size in self.grid]
+        # Some training images' maps; each feature's standard deviation under the null, with few poses and with many.
+        self.register_buffer("members", torch.zeros(1, N_CHANNELS, *self.halved))
+        self.register_buffer("spread", torch.ones(2, N_FEATURES))
 
     @functools.cached_property
-    def places(self) -> torch.Tensor:
-        """Sampling positions of each pose in an image at half the resolution, [pose, *half, dims]."""
-        return places_of(torch.Size(size // 2 for size in self.grid), self.poses)
+    def population(self) -> Population:
+        return Population(self.members[:, WIDE:])
 
-    def normalised(self, images_BC: torch.Tensor) -> torch.Tensor:
-        """[B, channel, *grid] at the detector's own resolution."""
-        return maps_of(images_BC, self.grid)
+    def standing(self, maps_TC: torch.Tensor) -> Standing:
+        """Training images, given as maps at half the resolution [T, channel, *half], ready to be compared with."""
+        return Standing(maps_TC, self.members, self.settings["shortlist"])
 
-    def centre(self, halved: torch.Tensor, shift: tuple[int, ...] | None = None) -> torch.Tensor:
-        """The image inside the margin, or shifted by some pixels, [B, channel, *pooled]."""
-        for axis, (size, margin) in enumerate(zip(self.pooled, self.margin, strict=True)):
-            halved = halved.narrow(axis + 2, margin + (shift[axis] if shift else 0), size)
-        return halved
+    def posed(self, image_C: torch.Tensor, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Maps [1, channel, *grid] of one image [1, 1, *grid] and of its poses matrices and shifts, its own first.
 
-    def similarities(self, normalised: torch.Tensor, pooled_training: torch.Tensor) -> torch.Tensor:
-        """Likeness in each pose, as a z-score under the null, [channel, pose, B, T].
-
-        It is the maximum over an image's parts and shifts.
+        maps: the image's; a negative's are made anew.
         """
-        training = [parts(images) for images in pooled_training.unbind(dim=1)]
-        halved, batch = halve(normalised), len(normalised)
-        first, rest = self.places[: self.n_shifted], self.places[self.n_shifted :]
-        likenesses_by_pose = []
-        for places, shifts in [(first, self.shifts)] + [(rest, [])] * (len(rest) > 0):
-            for some in places.split(max(1, POSED // batch)):
-                images = halved.repeat(len(some), *[1] * (normalised.ndim - 1))
-                posed = look(images, some.repeat_interleave(batch, dim=0))
-                likeness = self.likeness(posed, shifts, training)
-                likenesses_by_pose.append(likeness.view(N_CHANNELS, len(some), batch, -1))
-        return torch.cat(likenesses_by_pose, dim=1)
+        poses = self.population(halve(maps)[:, WIDE:], self.settings["poses"])
+        if poses.inverted:
+            maps = maps_of(1 - image_C, self.grid)
+        own = torch.eye(self.dims, device=maps.device)[None], torch.zeros(1, self.dims, device=maps.device)
+        return maps, torch.cat([own[0], poses.matrices]), torch.cat([own[1], poses.shifts])
 
-    def likeness(self, posed: torch.Tensor, shifts: list, training: list[list[torch.Tensor]]) -> torch.Tensor:
-        """The same for images in one pose each, at half the resolution, [channel, B, T]."""
-        shifted = [self.centre(posed, shift) for shift in shifts]
-        by_channel = []
-        for channel in range(N_CHANNELS):
-            queries = parts(self.centre(posed)[:, channel])
-            queries[0] = torch.cat([queries[0], *(standardise(images[:, channel].flatten(1)) for images in shifted)])
-            by_part = [
-                (_alike(query @ candidates.T, channel) - mean) / deviation
-                for query, candidates, (mean, deviation) in zip(
-                    queries, training[channel], self.null[channel], strict=True
-                )
-            ]
-            by_channel.append(torch.cat(by_part).unflatten(0, (-1, len(posed))).amax(dim=0))
-        return torch.stack(by_channel)
+    def query(self, image_C: torch.Tensor, maps: torch.Tensor, training: Standing) -> Query:
+        """All that training images are compared with of one image [1, 1, *grid], whose maps are given."""
+        maps, matrices, shifts = self.posed(image_C, maps)
+        half = halve(maps)
+        views = [training.view(half)]
+        for number in range(1, len(matrices)):
+            one = slice(number, number + 1)
+            views.append(training.view(warp(half, matrices[one], shifts[one])))
+        return Query(maps, matrices, shifts, views)
 
-    def coarse(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Images at half the resolution, brought to the coarse search's, [B, channel, *coarse]."""
-        pool = (functional.avg_pool2d, functional.avg_pool3d)[len(self.grid) - 2]
-        longest = COARSE[len(self.grid) - 2]
-        return pool(pooled, [max(1, round(size / longest)) for size in self.pooled])
-
-    def likely(self, normalised: torch.Tensor, search: CoarseSearch) -> torch.Tensor:
-        """How far each training image stands out in likeness to one query [1, channel, *grid], in any pose, [T]."""
-        halved = halve(normalised[:, COARSE_CHANNELS])
-        posed = look(halved.expand(len(self.poses), *halved.shape[1:]), self.places)
-        shifted = [self.coarse(self.centre(posed[: self.n_shifted], shift)) for shift in self.shifts]
-        return search(torch.cat([self.coarse(self.centre(posed)), *shifted]), len(posed))
-
-    def features(self, normalised: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def features(self, query: Query, training: Standing, rows: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
         """Features of each candidate less their median over candidates, [k, feature].
 
-        One query [1, channel, *grid] and its candidates [k, channel, *grid], all normalised.
+        rows: the candidates' among training images, the likeliest first, as many as neighbours; candidates: the maps of
+        those to be registered, [n, channel, *grid]. Features of the others, which are unlike the query, are 0 then.
         """
-        similar, moved, windows = self.registered(normalised, candidates)
-        windows = windows.flatten(1).sort(dim=1, descending=True).values
-        best = [windows[:, : max(1, round(share * windows.shape[1]))].mean(dim=1) for share in SHARES]
-        local = [torch.atanh(mean.clamp(-0.999, 0.999)) for mean in best]
+        # Candidates are alike: among others, too, a copy stands out more.
+        out, fit = training(query.views, rows, among_members=True)
+        n, best = len(candidates), fit.argmax(dim=0)
+        closely = self.closely(query.maps, candidates, query.matrices[best[:n]], query.shifts[best[:n]])
+        features = torch.zeros(len(rows), N_FEATURES, device=out.device)
+        features[:, :N_STANDING] = _apart(out[best, :, torch.arange(len(rows), device=out.device)])
+        features[:n, N_STANDING:] = _apart(closely)
+        return features
+
+    def closely(self, maps: torch.Tensor, candidates: torch.Tensor, matrix: torch.Tensor, shift: torch.Tensor):
+        """Features of a query [1, channel, *grid] in place and registered to candidates [k, channel, *grid]."""
+        moved, windows = self.registered(maps, candidates, matrix, shift)
+        values = ascending(windows.flatten(1)).flip(1)
+        means = [values[:, : max(1, round(share * values.shape[1]))].mean(dim=1) for share in SHARES]
+        local = [torch.atanh(mean.clamp(-0.999, 0.999)) for mean in means]
         within = inside(self.grid)
-        channels, width = (FINE, SMOOTH), WINDOWS[len(self.grid) - 2][0]
-        in_place = likenesses(normalised.expand_as(candidates), candidates, channels, width)
+        channels, width = (FINE, SMOOTH), WINDOWS[self.dims - 2][0]
+        in_place = likenesses(maps.expand_as(candidates), candidates, channels, width)
         registered = likenesses(moved[within], candidates[within], channels, width)
-        features = torch.stack([*similar.amax(dim=1), *local, *in_place, *registered], dim=1)
-        return features - features.median(dim=0).values
+        return torch.stack([*local, *in_place, *registered], dim=1)
 
-    def registered(self, normalised: torch.Tensor, candidates: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """One query registered to each of its candidates.
+    def registered(self, maps, candidates, matrix, shift) -> tuple[torch.Tensor, torch.Tensor]:
+        """The query registered to each candidate from a pose of its own, [k, channel, *grid]; windows [k, *windows].
 
-        The likeness in each pose [channel, pose, k], the query registered to each candidate [k, channel, *grid], and
-        the correlation of each window of the candidates with its match in the query [k, *windows].
+        Windows: the correlation of each window of a candidate with its match in the query, registered or posed.
         """
-        dims, k = len(self.grid), len(candidates)
-        similar = self.similarities(normalised, self.centre(halve(candidates)))[:, :, 0]
-        n = min(self.settings["registered"], len(self.poses))
-        # The best poses of two channels are tried at half the resolution, the best of them is refined.
-        starts = similar[[FINE, SMOOTH]].topk(n, dim=1).indices.flatten()  # [2 x pose x k]
-        moving, fixed = normalised[:, -1:], candidates[:, -1:]
-        half, half_fixed = halve(moving), halve(fixed).repeat(2 * n, *[1] * (dims + 1))
-        still = torch.zeros(len(starts), dims, device=moving.device)
-        aligned = align(half.expand_as(half_fixed), half_fixed, self.poses[starts], still, EDGE, HALF_STEPS)
-        best = aligned[2].view(-1, k).argmax(dim=0) * k + torch.arange(k, device=moving.device)
-        matrix, shift, _ = align(moving.expand_as(fixed), fixed, aligned[0][best], aligned[1][best], EDGE, STEPS)
-        moved = warp(normalised.expand_as(candidates), matrix, shift)
-        # Registration of the whole image may be worse than the best pose of one part of it.
-        posed = warp(normalised[:, :1].expand(k, -1, *self.grid), self.poses[similar[0].argmax(dim=0)])
-        return similar, moved, matched_windows((posed, moved[:, :1]), candidates)
+        whole, fixed = maps.expand(len(candidates), -1, *self.grid), candidates[:, SMOOTH:]
+        started = align(halve(whole[:, SMOOTH:]), halve(fixed), matrix, shift, EDGE, HALF_STEPS)
+        found = align(whole[:, SMOOTH:], fixed, started[0], started[1], EDGE, STEPS)
+        moved = warp(whole, found[0], found[1])
+        # Registration of the whole image may be worse than the pose for a part of it.
+        posed = warp(whole[:, :1], matrix, shift)
+        return moved, matched_windows((posed, moved[:, :1]), candidates)
 
     def weights(self):
-        return {"null": self.null, "spread": self.spread}
+        return {"members": self.members, "spread": self.spread}
 
     def load_weights(self, weights):
-        self.null, self.spread = weights["null"], weights["spread"]
+        self.members, self.spread = weights["members"], weights["spread"]
+
+
+def _apart(features: torch.Tensor) -> torch.Tensor:
+    """Features [k, feature] less their median over candidates."""
+    return features - features.median(dim=0).values
 
 
 def build(settings: dict, grid: list[int]) -> Copylens:
-    """A detector for images of shape `grid`; `fit` gives it the null distribution."""
+    """A detector for images of shape `grid`; `fit` gives it the population and the null distribution."""
     return Copylens(settings, grid)
 
 
 @torch.no_grad()
 def fit(module: Copylens, images_BC: torch.Tensor) -> None:
-    """Learn the null distributions of likeness and of features from training images [B, 1, *grid]."""
-    generator = torch.Generator().manual_seed(derive_seed(module.settings["seed"], "examples"))
-    examples = torch.randperm(len(images_BC), generator=generator)[: module.settings["examples"]]
-    normalised = module.normalised(images_BC[examples])
-    pooled = module.centre(halve(normalised))
-    unlike = ~torch.eye(len(pooled), dtype=torch.bool)
-    for channel in range(N_CHANNELS):
-        for number, part in enumerate(parts(pooled[:, channel])):
-            values = _alike(part @ part.T, channel)[unlike]
-            module.null[channel, number] = torch.stack([values.mean(), values.std().clamp(min=1e-3)])
-    features = []
-    for number in range(len(pooled)):
-        query, others = normalised[number : number + 1], unlike[number].nonzero()[:, 0]
-        similar = module.similarities(query, pooled[others]).amax(dim=1).sum(dim=0)[0]
-        candidates = similar.topk(min(CANDIDATES, len(others))).indices
-        features.append(module.features(query, normalised[others[candidates]]))
-    module.spread = torch.cat(features).std(dim=0).clamp(min=1e-3)
+    """Keep some training images' maps, and learn the features' spread from training images [B, 1, *grid].
+
+    Of images as they lie, and of the same ones in other poses, each compared with the others.
+    """
+    settings = module.settings
+    generator = torch.Generator().manual_seed(derive_seed(settings["seed"], "examples"))
+    images_BC = images_BC[torch.randperm(len(images_BC), generator=generator)[:FITTED]]
+    normalised = maps_of(images_BC, module.grid)
+    maps = halve(normalised)
+    module.members = maps[:MEMBERS].clone()
+    training = module.standing(maps)
+    examples = images_BC[: settings["examples"]]
+    spreads = []
+    for some in (examples, _laid_anew(examples, generator)):
+        features = []
+        for number, of_image in enumerate(maps_of(some, module.grid).split(1)):
+            query = module.query(some[number : number + 1], of_image, training)
+            similarity = _similarity(query, training)
+            similarity[number] = -torch.inf
+            rows = similarity.topk(min(CANDIDATES, len(similarity) - 1)).indices
+            features.append(module.features(query, training, rows, normalised[rows[: settings["registered"]]]))
+        found, n = torch.stack(features), settings["registered"]
+        parts = found[..., :N_STANDING].flatten(0, 1), found[:, :n, N_STANDING:].flatten(0, 1)
+        spreads.append(torch.cat([part.std(dim=0) for part in parts]))
+    module.spread = torch.stack(spreads).clamp(min=1e-3)
 
 
-def lay(training: Iterable[torch.Tensor]) -> Orienter:
-    """An orienter that turns queries to the orientation of training images, given in batches [B, 1, *grid]."""
-    return Orienter(training)
+def _laid_anew(images_BC: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Every image zoomed and shifted, every other one also turned."""
+    batch, dims = len(images_BC), images_BC.ndim - 2
+    angles = TURNED[dims - 2] * (2 * torch.rand(batch, len(planes(dims)), generator=generator) - 1)
+    angles[::2] = 0
+    zoom = 1 + ZOOMED * (2 * torch.rand(batch, 1, 1, generator=generator) - 1)
+    shift = SHIFTED * (2 * torch.rand(batch, dims, generator=generator) - 1)
+    return warp(images_BC, zoom * rotation(torch.deg2rad(angles), dims), shift)
+
+
+def lay(training: Iterable[torch.Tensor]) -> Callable[[torch.Tensor], tuple]:
+    """Turns volumes to the orientation of training images, given in batches [B, 1, *grid]; 2D images stay as they are.
+
+    `copylens.imaging.poses` tries all turns in 2D, and small ones alone in 3D.
+    """
+    batches = iter(training)
+    first = next(batches)
+    if first.ndim == 5:
+        return Orienter(itertools.chain([first], batches))
+    return lambda images_BC: (images_BC,)
 
 
 @torch.no_grad()
 def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
     """Embeddings [B, d], on the CPU."""
     chunks = images_BC.split(module.settings["batch_size"])
-    pooled = [module.centre(halve(module.normalised(chunk.to(module.device)))) for chunk in chunks]
-    return torch.cat([chunk.flatten(1).cpu() for chunk in pooled])
+    return torch.cat([halve(maps_of(chunk.to(module.device), module.grid)).flatten(1).cpu() for chunk in chunks])
 
 
 @torch.no_grad()
-def compare(module: Copylens, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
-    """Similarity [B, T] of images to training images, given by their embeddings [T, d].
+def index(module: Copylens, embeddings: np.ndarray) -> Standing:
+    """Training images, given by their embeddings [T, d], ready for `search`."""
+    maps = torch.from_numpy(np.asarray(embeddings)).to(module.device)
+    assert module.population  # made here, because several threads search
+    return module.standing(maps.unflatten(1, (N_CHANNELS, *module.halved)))
 
-    Training images off an image's shortlist rank below those on it, in the coarse search's order.
+
+@torch.no_grad()
+def search(
+    module: Copylens, images_BC: torch.Tensor, training: Standing, choose: Callable, pixels: Callable
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each candidate of images [B, 1, *grid] stands out as the source, and its position, both [B, k].
+
+    choose: the positions [k] of candidates, the likeliest first, from similarities [T]; pixels: training images
+    [n, 1, *grid] by position.
     """
-    pooled = torch.from_numpy(np.asarray(embeddings)).to(module.device).unflatten(1, (N_CHANNELS, *module.pooled))
-    normalised = module.normalised(images_BC.to(module.device))
-    n = module.settings["shortlist"]
-    if len(pooled) <= n:
-        return module.similarities(normalised, pooled).amax(dim=1).sum(dim=0).cpu().numpy()
-    search, similarities = CoarseSearch(module.coarse(pooled[:, COARSE_CHANNELS])), []
-    for query in normalised.split(1):
-
-        def closely(rows, query=query):
-            return module.similarities(query, pooled[rows]).amax(dim=1).sum(dim=0)[0]
-
-        similarities.append(ranked(module.likely(query, search), n, closely))
-    return torch.stack(similarities).cpu().numpy()
+    maps, found = maps_of(images_BC.to(module.device), module.grid), []
+    for image_C, of_image in zip(images_BC.split(1), maps.split(1), strict=True):
+        query = module.query(image_C.to(module.device), of_image, training)
+        position = choose(_similarity(query, training).cpu().numpy())
+        candidates = maps_of(pixels(position[: module.settings["registered"]]).to(module.device), module.grid)
+        rows = torch.from_numpy(position).to(module.device)
+        spread = module.spread[int(len(query.views) > FEW_POSES)]
+        apart = module.features(query, training, rows, candidates) / spread
+        found.append((apart.clamp(max=HIGHEST).topk(BEST, dim=1).values.sum(dim=1).cpu().numpy(), position))
+    score, position = (np.stack(parts) for parts in zip(*found, strict=True))
+    return score, position
 
 
-@torch.no_grad()
-def verify(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
-    """How far each candidate [k, 1, *grid] stands out as the source of an image [1, *grid], [k]."""
-    normalised = [module.normalised(images_BC.to(module.device)) for images_BC in (image_C[None], candidates_BC)]
-    apart = module.features(*normalised) / module.spread
-    return apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy()
+def _similarity(query: Query, training: Standing) -> torch.Tensor:
+    """Similarity of one query to each training image, [T], for ranking; those off its shortlist come last."""
+    rows = training.shortlist(query.views)
+    similarity = torch.full((training.n,), -float(2 * training.n), device=rows.device)
+    similarity[rows] = ranked(training(query.views, rows).out)
+    return similarity
 
 
 @torch.no_grad()
 def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) -> np.ndarray:
     """Correlation of each pixel of the candidates [k, 1, *grid] with its match in an image [1, *grid], [k, *grid]."""
-    image, candidates = (module.normalised(images.to(module.device)) for images in (image_C[None], candidates_BC))
-    windows = module.registered(image, candidates)[2][:, None]
+    image, candidates = image_C[None].to(module.device), maps_of(candidates_BC.to(module.device), module.grid)
+    training = module.standing(halve(candidates))
+    query = module.query(image, maps_of(image, module.grid), training)
+    best = training(query.views, torch.arange(len(candidates)), among_members=True).fit.argmax(dim=0)
+    windows = module.registered(query.maps, candidates, query.matrices[best], query.shifts[best])[1][:, None]
     mode = ("bilinear", "trilinear")[candidates.ndim - 4]
     return functional.interpolate(windows, candidates_BC.shape[2:], mode=mode)[:, 0].cpu().numpy()
-
-
-def _alike(correlation: torch.Tensor, channel: int) -> torch.Tensor:
-    """Correlations of a channel, on the scale of comparison."""
-    return stretch(correlation) if channel == SMOOTH else correlation

@@ -49,6 +49,7 @@ DETECTORS = {
     "ssim": "structures in place: brightness, contrast and pattern of small windows",
     "torchscript": "features of a network from a file",
     "agreement of two": "a copy where any two detectors call it one and name the same patient",
+    "combined evidence": "a copy where the detectors' evidence for one patient, taken together, is strong enough",
 }
 WORDS = (
     ("Copy", "a sample that shows a training patient's image again, changed or not"),

@@ -112,7 +112,7 @@ def exposure_words(verdict: dict) -> list[str]:
     else:
         sentences = [
             "So many samples would name many patients by chance. So patients are counted at rarer thresholds, which "
-            f"{share(exposure['rate'])} of new patients' images pass. Samples that two detectors call copies at these "
+            f"{share(exposure['rate'])} of new patients' images pass. Samples that are called copies at these "
             f"thresholds name {of_all}. {corrected}",
             "Samples are flagged at the usual thresholds, and may name more patients.",
         ]

@@ -147,7 +147,8 @@ def detectors_table(verdict: dict) -> Table:
         *("Planted copies found", "Copies, corrected", "Alone, at a rarer threshold", "Outcome"),
     )
     caption = (
-        "Each detector by itself, and two that agree. Corrected: for missed copies and false positives. A rarer "
+        "Each detector by itself, and both rules; the last one decides. Corrected: for missed copies and false "
+        "positives. A rarer "
         f"threshold is one that {share(verdict['rule']['rare'])} of new patients' images pass; its correction takes "
         "the transforms under which the detector is sensitive enough there, and without any there is no number."
     )
