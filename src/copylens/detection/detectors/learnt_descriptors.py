@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from copylens.detection.descriptors import STRIDES, DescriptorNetwork, correspondence_loss, has_structure
-from copylens.detection.detectors.windows import lay
+from copylens.detection.detectors.copylens import lay
 from copylens.detection.maps import WIDE, halve, maps_of
 from copylens.detection.votes import keys_of, vote
 from copylens.imaging.filters import no_larger, resize
@@ -106,13 +106,13 @@ class LearntDescriptors(TrainedModule):
 
         Inverted again if its negative fits them better.
         """
-        map_C = halve(maps_of(image_BC, self.grid))[:, WIDE:]
-        if self.population.is_inverted(map_C):
-            image_BC, map_C = 1 - image_BC, halve(maps_of(1 - image_BC, self.grid))[:, WIDE:]
-        matrices, shifts = self.population(map_C, self.settings["poses"])
-        if not len(matrices):
+        poses = self.population(halve(maps_of(image_BC, self.grid))[:, WIDE:], self.settings["poses"])
+        if poses.inverted:
+            image_BC = 1 - image_BC
+        if not len(poses.matrices):
             return image_BC
-        return torch.cat([image_BC, warp(image_BC.expand(len(matrices), *image_BC.shape[1:]), matrices, shifts)])
+        several = image_BC.expand(len(poses.matrices), *image_BC.shape[1:])
+        return torch.cat([image_BC, warp(several, poses.matrices, poses.shifts)])
 
     def weights(self):
         return {"members": self.members, **self.network.state_dict(prefix="network.")}
