@@ -3,10 +3,13 @@
 import torch
 from torch.nn import functional
 
+from copylens.imaging.order import ascending
+
 REACH = 2  # cells around a place that are searched
 STEPS = 2, 1  # to a cell, in 2D and 3D: cells are smaller in 3D
 TEMPERATURE = 0.04  # of a vote; below the training's, because similarities are smoothed first
 OWN = 0.05  # share of an image's cells that are expected to come from its source
+SHARES = 0.1, 0.25, 1.0  # of an image's cells, those that speak most for a source: a copied part is enough
 BLOCK = 512  # training images that are compared at a time
 
 
@@ -16,14 +19,18 @@ def keys_of(descriptors: torch.Tensor) -> torch.Tensor:
 
 
 def vote(descriptors: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """Mean log-likelihood ratio of each of T images as an image's source, [T], in nats: 0 for one like the others.
+    """Log-likelihood ratio of each of T images as an image's source, [share, T], in nats a cell: 0 for one like others.
 
     descriptors: the image's, [1, d, *cells]; keys: those of T images (`keys_of`); all unit vectors. Each cell compares
-    the likelihood that it comes from one image, with probability `OWN`, with that of the T images' mean.
+    the likelihood that it comes from one image, with probability `OWN`, with that of the T images' mean. For each of
+    `SHARES` the best cells for each source are added up.
     """
     similarity = torch.cat([best_match(descriptors, some) for some in keys.split(BLOCK, dim=2)], dim=1)
     likelihood = torch.softmax(similarity / TEMPERATURE, dim=1) * similarity.shape[1]
-    return torch.log1p(OWN * (likelihood - 1)).mean(dim=0)
+    votes = torch.log1p(OWN * (likelihood - 1))
+    n = len(votes)
+    ordered = ascending(votes.T).flip(1)
+    return torch.stack([ordered[:, : max(1, round(share * n))].sum(dim=1) / n for share in SHARES])
 
 
 def best_match(descriptors: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:

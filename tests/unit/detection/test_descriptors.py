@@ -12,6 +12,7 @@ from copylens.detection.descriptors import STRIDES, DescriptorNetwork, correspon
 from copylens.detection.detectors import learnt_descriptors
 from copylens.detection.train import fit_detector
 from copylens.detection.votes import keys_of, vote
+from copylens.imaging.poses import laid_anew
 from copylens.imaging.views import Views
 from copylens.imaging.warps import places_of
 from copylens.jobs.workdir import Unfinished
@@ -59,10 +60,10 @@ def test_an_image_that_is_shifted_and_covered_in_part_votes_for_its_source(cells
     query = training[7:8].roll(1, 2)
     query[..., : cells[-1] // 3] = descriptors(1, cells, seed=1)[..., : cells[-1] // 3]
     keys = keys_of(training)
-    votes = vote(query, keys)
-    stranger = vote(descriptors(1, cells, seed=2), keys)
-    assert votes.argmax() == 7
-    assert votes[7] > 3 * max(votes.topk(2).values[1], stranger.max())
+    strangers = vote(descriptors(1, cells, seed=2), keys)
+    for votes, stranger in zip(vote(query, keys), strangers, strict=True):
+        assert votes.argmax() == 7
+        assert votes[7] > 2 * max(votes.topk(2).values[1], stranger.max())
 
 
 def test_votes_do_not_depend_on_how_many_images_are_compared_at_a_time(monkeypatch):
@@ -91,6 +92,16 @@ def test_a_covered_part_and_a_repeated_border_have_no_structure(grid):
     found, cells = has_structure(covered)[0, 0], [size // stride for size in grid]
     assert not found[: cells[0] // 2 - 1].any() and not found[..., -1].any()
     assert found[cells[0] // 2 :, ..., : cells[-1] - 2].all()
+
+
+def test_a_copied_corner_stands_out_in_the_best_cells():
+    """A seventh of the image is copied, and the rest is unlike the source."""
+    training = descriptors(20, (8, 8))
+    query = -training[7:8]
+    query[..., :3, :3] = training[7:8, :, :3, :3]
+    few = vote(query, keys_of(training))[0]
+    assert few.argmax() == 7
+    assert few[7] > 2 * few.topk(2).values[1]
 
 
 def settings_of(steps: int) -> dict:
@@ -123,6 +134,19 @@ def test_a_short_training_finds_noisy_and_partial_copies(patients, tmp_path):
         if copies is not halves:
             assert (votes.max(axis=1) > np.percentile(strangers, 90)).mean() > 0.8
     assert losses.query("name == 'loss'")["value"].notna().all()
+
+
+def test_images_as_they_lie_and_in_more_poses_have_similarities_of_one_scale(patients, tmp_path):
+    """What new patients' images get is like what the training images got from each other, shifted or not."""
+    module, _ = fit_detector(settings_of(20), patients[:30], patients[30:60], Unfinished(tmp_path / "work"), {})
+    assert (module.null[:, 1] > 0).all() and (module.null[1] != module.null[0]).any()
+    module.eval()
+    embeddings = learnt_descriptors.embed(module, as_batch(patients[:30])).numpy()
+    unseen = as_batch(patients[60:])
+    for images in (unseen, laid_anew(unseen, torch.Generator().manual_seed(0))):
+        largest = learnt_descriptors.compare(module, images, embeddings).max(axis=1)
+        assert -0.5 < np.median(largest) < 1.5  # the largest over shares
+        assert (largest > 4).mean() < 0.1
 
 
 def test_images_that_are_all_the_same_are_refused(patients, tmp_path):

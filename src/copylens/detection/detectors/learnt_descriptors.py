@@ -6,6 +6,9 @@ of the training images. A query is looked at in the few poses in which it fits t
 place, and each place gives every training image its probability of being the source
 (`copylens.detection.votes`). Whatever spoils a query, such as noise, spoils its votes for all training images alike.
 
+A query that lies unlike the training images has more poses, and so larger votes by chance. Its similarity is how far
+the votes lie above those that training images get from others, as they lie or laid anew, in standard deviations.
+
 Patients aren't known where it is trained: all other images of a batch count as different.
 """
 
@@ -17,15 +20,15 @@ import torch
 from copylens.detection.descriptors import STRIDES, DescriptorNetwork, correspondence_loss, has_structure
 from copylens.detection.detectors.copylens import lay
 from copylens.detection.maps import WIDE, halve, maps_of
-from copylens.detection.votes import keys_of, vote
+from copylens.detection.votes import SHARES, keys_of, vote
 from copylens.imaging.filters import no_larger, resize
-from copylens.imaging.poses import MEMBERS, Population
+from copylens.imaging.poses import FEW, MEMBERS, Population, laid_anew
 from copylens.imaging.views import draw_views
 from copylens.imaging.warps import warp
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import TrainedModule
 
-__all__ = ["build", "compare", "embed", "lay"]
+__all__ = ["build", "compare", "embed", "fit", "lay"]
 
 SETTINGS = """
 required: [training]
@@ -43,10 +46,13 @@ properties:
   temperature: {$ref: "#/$defs/positive", default: 0.07}
   # Number of poses besides the image's own.
   poses: {type: integer, minimum: 0, default: 6}
+  # Number of training images from which the null distribution is learnt.
+  examples: {type: integer, minimum: 2, default: 100}
   neighbours: {$ref: "#/$defs/count", default: 50}
   training: {$ref: "#/$defs/training"}
 """
 
+LEAST_DEVIATION = 1e-3  # of votes
 ALIKE = 1e-5  # deviation of descriptors among images, below which the network has collapsed
 
 
@@ -55,6 +61,7 @@ class LearntDescriptors(TrainedModule):
 
     compilable = ("network",)
     members: torch.Tensor
+    null: torch.Tensor
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
@@ -67,6 +74,8 @@ class LearntDescriptors(TrainedModule):
         self.network = DescriptorNetwork(self.dims, settings[f"channels_{name}"], self.d)
         # Some training images, among which the poses of queries are found.
         self.register_buffer("members", torch.zeros(1, 1, *self.grid))
+        # Median and deviation of the largest votes under the null, [few or many poses, median or deviation, share].
+        self.register_buffer("null", torch.tensor([0.0, 1.0])[:, None].repeat(2, 1, len(SHARES)))
 
     def configure_optimizers(self):
         return self.adamw(self.network.parameters())
@@ -114,17 +123,46 @@ class LearntDescriptors(TrainedModule):
         several = image_BC.expand(len(poses.matrices), *image_BC.shape[1:])
         return torch.cat([image_BC, warp(several, poses.matrices, poses.shifts)])
 
+    def votes(self, views: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Votes of one image, seen as `views`, for T training images (`votes.keys_of`), [share, T].
+
+        In the pose in which each of them gets most.
+        """
+        posed = self.network(views) * has_structure(views)
+        return torch.stack([vote(descriptors, keys) for descriptors in posed.split(1)]).amax(dim=0)
+
     def weights(self):
-        return {"members": self.members, **self.network.state_dict(prefix="network.")}
+        return {"members": self.members, "null": self.null, **self.network.state_dict(prefix="network.")}
 
     def load_weights(self, weights):
-        self.members = weights["members"]
+        self.members = weights["members"]  # as many as there are
         self.load_state_dict(weights)
 
 
 def build(settings: dict, grid: list[int]) -> LearntDescriptors:
     """An untrained detector for images of shape `grid`."""
     return LearntDescriptors(settings, grid)
+
+
+@torch.no_grad()
+def fit(module: LearntDescriptors, images_BC: torch.Tensor) -> None:
+    """Learn the null distribution of votes from training images [T, 1, *grid], once the network is trained.
+
+    From images as they lie and from the same ones laid anew, each compared with the others.
+    """
+    settings = module.settings
+    generator = torch.Generator().manual_seed(derive_seed(settings["seed"], "examples"))
+    rows = torch.randperm(len(images_BC), generator=generator)[: settings["examples"]]
+    keys = keys_of(embed(module, images_BC).to(module.device).unflatten(1, (module.d, *module.cells)))
+    examples, of_both = resize(images_BC[rows], module.grid), []
+    for some in (examples, laid_anew(examples, generator)):
+        largest = []
+        for row, image_BC in zip(rows.tolist(), some.to(module.device).split(1), strict=True):
+            others = torch.cat([keys[..., :row], keys[..., row + 1 :]], dim=2)
+            largest.append(module.votes(module.views(image_BC), others).amax(dim=1))
+        of_shares = torch.stack(largest)
+        of_both.append(torch.stack([of_shares.median(dim=0).values, of_shares.std(dim=0).clamp(min=LEAST_DEVIATION)]))
+    module.null = torch.stack(of_both)
 
 
 @torch.no_grad()
@@ -137,15 +175,15 @@ def embed(module: LearntDescriptors, images_BC: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def compare(module: LearntDescriptors, images_BC: torch.Tensor, embeddings: np.ndarray) -> np.ndarray:
-    """Similarity [B, T] of images to training images, given by their embeddings [T, d]: the votes for each as source.
+    """Similarity [B, T] of images to training images, given by their embeddings [T, d].
 
-    In the pose in which it gets most of them.
+    How far the votes for each as the source lie above the null distribution, for the share of cells that says most.
     """
     training = torch.from_numpy(np.asarray(embeddings)).to(module.device)
     keys = keys_of(training.unflatten(1, (module.d, *module.cells)))
     similarity = []
     for image_BC in resize(images_BC.to(module.device), module.grid).split(1):
         views = module.views(image_BC)
-        posed = module.network(views) * has_structure(views)
-        similarity.append(torch.stack([vote(descriptors, keys) for descriptors in posed.split(1)]).amax(dim=0))
+        median, deviation = module.null[int(len(views) > FEW)][..., None]
+        similarity.append(((module.votes(views, keys) - median) / deviation).amax(dim=0))
     return torch.stack(similarity).cpu().numpy()
