@@ -56,6 +56,11 @@ LEAST_DEVIATION = 1e-3  # of votes
 ALIKE = 1e-5  # deviation of descriptors among images, below which the network has collapsed
 
 
+def _every(n_images: int) -> int:
+    """The images at multiples of this row are members: those among which the poses of queries are found."""
+    return -(-n_images // MEMBERS)
+
+
 class LearntDescriptors(TrainedModule):
     """Images are [B, 1, *grid] in [0, 1]. An embedding is all descriptors of an image."""
 
@@ -82,7 +87,7 @@ class LearntDescriptors(TrainedModule):
 
     def prepare(self, images_BC):
         images_BC = resize(images_BC, self.grid)
-        self.members = images_BC[:: -(-len(images_BC) // MEMBERS)].to(self.device, copy=True)
+        self.members = images_BC[:: _every(len(images_BC))].to(self.device, copy=True)
         return (images_BC,)
 
     def loss(self, images_BC: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
@@ -152,7 +157,9 @@ def fit(module: LearntDescriptors, images_BC: torch.Tensor) -> None:
     """
     settings = module.settings
     generator = torch.Generator().manual_seed(derive_seed(settings["seed"], "examples"))
-    rows = torch.randperm(len(images_BC), generator=generator)[: settings["examples"]]
+    rows = torch.randperm(len(images_BC), generator=generator)
+    # Members last: their own pose fits the members too well.
+    rows = rows[(rows % _every(len(images_BC)) == 0).int().argsort(stable=True)][: settings["examples"]]
     keys = keys_of(embed(module, images_BC).to(module.device).unflatten(1, (module.d, *module.cells)))
     examples, of_both = resize(images_BC[rows], module.grid), []
     for some in (examples, laid_anew(examples, generator)):
