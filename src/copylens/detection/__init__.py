@@ -5,6 +5,8 @@ networks      the embedding networks that detectors share
 train         train or fit a detector on the training images
 embed         load a detector, and embed images
 maps          the maps of images that detectors compare
+descriptors   a network of local descriptors, and its loss
+votes         the training images that an image's local descriptors vote for
 likeness      pixelwise similarity of two aligned images
 standing      the training images that stand out in windows near their place
 shortlist     a coarse search that preselects training images

@@ -57,20 +57,20 @@ def fit_detector(
 ) -> tuple[TrainedModule, pd.DataFrame]:
     """A detector trained on images [scan, *grid], and its losses: columns step, name, value.
 
-    A kind without training is fitted to the training images if it has `fit`, else left as built.
+    A kind with `fit` is fitted to the training images, after its training if it has one.
     """
     family = implementation("detectors", settings["kind"])
     # A kind without training seeds its own draws.
     torch.manual_seed(derive_seed(settings.get("seed", 0), "initial weights"))
     module = family.build(settings, list(training.shape[1:]))
+    losses, train_BC = pd.DataFrame(columns=["step", "name", "value"]), as_batch(training)
     if "training" in settings:
         # Here, because Lightning takes seconds to import and only training needs it.
         from copylens.training import loop
 
         with timed("training"):
-            train_BC, validation_BC = as_batch(training), as_batch(validation)
-            return module, loop.fit(module, train_BC, settings["seed"], unfinished, identity, validation_BC)
+            losses = loop.fit(module, train_BC, settings["seed"], unfinished, identity, as_batch(validation))
     if hasattr(family, "fit"):
-        with timed("training"):
-            family.fit(module, as_batch(training))
-    return module, pd.DataFrame(columns=["step", "name", "value"])
+        with timed("fit"):
+            family.fit(module.eval(), train_BC)
+    return module, losses

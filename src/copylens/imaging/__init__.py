@@ -3,6 +3,7 @@
 warps         affine maps of images: rotations, shifts, mirrors
 filters       resizing, smoothing, local normalisation
 augment       random flips and rotations
+views         strongly changed views of images, and where their pixels come from
 acquisition   what scanners and files do to images
 registration  affine and elastic registration of one image to another
 correlation   rows whose inner products are Pearson correlations

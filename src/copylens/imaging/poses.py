@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from copylens.imaging.filters import no_larger
 from copylens.imaging.orientation import orientations
-from copylens.imaging.warps import flips, look, places_of, rotation, turns
+from copylens.imaging.warps import flips, look, places_of, planes, rotation, turns, warp
 
 MEMBERS, FIRST = 48, 16  # of the population, at most, spread evenly; of these, that all poses are tried against
 KEPT = 24  # poses that are tried against all members
@@ -26,6 +26,8 @@ BETTER = 0.05  # margin by which a pose must fit better than the image's own
 ALIKE = 0.1  # margin by which a mirrored one may fit worse, because bodies are symmetric
 USUAL = 0.5  # share of the members whose own pose fits the others no better: such a pose is kept
 INSIDE = 0.97  # places further out show the repeated border
+FEW = 2  # poses, the image's own included, that an image has if it lies like the population
+TURNED, ZOOMED, SHIFTED = (180.0, 30.0), 0.3, 0.15  # largest, in 2D and 3D, of images that are laid unlike it
 
 
 class Poses(NamedTuple):
@@ -138,6 +140,16 @@ class Population:
         for axis, size in enumerate(maps_BC.shape[2:], start=2):
             padded = padded.unfold(axis, size, 1)
         return padded.flatten(2, 1 + dims).transpose(1, 2).flatten(2)
+
+
+def laid_anew(images_BC: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Every image zoomed and shifted, every other one also turned."""
+    batch, dims = len(images_BC), images_BC.ndim - 2
+    angles = TURNED[dims - 2] * (2 * torch.rand(batch, len(planes(dims)), generator=generator) - 1)
+    angles[::2] = 0
+    zoom = 1 + ZOOMED * (2 * torch.rand(batch, 1, 1, generator=generator) - 1)
+    shift = SHIFTED * (2 * torch.rand(batch, dims, generator=generator) - 1)
+    return warp(images_BC, zoom * rotation(torch.deg2rad(angles), dims), shift)
 
 
 def _closest(alike: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,8 @@ Each module has
 
 It may have
 
-- ``fit(module, images)``, on training images [T, 1, *grid], for a kind that is fitted without a training loop;
+- ``fit(module, images)``, on training images [T, 1, *grid], for a kind that is fitted without a training loop or after
+  it;
 - ``lay(batches)``, batches of training images -> a function that turns queries to their orientation before they are
   compared, such as a `copylens.imaging.orientation.Orienter`: its first result is the queries;
 - ``compare(module, images, embeddings)``, similarity [B, T] of images to T training images, given by their embeddings;

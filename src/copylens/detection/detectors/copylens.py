@@ -38,9 +38,9 @@ from copylens.detection.standing import N_STANDING, Standing, View, ranked
 from copylens.imaging.filters import no_larger
 from copylens.imaging.order import ascending
 from copylens.imaging.orientation import Orienter
-from copylens.imaging.poses import MEMBERS, Population
+from copylens.imaging.poses import FEW, MEMBERS, Population, laid_anew
 from copylens.imaging.registration import align
-from copylens.imaging.warps import planes, rotation, warp
+from copylens.imaging.warps import warp
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import TrainedModule
 
@@ -68,10 +68,7 @@ SHARES = (0.06, 0.15, 0.4, 0.7)  # of the registered windows, the best ones, who
 N_FEATURES = N_STANDING + len(SHARES) + 2 * N_LIKENESSES
 # A transform spoils some features of a copy and keeps others: this many of the strongest count, each to this height.
 BEST, HIGHEST = 10, 15.0
-# Images with more poses than this lie unlike the training images; their features have a null distribution of their own.
 STOOD = 0.05  # weight of how far a candidate stands out where its pose is chosen, beside how well it matches
-FEW_POSES = 2
-TURNED, ZOOMED, SHIFTED = (180.0, 30.0), 0.3, 0.15  # largest, in 2D and 3D, of examples that lie unlike the others
 
 
 class Query(NamedTuple):
@@ -200,7 +197,7 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     training = module.standing(maps)
     examples = images_BC[: settings["examples"]]
     spreads = []
-    for some in (examples, _laid_anew(examples, generator)):
+    for some in (examples, laid_anew(examples, generator)):
         features = []
         for number, of_image in enumerate(maps_of(some, module.grid).split(1)):
             query = module.query(some[number : number + 1], of_image, training)
@@ -212,16 +209,6 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
         parts = found[..., :N_STANDING].flatten(0, 1), found[:, :n, N_STANDING:].flatten(0, 1)
         spreads.append(torch.cat([part.std(dim=0) for part in parts]))
     module.spread = torch.stack(spreads).clamp(min=1e-3)
-
-
-def _laid_anew(images_BC: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Every image zoomed and shifted, every other one also turned."""
-    batch, dims = len(images_BC), images_BC.ndim - 2
-    angles = TURNED[dims - 2] * (2 * torch.rand(batch, len(planes(dims)), generator=generator) - 1)
-    angles[::2] = 0
-    zoom = 1 + ZOOMED * (2 * torch.rand(batch, 1, 1, generator=generator) - 1)
-    shift = SHIFTED * (2 * torch.rand(batch, dims, generator=generator) - 1)
-    return warp(images_BC, zoom * rotation(torch.deg2rad(angles), dims), shift)
 
 
 def lay(training: Iterable[torch.Tensor]) -> Callable[[torch.Tensor], tuple]:
@@ -266,7 +253,7 @@ def search(
         position = choose(_similarity(query, training).cpu().numpy())
         candidates = maps_of(pixels(position[: module.settings["registered"]]).to(module.device), module.grid)
         rows = torch.from_numpy(position).to(module.device)
-        spread = module.spread[int(len(query.views) > FEW_POSES)]
+        spread = module.spread[int(len(query.views) > FEW)]
         apart = (module.features(query, training, rows, candidates) / spread).clamp(max=HIGHEST)
         found.append((apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy(), position))
     score, position = (np.stack(parts) for parts in zip(*found, strict=True))
