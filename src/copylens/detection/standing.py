@@ -5,11 +5,13 @@ those of any other image do. Which ones they are needn't be known: each window's
 own with all other images, and the windows that stand out most count.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional
 
-from copylens.detection.maps import FINE, SMOOTH, WIDE, halve
+from copylens.detection.maps import FINE, SMOOTH, WIDE
 from copylens.detection.shortlist import CoarseSearch
 from copylens.imaging.windows import Windows, outstanding, shifted
 
@@ -41,7 +43,7 @@ class View(NamedTuple):
 
     small: torch.Tensor
     large: torch.Tensor
-    coarse: torch.Tensor  # the whole image at each shift, [shift, channel, *coarse]
+    coarse: torch.Tensor  # the whole image at each shift, [shift, channel, *coarse]; empty without a shortlist
 
 
 class Stood(NamedTuple):
@@ -76,7 +78,7 @@ class Standing:
             windows.code(shifted(map_C[:, grid.channels], grid.reach))
             for windows, grid in zip(self.windows, self.grids, strict=True)
         )
-        return View(small, large, self._coarse(map_C, shifted=True))
+        return View(small, large, self._coarse(map_C, shifted=True) if self.search else torch.empty(0))
 
     def shortlist(self, views: list[View]) -> torch.Tensor:
         """The training images that an image may repeat, in order, [n]: all of them if they are few."""
@@ -97,12 +99,16 @@ class Standing:
 
     def _coarse(self, maps_BC: torch.Tensor, shifted: bool = False) -> torch.Tensor:
         """Maps at half of their resolution, without the margin: [B, channel, *coarse], or of one at each shift."""
-        halved = halve(maps_BC)
-        if not shifted:
-            return halved[(slice(None), slice(None), *[slice(self.margin, -self.margin)] * (halved.ndim - 2))]
-        for axis, size in enumerate(halved.shape[2:], start=2):
-            halved = halved.unfold(axis, size - 2 * self.margin, 1)
-        return halved.flatten(2, halved.ndim // 2)[0].movedim(1, 0)
+        sizes = maps_BC.shape[2:]
+        pool: Callable = (functional.avg_pool2d, functional.avg_pool3d)[len(sizes) - 2]
+        pooled = pool(maps_BC, [1 + (size >= 4) for size in sizes])
+        for axis, size in enumerate(pooled.shape[2:], start=2):
+            margin = max(0, min(self.margin, (size - 2) // 2))
+            if shifted:
+                pooled = pooled.unfold(axis, size - 2 * margin, 1)
+            else:
+                pooled = pooled.narrow(axis, margin, size - 2 * margin)
+        return pooled.flatten(2, 1 + len(sizes))[0].movedim(1, 0) if shifted else pooled
 
     def _stand(self, view: View, codes: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         small, large = (own @ others for own, others in zip((view.small, view.large), codes, strict=True))

@@ -18,12 +18,14 @@ LEARNT_FROM = 1024  # images, at most, spread evenly, from which components are 
 class Windows:
     """Windows of T images' maps [T, C, *grid]: every `step`-th one of `size` pixels a side, by their components.
 
-    Of each place the `n` largest principal components of all images' windows are kept, in half precision.
+    A side that is shorter has one window. Of each place the `n` largest principal components of all images' windows are
+    kept, in half precision.
     """
 
     def __init__(self, maps_TC: torch.Tensor, size: int, step: int, n: int):
-        self.size, self.step = min(size, *maps_TC.shape[2:]), step
-        self.shape = [(along - self.size) // step + 1 for along in maps_TC.shape[2:]]  # windows along each axis
+        self.size, self.step = size, step
+        # Windows along each axis.
+        self.shape = [(along - min(size, along)) // step + 1 for along in maps_TC.shape[2:]]
         learnt = self._cut(maps_TC[:: -(-len(maps_TC) // LEARNT_FROM)])
         self.basis = torch.linalg.eigh(learnt.mT @ learnt).eigenvectors[..., -n:]  # [window, pixel, component]
         self.codes = torch.cat([self.code(block).movedim(0, 1).half() for block in maps_TC.split(BLOCK)])
@@ -46,11 +48,12 @@ class Windows:
 def windows_of(maps_BC: torch.Tensor, size: int, step: int) -> torch.Tensor:
     """Every `step`-th window of `size` pixels a side of maps [B, C, *grid], [window, B, C x pixel].
 
-    Each channel is standardised, so that inner products are correlations, the mean over channels.
+    A side that is shorter has one window. Each channel is standardised, so that inner products are correlations, the
+    mean over channels.
     """
     dims, n_channels = maps_BC.ndim - 2, maps_BC.shape[1]
-    for axis in range(2, maps_BC.ndim):
-        maps_BC = maps_BC.unfold(axis, size, step)
+    for axis, along in enumerate(maps_BC.shape[2:], start=2):
+        maps_BC = maps_BC.unfold(axis, min(size, along), step)
     # Now [B, C, *windows, *pixels].
     windows = maps_BC.flatten(2 + dims).flatten(2, 1 + dims).movedim(2, 0)
     return (standardise(windows.flatten(0, 2)) / n_channels**0.5).view(*windows.shape[:2], -1)

@@ -283,3 +283,18 @@ def test_the_source_of_a_copy_in_another_pose_is_named(data, detector, family):
     array = copies[:, 0].numpy()
     found = comparer.nearest(all_of(array, Embedder(built.folder)(array)), 24)[1][:, 0]
     assert (found == np.arange(12)).mean() > 0.8
+
+
+@pytest.mark.parametrize("shortlist", [10, 100])
+@pytest.mark.parametrize("grid", [[4, 4], [16, 6], [4, 6, 10]])
+def test_small_images_have_poses_and_windows_too(grid, shortlist):
+    images = torch.rand(30, 1, *grid, generator=torch.Generator().manual_seed(0))
+    module = copylens.build(settings_of("copylens") | {"examples": 8, "shortlist": shortlist}, grid)
+    copylens.fit(module, images)
+    score, position = search_of(module, images, images[:5], 8)
+    assert (position[np.arange(5), score.argmax(axis=1)] == np.arange(5)).all()
+
+
+def test_a_side_of_two_pixels_is_too_small():
+    with pytest.raises(ValueError, match=r"copylens: images of 32 x 32 x 2 .* each side needs 4 at least"):
+        copylens.build(settings_of("copylens"), [32, 32, 2])

@@ -62,6 +62,7 @@ properties:
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
+SMALLEST = 4  # pixels a side: half of them still have a slope
 CANDIDATES = 24  # of each image while `fit` learns the null distribution: the default of `neighbours`
 FITTED = 400  # training images, at most, among which `fit` finds candidates
 SHARES = (0.06, 0.15, 0.4, 0.7)  # of the registered windows, the best ones, whose mean correlation is a feature
@@ -91,6 +92,11 @@ class Copylens(TrainedModule):
         self.dims = len(grid)
         # Every side is even, because the registration starts at half the resolution.
         self.grid = no_larger(grid, settings["size_2d" if self.dims == 2 else "size_3d"], multiple=2)
+        if min(self.grid) < SMALLEST:
+            raise ValueError(
+                f"copylens: images of {' x '.join(map(str, grid))} are compared at {' x '.join(map(str, self.grid))} "
+                f"pixels, and each side needs {SMALLEST} at least; choose a grid with more pixels along its short side"
+            )
         self.halved = [size // 2 for size in self.grid]
         # Some training images' maps; each feature's standard deviation under the null, with few poses and with many.
         self.register_buffer("members", torch.zeros(1, N_CHANNELS, *self.halved))
@@ -178,7 +184,10 @@ def _apart(features: torch.Tensor) -> torch.Tensor:
 
 
 def build(settings: dict, grid: list[int]) -> Copylens:
-    """A detector for images of shape `grid`; `fit` gives it the population and the null distribution."""
+    """A detector for images of shape `grid`; `fit` gives it the population and the null distribution.
+
+    Raises ValueError for fewer than `SMALLEST` pixels along a side.
+    """
     return Copylens(settings, grid)
 
 
