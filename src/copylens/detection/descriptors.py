@@ -6,6 +6,7 @@ don't: InfoNCE (van den Oord et al. 2018, arXiv 1807.03748, equation 4) on place
 (Wang et al. 2021, arXiv 2011.09157).
 """
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from copylens.imaging.filters import local_normalise
 from copylens.imaging.views import Views
+from copylens.jobs.lean_monai import blocks, nets
 
 STRIDES = 4, 2  # pixels a side of a cell, in 2D and 3D
 NORMALISED = 0.7, 4.0, 0.1  # of the second input channel, see `filters.local_normalise`
@@ -32,20 +34,16 @@ class DescriptorNetwork(nn.Module):
     def __init__(self, dims: int, widths: list[int], d: int):
         super().__init__()
         self.dims = dims
-        self.convolution = (nn.Conv2d, nn.Conv3d)[dims - 2]
+        convolution = (nn.Conv2d, nn.Conv3d)[dims - 2]
         first, second = widths
+        layer = functools.partial(blocks.Convolution, dims, act="relu", norm="batch", bias=False)
         self.features = nn.Sequential(
-            *self._layer(2, first, 5, stride=2),
-            *self._layer(first, first, 3),
-            *self._layer(first, second, 3, stride=STRIDES[dims - 2] // 2),
-            *(Residual(self._layer(second, second, 3), self._layer(second, second, 3)[:2]) for _ in range(2)),
+            layer(2, first, kernel_size=5, strides=2),
+            layer(first, first),
+            layer(first, second, strides=STRIDES[dims - 2] // 2),
+            *(nets.ResNetBlock(second, second, dims) for _ in range(2)),
         )
-        self.head = nn.Sequential(self.convolution(second, second, 1), nn.ReLU(), self.convolution(second, d, 1))
-
-    def _layer(self, n_in: int, n_out: int, size: int, stride: int = 1) -> list[nn.Module]:
-        norm = (nn.BatchNorm2d, nn.BatchNorm3d)[self.dims - 2](n_out)
-        convolution = self.convolution(n_in, n_out, size, padding=size // 2, stride=stride, bias=False)
-        return [convolution, norm, nn.ReLU()]
+        self.head = nn.Sequential(convolution(second, second, 1), nn.ReLU(), convolution(second, d, 1))
 
     def forward(self, images_BC: torch.Tensor) -> torch.Tensor:
         axes = tuple(range(1, images_BC.ndim))
@@ -65,17 +63,6 @@ def has_structure(images_BC: torch.Tensor) -> torch.Tensor:
     slopes = torch.gradient(images_BC, dim=list(range(2, 2 + dims)))
     changes = torch.stack([pool(slope.abs(), STRIDES[dims - 2]) for slope in slopes]).amin(dim=0)
     return (changes > FLAT).float()
-
-
-class Residual(nn.Module):
-    """Two convolutions beside the identity (He et al. 2016, arXiv 1512.03385)."""
-
-    def __init__(self, first: list[nn.Module], second: list[nn.Module]):
-        super().__init__()
-        self.change = nn.Sequential(*first, *second)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return functional.relu(features + self.change(features))
 
 
 def correspondence_loss(

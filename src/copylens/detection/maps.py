@@ -14,7 +14,6 @@ N_CHANNELS, FINE, WIDE, SMOOTH = 3, 0, 1, 2
 FLOOR = 0.1  # of the local deviation, as a share of the image's range
 EDGE = 1 / 8  # of each side, left out where a query is registered to a candidate
 HALF_STEPS, STEPS = 3, 2  # of the alignment, at half the resolution and at all of it
-
 REACH, WINDOWS = ((3, 1), (2, 1)), ((7, 13), (5, 7))  # of the registration, coarse and fine, in 2D and 3D
 
 

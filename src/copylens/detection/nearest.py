@@ -7,6 +7,7 @@ is made once. A kind with ``lay`` first turns each query to the training images'
 (`copylens.imaging.orientation`).
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,8 +82,9 @@ class Comparer:
 
     @functools.cached_property
     def index(self):
-        """What a kind with `search` compares queries with."""
-        return self.kind.index(self.module, self._embeddings)
+        """What a kind with `search` compares queries with, made by one thread: their number changes no bit of it."""
+        with one_thread(self.module.device):
+            return self.kind.index(self.module, self._embeddings)
 
     @functools.cached_property
     def lay(self) -> Callable:
@@ -154,16 +156,23 @@ def _in_order(similarity: np.ndarray, position: np.ndarray) -> tuple[np.ndarray,
 
 def in_threads(function: Callable, arguments: Iterable, device) -> Iterator:
     """`function` of each argument, in order; on a CPU as many calls run at a time as torch has threads, one each."""
-    import torch
-
     if device.type != "cpu":
         yield from map(function, arguments)
         return
+    with one_thread(device) as n_threads, ThreadPoolExecutor(n_threads) as threads:
+        yield from threads.map(function, arguments)
+
+
+@contextlib.contextmanager
+def one_thread(device) -> Iterator[int]:
+    """On a CPU torch computes by one thread each, also in threads that start from now on; gives how many it had."""
+    import torch
+
     n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # also in the threads that start from now on
+    if device.type == "cpu":
+        torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(n_threads) as threads:
-            yield from threads.map(function, arguments)
+        yield n_threads
     finally:
         torch.set_num_threads(n_threads)
 

@@ -3,6 +3,7 @@
 import torch
 from torch.nn import functional
 
+from copylens.imaging.filters import box
 from copylens.imaging.order import ascending
 
 REACH = 2  # cells around a place that are searched
@@ -48,14 +49,5 @@ def best_match(descriptors: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         padded = padded.unfold(axis, 2 * steps * REACH + 1, steps)
     shifted = padded[0].flatten(1 + dims).flatten(1, dims).permute(1, 2, 0)  # [cell, shift, d]
     similarity = shifted @ keys  # [cell, shift, T]
-    return _smoothed(similarity.unflatten(0, cells), dims).flatten(0, dims - 1).amax(dim=1)
-
-
-def _smoothed(values: torch.Tensor, n_axes: int) -> torch.Tensor:
-    """Mean over three neighbours along each of the first axes, cut at the border."""
-    for axis in range(n_axes):
-        place = torch.arange(values.shape[axis], device=values.device)
-        near = ((place - place[:, None]).abs() <= 1).float()
-        matrix = near / near.sum(dim=1, keepdim=True)
-        values = (matrix @ values.flatten(axis + 1)).unflatten(axis + 1, values.shape[axis + 1 :])
-    return values
+    similarity = box(similarity.unflatten(0, cells)[None, None], 3, n_axes=dims)
+    return similarity.flatten(2, 1 + dims)[0, 0].amax(dim=1)

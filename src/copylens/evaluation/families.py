@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from copylens.evaluation import contents, transforms
 from copylens.imaging import acquisition
+from copylens.imaging.augment import through_curves
 from copylens.imaging.orientation import orientations
 from copylens.imaging.warps import places_of, planes, rotation, warp
 
@@ -146,11 +147,7 @@ def _curve(images_BC, partners_BC, severity, generator):
     """Grey values through a rising curve drawn at random."""
     batch = len(images_BC)
     steps = torch.exp(2 * severity * torch.randn(batch, KNOTS, generator=generator))
-    knots = torch.cat([torch.zeros(batch, 1), steps.cumsum(dim=1) / steps.sum(dim=1, keepdim=True)], dim=1)
-    place = images_BC.flatten(1).clamp(0, 1) * KNOTS
-    low = place.floor().clamp(max=KNOTS - 1).long()
-    below, above = knots.gather(1, low), knots.gather(1, low + 1)
-    return (below + (place - low) * (above - below)).view_as(images_BC)
+    return through_curves(images_BC, steps)
 
 
 def _inverted(images_BC, partners_BC, severity, generator):

@@ -2,7 +2,7 @@
 
 warps         affine maps of images: rotations, shifts, mirrors
 filters       resizing, smoothing, local normalisation
-augment       random flips and rotations
+augment       random flips and rotations, and grey values through curves
 views         strongly changed views of images, and where their pixels come from
 acquisition   what scanners and files do to images
 registration  affine and elastic registration of one image to another

@@ -1,4 +1,7 @@
-"""Random flips and small rotations of a batch, 2D and 3D. Draws come from one generator, on any device."""
+"""Random flips and small rotations of a batch, 2D and 3D, and grey values through curves, on any device.
+
+Draws come from one generator.
+"""
 
 import torch
 
@@ -26,3 +29,17 @@ def flip_and_rotate(
     signs = torch.ones(batch, dims)
     signs[flipped, axis[flipped]] = -1
     return warp(images_BC, matrix * signs[:, None, :])
+
+
+def through_curves(images_BC: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """Grey values [B, C, *grid] in [0, 1] through rising curves from 0 to 1, linear between knots at equal distances.
+
+    steps: [B, knots], positive: how far each curve rises up to each knot, relative to the others.
+    """
+    n = steps.shape[1]
+    rising = steps.cumsum(dim=1) / steps.sum(dim=1, keepdim=True)
+    knots = torch.cat([torch.zeros_like(steps[:, :1]), rising], dim=1)
+    place = images_BC.flatten(1).clamp(0, 1) * n
+    low = place.floor().clamp(max=n - 1).long()
+    below, above = knots.gather(1, low), knots.gather(1, low + 1)
+    return (below + (place - low) * (above - below)).view_as(images_BC)

@@ -31,10 +31,13 @@ def local_normalise(images_BC: torch.Tensor, inner: float, outer: float, floor: 
     return (smooth(images_BC, [inner] * dims) - mean) / torch.sqrt(variance + floor**2)
 
 
-def box(images_BC: torch.Tensor, width: int, step: int = 1) -> torch.Tensor:
-    """Mean over windows of `width` (odd) pixels along every axis, cut at the border, at every `step`-th pixel."""
+def box(images_BC: torch.Tensor, width: int, step: int = 1, n_axes: int | None = None) -> torch.Tensor:
+    """Mean over windows of `width` (odd) pixels along every axis, cut at the border, at every `step`-th pixel.
+
+    n_axes: of the axes after the second, how many are filtered, the first ones; all by default.
+    """
     # The last axis first, because the pixels that a step skips are adjacent there.
-    for axis in reversed(range(2, images_BC.ndim)):
+    for axis in reversed(range(2, images_BC.ndim if n_axes is None else 2 + n_axes)):
         images_BC = _filter(images_BC, axis, _window(images_BC.shape[axis], width, step))
     return images_BC
 

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from copylens.imaging import acquisition
+from copylens.imaging.augment import through_curves
 from copylens.imaging.filters import smooth
 from copylens.imaging.warps import look, places_of, planes, rotation
 
@@ -141,11 +142,7 @@ def _curve(images, generator):
     """Grey values through a rising curve."""
     batch = len(images)
     steps = torch.exp(1.2 * torch.randn(batch, KNOTS, generator=generator)).to(images.device)
-    knots = torch.cat([torch.zeros_like(steps[:, :1]), steps.cumsum(dim=1) / steps.sum(dim=1, keepdim=True)], dim=1)
-    place = images.flatten(1).clamp(0, 1) * KNOTS
-    low = place.floor().clamp(max=KNOTS - 1).long()
-    below, above = knots.gather(1, low), knots.gather(1, low + 1)
-    return (below + (place - low) * (above - below)).view_as(images)
+    return through_curves(images, steps)
 
 
 def _inverted(images, generator):

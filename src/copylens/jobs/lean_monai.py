@@ -26,9 +26,9 @@ _nothing: dict[str, Any] = dict.fromkeys(_hidden)
 sys.modules.update(_nothing)
 try:
     from monai import losses, metrics, transforms
-    from monai.networks import layers, nets, schedulers
+    from monai.networks import blocks, layers, nets, schedulers
 finally:
     for _name in _hidden:
         del sys.modules[_name]
 
-__all__ = ["layers", "losses", "metrics", "nets", "schedulers", "transforms"]
+__all__ = ["blocks", "layers", "losses", "metrics", "nets", "schedulers", "transforms"]

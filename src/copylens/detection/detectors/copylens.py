@@ -223,7 +223,7 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
 def lay(training: Iterable[torch.Tensor]) -> Callable[[torch.Tensor], tuple]:
     """Turns volumes to the orientation of training images, given in batches [B, 1, *grid]; 2D images stay as they are.
 
-    `copylens.imaging.poses` tries all turns in 2D, and small ones alone in 3D.
+    `copylens.imaging.poses` finds turns, but not slices that are out of order.
     """
     batches = iter(training)
     first = next(batches)
@@ -243,7 +243,6 @@ def embed(module: Copylens, images_BC: torch.Tensor) -> torch.Tensor:
 def index(module: Copylens, embeddings: np.ndarray) -> Standing:
     """Training images, given by their embeddings [T, d], ready for `search`."""
     maps = torch.from_numpy(np.asarray(embeddings)).to(module.device)
-    assert module.population  # made here, because several threads search
     return module.standing(maps.unflatten(1, (N_CHANNELS, *module.halved)))
 
 
