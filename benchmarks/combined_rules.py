@@ -26,18 +26,20 @@ from PIL import Image
 from torch.nn import functional
 
 from copylens.auditing.rules import agreeing
-from copylens.config.kinds import implementation
 from copylens.config.schema import validate
-from copylens.detection.nearest import best_of
-from copylens.detection.search import nearest
+from copylens.detection.embed import Embedder
+from copylens.detection.nearest import Comparer, all_of
+from copylens.detection.train import train_detector
 from copylens.evaluation import families
 from copylens.evaluation.combination import Candidates, combine_sets, half_cauchy
 from copylens.evaluation.thresholds import tail_threshold
+from copylens.jobs.files import write_array, write_table
+from copylens.jobs.workdir import Unfinished
 
 SIZES, SIDE = (200, 140, 140), 64
 N_PLANTED, N_CONTROL, SEVERITY = 30, 15, 0.5
 HALVES = 30
-DETECTORS = ("copylens", "windows", "aligned_correlation")
+DETECTORS = ("copylens", "aligned_correlation", "pixel_l2_ratio")
 TOGETHER = (DETECTORS, *combinations(DETECTORS, 2))
 
 
@@ -54,51 +56,30 @@ def images_of(folder: Path) -> torch.Tensor:
     return torch.stack(arrays)
 
 
-def compared(kind: str, sets: dict[str, torch.Tensor], training: torch.Tensor, cache: Path) -> dict[str, Candidates]:
-    """One detector's candidates for the images of each set."""
-    detectors = implementation("detectors", kind)
+def compared(kind: str, sets: dict[str, torch.Tensor], training: torch.Tensor, folder: Path) -> dict[str, Candidates]:
+    """One detector's candidates for the images of each set, kept in a folder."""
     settings: dict = {"kind": kind}
     validate(settings, "a detector", ("properties", "detectors", "additionalProperties"))
-    module = detectors.build(settings, [SIDE, SIDE])
-    if hasattr(detectors, "fit"):
-        detectors.fit(module, training)
-    embedded, lay = detectors.embed(module, training).numpy(), lambda images: images
-    if hasattr(detectors, "lay"):
-        orienter = detectors.lay(iter(training.split(64)))
-        lay = lambda images: orienter(images)[0]  # noqa: E731
-    found = {}
-    for name, images in sets.items():
-        path = cache / f"{kind}.{name}.npz"
-        if not path.exists():
-            similarity, position = _nearest(
-                detectors, module, settings["neighbours"], lay(images), (training, embedded)
-            )
-            np.savez(path, sim=similarity.astype(np.float32), pos=position)
+    k, paths = settings.pop("neighbours"), {name: folder / f"{kind}.{name}.npz" for name in sets}
+    if not all(path.exists() for path in paths.values()):
+        array = training[:, 0].numpy()
+        write_array(array, folder / "images.npy")
+        scans = {"scan": range(len(array)), "patient": range(len(array)), "role": "train"}
+        write_table(pd.DataFrame(scans), folder / "splits.tsv")
+        files = {"images": folder / "images.npy", "splits": folder / "splits.tsv"}
+        train_detector(settings, files, folder / kind, Unfinished(folder / "work"))
+        embed = Embedder(folder / kind)
+        comparer = Comparer(folder / kind, all_of(array, embed(array)))
+        for name, images in sets.items():
+            queries = images[:, 0].numpy()
+            similarity, position = comparer.nearest(all_of(queries, embed(queries)), k)
+            np.savez(paths[name], similarity=similarity, position=position)
             print(kind, name, flush=True)
+    found = {}
+    for name, path in paths.items():
         with np.load(path) as arrays:
-            found[name] = Candidates(arrays["sim"], arrays["pos"])
+            found[name] = Candidates(arrays["similarity"], arrays["position"])
     return found
-
-
-def _nearest(detectors, module, k: int, images: torch.Tensor, trained: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """Similarity and position [query, rank] of the nearest training images."""
-    training, embedded = trained
-    k = min(k, len(training))
-    if hasattr(detectors, "compare"):
-        compared = [detectors.compare(module, part, embedded) for part in images.split(64)]
-        similarity, position = best_of(np.concatenate(compared), k)
-    else:
-        similarity, position = nearest(detectors.embed(module, images).numpy(), embedded, k)
-    if not hasattr(detectors, "verify"):
-        return similarity, position
-    verified = np.stack(
-        [
-            detectors.verify(module, image, training[torch.from_numpy(rows.copy())])
-            for image, rows in zip(images, position, strict=True)
-        ]
-    )
-    order = np.argsort(-verified, axis=1, kind="stable")
-    return np.take_along_axis(verified, order, 1), np.take_along_axis(position, order, 1)
 
 
 def planted(training: torch.Tensor, calibration: torch.Tensor, control: torch.Tensor) -> dict[str, torch.Tensor]:
