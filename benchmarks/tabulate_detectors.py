@@ -25,7 +25,7 @@ def by_group(table: pd.DataFrame) -> pd.DataFrame:
                 continue
             by_transform = of_group.groupby("transform", sort=False).mean(numeric_only=True)
             worst = by_transform["auroc"].idxmin()
-            worst = by_transform["false_positives"].idxmax()
+            called = by_transform["false_positives"].idxmax()
             means = by_transform.mean()
             rows.append(
                 {
@@ -34,7 +34,7 @@ def by_group(table: pd.DataFrame) -> pd.DataFrame:
                     "AUROC": f"{means['auroc']:.4f}",
                     "worst": f"{by_transform['auroc'][worst]:.3f} ({worst})",
                     "found, %": f"{100 * means['sensitivity']:.1f}",
-                    "most false positives, %": f"{100 * by_transform['false_positives'][worst]:.1f} ({worst})",
+                    "most false positives, %": f"{100 * by_transform['false_positives'][called]:.1f} ({called})",
                     "right source first, %": f"{100 * means['top1']:.1f}",
                     "among 20, %": f"{100 * means['recall_at_20']:.1f}",
                 }
