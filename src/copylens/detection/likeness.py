@@ -15,14 +15,14 @@ def stretch(correlation: torch.Tensor) -> torch.Tensor:
     return -0.5 * torch.log(1.001 - correlation)
 
 
-def likenesses(images: torch.Tensor, others: torch.Tensor, channels: tuple[int, int], width: int) -> list[torch.Tensor]:
-    """`N_LIKENESSES` measures of pairs of images, both [k, channel, *grid], each [k].
+def likenesses(images: torch.Tensor, others: torch.Tensor, width: int) -> list[torch.Tensor]:
+    """`N_LIKENESSES` measures of pairs of images, both [k, 2, *grid], each [k].
 
-    Correlation of two channels, a sharp one and a smooth one; of the smooth one also nearness of pixels, nearness after
-    a blur, and structural similarity in windows of `width` pixels.
+    Correlation of the two channels, a sharp one and a smooth one; of the smooth one also nearness of pixels, nearness
+    after a blur, and structural similarity in windows of `width` pixels.
     """
-    fine, soft = (_correlation(images[:, channel], others[:, channel]) for channel in channels)
-    one, other = images[:, channels[1] :], others[:, channels[1] :]
+    fine, soft = (_correlation(images[:, channel], others[:, channel]) for channel in range(2))
+    one, other = images[:, 1:], others[:, 1:]
     apart = one - other
     blurred = smooth(apart, [WIDE] * (apart.ndim - 2))
     return [fine, stretch(soft), _nearness(apart), _nearness(blurred), structural_similarity(one, other, width)]

@@ -1,7 +1,6 @@
 """The maps of images that detectors compare, locally normalised and smoothed, and their windows once registered."""
 
 import torch
-from torch.nn import functional
 
 from copylens.imaging.filters import local_normalise, resize, smooth
 from copylens.imaging.order import ascending
@@ -23,11 +22,6 @@ def maps_of(images_BC: torch.Tensor, grid: list[int]) -> torch.Tensor:
     smoothed = smooth(images_BC, [SMOOTHED[dims - 2]] * dims)
     normalised = [local_normalise(images_BC, *scale, FLOOR) for scale in SCALES[dims - 2]]
     return torch.cat([*normalised, smoothed], dim=1)
-
-
-def halve(maps_BC: torch.Tensor) -> torch.Tensor:
-    """At half the resolution, [B, channel, *half]."""
-    return (functional.avg_pool2d, functional.avg_pool3d)[maps_BC.ndim - 4](maps_BC, 2)
 
 
 def inside(sizes: list[int]) -> tuple[slice, ...]:

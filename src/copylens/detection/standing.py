@@ -5,32 +5,32 @@ those of any other image do. Which ones they are needn't be known: each window's
 own with all other images, and the windows that stand out most count.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch.nn import functional
 
 from copylens.detection.maps import FINE, SMOOTH, WIDE
 from copylens.detection.shortlist import CoarseSearch
-from copylens.imaging.windows import Windows, outstanding, shifted
+from copylens.imaging.filters import halve
+from copylens.imaging.windows import Windows, fisher, outstanding, shifted
 
 
 class Grid(NamedTuple):
     """Windows at half the resolution: channels, size, step between them, number of components, and the largest shift
-    along an axis at which they are matched."""
+    along an axis at which they are matched, and the step between shifts."""
 
     channels: list[int]
     size: int
     step: int
     components: int
     reach: int
+    stride: int
 
 
 # In 2D and 3D: small windows and large ones.
 GRIDS = (
-    (Grid([FINE, SMOOTH], 5, 2, 32, 1), Grid([FINE, WIDE], 10, 4, 64, 4)),
-    (Grid([FINE, SMOOTH], 3, 2, 32, 1), Grid([FINE, WIDE], 6, 3, 64, 2)),
+    (Grid([FINE, SMOOTH], 5, 2, 32, 1, 1), Grid([FINE, WIDE], 10, 4, 64, 4, 2)),
+    (Grid([FINE, SMOOTH], 3, 2, 32, 1, 1), Grid([FINE, WIDE], 6, 3, 64, 2, 1)),
 )
 MARGINS = (2, 1)  # of images at a quarter of the resolution, by which they are shifted in the coarse search
 SHARES = (0.06, 0.2, 0.6)  # of the windows, in which an image stands out most
@@ -46,11 +46,30 @@ class View(NamedTuple):
     coarse: torch.Tensor  # the whole image at each shift, [shift, channel, *coarse]; empty without a shortlist
 
 
-class Stood(NamedTuple):
-    """How far images stand out in each pose, [pose, N_STANDING, image], and how well they match it, [pose, image]."""
+class Matched(NamedTuple):
+    """Windows of one image in some poses, matched with those of training images [n] and then of all members.
 
-    out: torch.Tensor
-    fit: torch.Tensor
+    Fisher's z of the correlation of each window, [pose, *windows, n + member]: of small windows in place, and of small
+    and large ones where they match best near it.
+    """
+
+    rows: torch.Tensor  # of the training images, in order
+    middle: torch.Tensor
+    near: torch.Tensor
+    far: torch.Tensor
+
+    def out(self, chosen: torch.Tensor | slice) -> torch.Tensor:
+        """How far images, chosen by their positions, stand out among each other, [pose, N_STANDING, chosen]."""
+        n, regions, parts = len(SHARES), REGIONS[self.middle.ndim - 4], []
+        for middle, near, far in zip(*(found[..., chosen] for found in self[1:]), strict=True):
+            in_place, best = outstanding(middle, SHARES, regions), outstanding(near, SHARES, regions)
+            parts.append(torch.cat([in_place[:n], best[:n], outstanding(far, SHARES), in_place[n:], best[n:]]))
+        return torch.stack(parts)
+
+    def fit(self, chosen: torch.Tensor) -> torch.Tensor:
+        """How well images, chosen by their positions, match each pose, [pose, chosen]."""
+        near, far = (torch.tanh(found[..., chosen]).flatten(1, -2).mean(dim=1) for found in (self.near, self.far))
+        return near + far
 
 
 class Standing:
@@ -62,7 +81,7 @@ class Standing:
 
     def __init__(self, maps_TC: torch.Tensor, members_BC: torch.Tensor, shortlist: int):
         dims = maps_TC.ndim - 2
-        self.n, self.regions, self.grids = len(maps_TC), REGIONS[dims - 2], GRIDS[dims - 2]
+        self.n, self.grids = len(maps_TC), GRIDS[dims - 2]
         self.windows = [_windows(maps_TC, grid) for grid in self.grids]
         self.members = [
             windows.code(members_BC[:, grid.channels]).mT
@@ -70,12 +89,12 @@ class Standing:
         ]
         self.margin, self.n_listed = MARGINS[dims - 2], shortlist
         self.search = CoarseSearch(self._coarse(maps_TC)) if self.n > shortlist else None
-        self.all = [] if self.search else [windows.of(slice(None)).contiguous() for windows in self.windows]
+        self.all = [] if self.search else self._codes(torch.arange(self.n, device=maps_TC.device))
 
     def view(self, map_C: torch.Tensor) -> View:
         """The windows of an image's maps [1, channel, *grid] in one pose."""
         small, large = (
-            windows.code(shifted(map_C[:, grid.channels], grid.reach))
+            windows.code(shifted(map_C[:, grid.channels], grid.reach, grid.stride))
             for windows, grid in zip(self.windows, self.grids, strict=True)
         )
         return View(small, large, self._coarse(map_C, shifted=True) if self.search else torch.empty(0))
@@ -87,21 +106,35 @@ class Standing:
         coarse = torch.cat([view.coarse for view in views])
         return self.search(coarse, len(coarse)).topk(self.n_listed).indices.sort().values
 
-    def __call__(self, views: list[View], rows: torch.Tensor, among_members: bool = False) -> Stood:
-        """How far some training images [n] stand out among each other, or also among the members."""
-        is_all = self.all and len(rows) == self.n and not among_members
-        codes = self.all if is_all else [windows.of(rows) for windows in self.windows]
-        if among_members:
-            codes = [torch.cat(both, dim=2) for both in zip(codes, self.members, strict=True)]
-        by_pose = [self._stand(view, codes) for view in views]
-        out, fit = (torch.stack(parts)[..., : len(rows)] for parts in zip(*by_pose, strict=True))
-        return Stood(out, fit)
+    def match(self, views: list[View], rows: torch.Tensor) -> Matched:
+        """Windows of an image matched with those of some training images [n], in order, and of the members."""
+        codes = self.all if self.all and len(rows) == self.n else self._codes(rows)
+        by_pose = [self._match(view, codes) for view in views]
+        return Matched(rows, *(torch.stack(parts) for parts in zip(*by_pose, strict=True)))
+
+    def among_members(
+        self, views: list[View], matched: Matched, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`Matched.out` and `Matched.fit` of some training images [k], which stand out among the members, too."""
+        places = torch.searchsorted(matched.rows, rows).clamp(max=len(matched.rows) - 1)
+        if not torch.equal(matched.rows[places], rows):  # some were off the shortlist
+            matched, order = self.match(views, rows.sort().values), rows.argsort()
+            places = order.argsort()
+        n, k = len(matched.rows), len(rows)
+        members = torch.arange(n, matched.near.shape[-1], device=rows.device)
+        return matched.out(torch.cat([places, members]))[..., :k], matched.fit(places)
+
+    def _codes(self, rows: torch.Tensor) -> list[torch.Tensor]:
+        """Components of windows of some training images [n] and then of the members, [window, component, image]."""
+        return [
+            torch.cat([windows.of(rows), members], dim=2)
+            for windows, members in zip(self.windows, self.members, strict=True)
+        ]
 
     def _coarse(self, maps_BC: torch.Tensor, shifted: bool = False) -> torch.Tensor:
         """Maps at half of their resolution, without the margin: [B, channel, *coarse], or of one at each shift."""
         sizes = maps_BC.shape[2:]
-        pool: Callable = (functional.avg_pool2d, functional.avg_pool3d)[len(sizes) - 2]
-        pooled = pool(maps_BC, [1 + (size >= 4) for size in sizes])
+        pooled = halve(maps_BC, least=4)
         for axis, size in enumerate(pooled.shape[2:], start=2):
             margin = max(0, min(self.margin, (size - 2) // 2))
             if shifted:
@@ -110,15 +143,11 @@ class Standing:
                 pooled = pooled.narrow(axis, margin, size - 2 * margin)
         return pooled.flatten(2, 1 + len(sizes))[0].movedim(1, 0) if shifted else pooled
 
-    def _stand(self, view: View, codes: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _match(self, view: View, codes: list[torch.Tensor]) -> list[torch.Tensor]:
         small, large = (own @ others for own, others in zip((view.small, view.large), codes, strict=True))
-        middle, best, far = small[:, small.shape[1] // 2], small.amax(dim=1), large.amax(dim=1)
-        small_shape, large_shape = (windows.shape for windows in self.windows)
-        in_place = outstanding(middle.unflatten(0, small_shape), SHARES, self.regions)
-        near = outstanding(best.unflatten(0, small_shape), SHARES, self.regions)
-        wide = outstanding(far.unflatten(0, large_shape), SHARES)
-        n = len(SHARES)
-        return torch.cat([in_place[:n], near[:n], wide, in_place[n:], near[n:]]), best.mean(dim=0) + far.mean(dim=0)
+        shapes = [self.windows[number].shape for number in (0, 0, 1)]
+        found = small[:, small.shape[1] // 2], small.amax(dim=1), large.amax(dim=1)
+        return [fisher(part).unflatten(0, shape) for part, shape in zip(found, shapes, strict=True)]
 
 
 def _windows(maps_BC: torch.Tensor, grid: Grid) -> Windows:
@@ -126,7 +155,7 @@ def _windows(maps_BC: torch.Tensor, grid: Grid) -> Windows:
 
 
 def ranked(out: torch.Tensor) -> torch.Tensor:
-    """Similarity for ranking, [n], of `Stood.out` by pose, the image's own first.
+    """Similarity for ranking, [n], of `Matched.out` by pose, the image's own first.
 
     The images that stand out most in any of several ways come first, in turn.
     """

@@ -25,6 +25,7 @@ REFINED = (1.0,), (0.8, 1.0, 1.2)  # zooms of the poses that are tried against a
 BETTER = 0.05  # margin by which a pose must fit better than the image's own
 ALIKE = 0.1  # margin by which a mirrored one may fit worse, because bodies are symmetric
 USUAL = 0.5  # share of the members whose own pose fits the others no better: such a pose is kept
+IMAGES = 16  # looked at at a time
 INSIDE = 0.97  # places further out show the repeated border
 FEW = 2  # poses, the image's own included, that an image has if it lies like the population
 TURNED, ZOOMED, SHIFTED = (180.0, 30.0), 0.3, 0.15  # largest, in 2D and 3D, of images that are laid unlike it
@@ -46,33 +47,42 @@ class Population:
         sizes, dims = maps_BC.shape[2:], maps_BC.ndim - 2
         self.low, self.reach = no_larger(list(sizes), LONGEST[dims - 2]), REACH[dims - 2]
         self.matrices, self.mirrors = (matrices.to(maps_BC.device) for matrices in _poses(dims))
-        self.places, self.seen = self._looking(self.matrices)
         members = self._pool(maps_BC[:: -(-len(maps_BC) // MEMBERS)])
         members = members - members.mean(dim=tuple(range(2, 2 + dims)), keepdim=True)
         self.members = self._shifted(members)  # [member, shift, C x pixel]
         self.middle = self.members.shape[1] // 2
         energy = members.square().sum(dim=1, keepdim=True)
         self.energy = self._shifted(energy)  # [member, shift, pixel]
-        # In 3D the first look skips every other shift.
+        # The first look skips every other shift.
         self.shifts = torch.arange(self.members.shape[1])
         every = self.shifts.view([2 * self.reach + 1] * dims)
-        self.first_shifts = every[(slice(None, None, dims - 1),) * dims].flatten()
+        self.first_shifts = every[(slice(None, None, 2),) * dims].flatten()
         self.first_members = slice(None, None, -(-len(members) // FIRST))
-        self.weight = self._weight(self.seen, self.first_members, self.first_shifts)
+        self.look = self._look(self.matrices, self.first_members, self.first_shifts)
+        self.look_mirrored = self._look(self.mirrors, slice(None), self.shifts)
         self.usual = self._usual(members)
 
-    def __call__(self, map_C: torch.Tensor, n: int) -> Poses:
-        """At most `n` poses of one image [1, C, *grid], and whether it is a negative.
+    def __call__(self, maps_BC: torch.Tensor, n: int) -> list[Poses]:
+        """At most `n` poses of each image [B, C, *grid], and whether it is a negative.
 
         Poses that fit better than its own, and mirrored ones that fit nearly as well. If its own fits as well as half
         of the members' do, these alone are tried.
         """
-        pooled, inverted, matrices = self._pool(map_C), False, self.mirrors
-        fits = self._fits(pooled, *self._looking(matrices), slice(None), self.shifts)
+        pooled, found = self._pool(maps_BC), []
+        for block in pooled.split(IMAGES):
+            fits = self.look_mirrored(block)
+            for number, image_C in enumerate(block.split(1)):
+                found.append(self._poses(image_C, (fits[0][:, number], fits[1][:, number]), n))
+        return found
+
+    def _poses(self, pooled: torch.Tensor, fits: tuple[torch.Tensor, torch.Tensor], n: int) -> Poses:
+        """The poses of one image, given how well it and its negative fit mirrored, each [mirror, shift]."""
+        inverted, matrices = False, self.mirrors
         if fits[0][0, self.middle] < self.usual:
             kept, inverted = self._likely(pooled)
+            close = self._look(kept, slice(None), self.shifts)(pooled)
             matrices = torch.cat([self.mirrors, kept])
-            fits = self._fits(pooled, *self._looking(matrices), slice(None), self.shifts)
+            fits = torch.cat([fits[0], close[0][:, 0]]), torch.cat([fits[1], close[1][:, 0]])
         fit = fits[int(inverted)]
         best, least = fit.max(dim=1), fit[0, self.middle] + BETTER
         least = torch.full_like(best.values, least)
@@ -87,37 +97,15 @@ class Population:
 
     def _likely(self, pooled: torch.Tensor) -> tuple[torch.Tensor, bool]:
         """Matrices of poses that may fit well, at a first look, and whether a negative does."""
-        first = self.first_members, self.first_shifts
-        fits, negatives = self._fits(pooled, self.places, self.seen, *first, self.weight)
+        fits, negatives = (fit[:, 0] for fit in self.look(pooled))
         inverted = bool(negatives.max() > fits.max() + BETTER)
         best = (negatives if inverted else fits).amax(dim=1)
         matrices = self.matrices[best.topk(min(KEPT, len(best))).indices]
         zooms = torch.tensor(REFINED[len(self.low) - 2], device=matrices.device)
         return (zooms[:, None, None, None] * matrices).flatten(0, 1), inverted
 
-    def _looking(self, matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sampling positions of poses, [pose, *low, dims], and which of them lie inside the image, [pose, 1, *low]."""
-        places = places_of(torch.Size(self.low), matrices)
-        return places, (places.abs().amax(dim=-1) < INSIDE).float()[:, None]
-
-    def _fits(self, pooled, places, seen, members: slice, shifts: torch.Tensor, weight=None):
-        """How well an image and its negative fit the members that are most alike, each [pose, shift]."""
-        axes = tuple(range(1, pooled.ndim))
-        low = look(pooled.expand(len(places), *pooled.shape[1:]), places) * seen
-        inner = axes[1:]
-        low = (low - low.sum(inner, keepdim=True) / seen.sum(inner, keepdim=True)) * seen
-        low = low / low.square().sum(dim=axes, keepdim=True).sqrt().clamp(min=1e-6)
-        against = self.members[members][:, shifts]
-        weight = self._weight(seen, members, shifts) if weight is None else weight
-        alike = (low.flatten(1) @ against.flatten(0, 1).T).view(len(low), *against.shape[:2]) * weight
-        area = seen.flatten(1).mean(dim=1).sqrt()[:, None]
-        return _closest(alike) * area, _closest(-alike) * area
-
-    def _weight(self, seen: torch.Tensor, members: slice, shifts: torch.Tensor) -> torch.Tensor:
-        """One over the norm of each member, shifted, where each pose shows anything, [pose, member, shift]."""
-        energy = self.energy[members][:, shifts]
-        shown = seen.flatten(1) @ energy.flatten(0, 1).T
-        return shown.clamp(min=1e-6).rsqrt().view(len(seen), *energy.shape[:2])
+    def _look(self, matrices: torch.Tensor, members: slice, shifts: torch.Tensor) -> "Look":
+        return Look(matrices, self.low, self.members[members][:, shifts], self.energy[members][:, shifts])
 
     def _usual(self, members: torch.Tensor) -> float:
         """How well a member's own pose fits the others, as a quantile over members."""
@@ -142,6 +130,36 @@ class Population:
         return padded.flatten(2, 1 + dims).transpose(1, 2).flatten(2)
 
 
+class Look:
+    """Compares images in some poses, matrices [pose, dims, dims], with shifted members.
+
+    members: [member, shift, C x pixel] of `sizes`; energy: their squares, [member, shift, pixel].
+    """
+
+    def __init__(self, matrices: torch.Tensor, sizes: list[int], members: torch.Tensor, energy: torch.Tensor):
+        self.places = places_of(torch.Size(sizes), matrices)
+        # Which of them lie inside the image, [pose, 1, *sizes].
+        self.seen = (self.places.abs().amax(dim=-1) < INSIDE).float()[:, None]
+        self.members = members
+        # One over the norm of each member, shifted, where each pose shows anything, [pose, 1, member, shift].
+        shown = self.seen.flatten(1) @ energy.flatten(0, 1).T
+        self.weight = shown.clamp(min=1e-6).rsqrt().view(len(matrices), 1, *energy.shape[:2])
+
+    def __call__(self, pooled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """How well images [B, C, *sizes] and their negatives fit the members that are most alike, [pose, B, shift]."""
+        inner = tuple(range(3, pooled.ndim + 1))
+        together = pooled.flatten(0, 1)[None]
+        low = look(together.expand(len(self.places), *together.shape[1:]), self.places)
+        low, seen = low.unflatten(1, pooled.shape[:2]), self.seen[:, None]  # [pose, B, C, *sizes]
+        low = low * seen
+        low = (low - low.sum(inner, keepdim=True) / seen.sum(inner, keepdim=True)) * seen
+        low = low / low.square().sum(dim=(2, *inner), keepdim=True).sqrt().clamp(min=1e-6)
+        alike = low.flatten(0, 1).flatten(1) @ self.members.flatten(0, 1).T
+        alike = alike.view(*low.shape[:2], *self.members.shape[:2]) * self.weight
+        area = self.seen.flatten(1).mean(dim=1).sqrt()[:, None, None]
+        return _closest(alike) * area, _closest(-alike) * area
+
+
 def laid_anew(images_BC: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Every image zoomed and shifted, every other one also turned."""
     batch, dims = len(images_BC), images_BC.ndim - 2
@@ -153,8 +171,8 @@ def laid_anew(images_BC: torch.Tensor, generator: torch.Generator) -> torch.Tens
 
 
 def _closest(alike: torch.Tensor) -> torch.Tensor:
-    """The members' likeness [pose, member, shift] as a mean that the closest ones dominate, in Fisher's z."""
-    mean = alike.clamp(min=0).square_().square_().square_().mean(dim=1)
+    """The members' likeness [.., member, shift] as a mean that the closest ones dominate, in Fisher's z."""
+    mean = alike.clamp(min=0).square_().square_().square_().mean(dim=-2)
     return torch.atanh(mean.pow(1 / 8).clamp(max=0.999))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional
 
-from copylens.imaging.filters import box, shifted_boxes, smooth
-from copylens.imaging.warps import planes, warp
+from copylens.imaging.filters import box, enlarge, halve, shifted_boxes, smooth
+from copylens.imaging.warps import look, places_of, planes, warp
 
 SHARPNESS = 20.0  # of the softmax over displacements
 SMOOTHING, COARSER = 1.4, 2  # half pixels: of displacements, and between two of them
@@ -24,21 +24,21 @@ def match(
     full resolution windows of `windows[1]` pixels are then matched up to `reach[1]` pixels further.
     """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
-    pool = (functional.avg_pool2d, functional.avg_pool3d)[dims - 2]
-    half = pool(fixed_BC, 2)
     total, sums = torch.zeros(()), [torch.zeros(())] * dims
-    for along, correlation in _correlations(pool(moving_BC, 2), half, reach[0], windows[0], COARSER):
+    for along, correlation in _correlations(halve(moving_BC), halve(fixed_BC), reach[0], windows[0], COARSER):
         weight = torch.exp(SHARPNESS * correlation)
-        total = total.to(weight.device) + weight
-        sums = [known.to(weight.device) + pixels * weight for known, pixels in zip(sums, along, strict=True)]
+        known = weight.sum(dim=1, keepdim=True)
+        total = total.to(weight.device) + known
+        last = torch.arange(-reach[0], reach[0] + 1.0, device=weight.device).view(1, -1, *[1] * dims)
+        parts = [*(pixels * known for pixels in along), (last * weight).sum(dim=1, keepdim=True)]
+        sums = [before.to(weight.device) + part for before, part in zip(sums, parts, strict=True)]
     coarse = torch.cat(sums, dim=1) / total  # half pixels, first axis first, [B, dims, *every other half pixel]
-    mode = ("bilinear", "trilinear")[dims - 2]
-    displacement = functional.interpolate(smooth(coarse, [SMOOTHING / COARSER] * dims), size=sizes, mode=mode)
+    displacement = enlarge(smooth(coarse, [SMOOTHING / COARSER] * dims), sizes)
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=displacement.device).view(1, dims, *[1] * dims)
     shares = 2 * displacement.flip(1) / extent
     bent = warp(moving_BC, torch.eye(dims, device=moving_BC.device).repeat(len(moving_BC), 1, 1), displacement=shares)
-    correlations = (correlation for _, correlation in _correlations(bent, fixed_BC, reach[1], windows[1], step))
-    return functools.reduce(torch.maximum, correlations)[:, 0]
+    found = _correlations(bent, fixed_BC, reach[1], windows[1], step)
+    return functools.reduce(torch.maximum, (correlation.amax(dim=1) for _, correlation in found))
 
 
 def windows_in_place(moving_BC: torch.Tensor, fixed_BC: torch.Tensor, window: int, step: int) -> torch.Tensor:
@@ -48,17 +48,21 @@ def windows_in_place(moving_BC: torch.Tensor, fixed_BC: torch.Tensor, window: in
 
 
 def _correlations(moving_BC, fixed_BC, reach: int, window: int, step: int = 1) -> Iterator[tuple[tuple, torch.Tensor]]:
-    """Each displacement, in pixels, and the correlation of each window at it, [B, 1, *every step-th].
+    """Displacements, in pixels, along all axes but the last, and the correlation of each window at them and at each
+    displacement along the last, [B, displacement, *every step-th].
 
-    One displacement at a time, so that the arrays fit a processor's cache.
+    So many displacements at a time that the arrays fit a processor's cache.
     """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     padded = functional.pad(moving_BC, [reach] * (2 * dims), mode="replicate")
     fixed_energy = box(fixed_BC**2, window, step)
-    for displacement, energy in shifted_boxes(padded**2, reach, window, step).items():
-        part = (slice(reach + along, reach + along + size) for along, size in zip(displacement, sizes, strict=True))
+    energies = shifted_boxes(padded**2, reach, window, step)
+    for displacement, energy in energies.items():
+        part = (slice(reach + along, reach + along + size) for along, size in zip(displacement, sizes, strict=False))
+        lines = padded[(slice(None), slice(None), *part)]
+        products = [lines[..., start : start + sizes[-1]] * fixed_BC for start in range(2 * reach + 1)]
         norm = torch.sqrt(energy * fixed_energy).clamp_(min=1e-4)
-        yield displacement, box(padded[(slice(None), slice(None), *part)] * fixed_BC, window, step) / norm
+        yield displacement, box(torch.cat(products, dim=1), window, step) / norm
 
 
 def align(
@@ -71,9 +75,9 @@ def align(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Register `moving_BC` to `fixed_BC`: the best matrix and shift (see `warp`) near the given; correlation [B].
 
-    Both images are [B, 1, *grid]; a share `margin` of each side doesn't count. Least squares over turns, one zoom,
-    shifts, brightness and contrast, by Gauss-Newton steps of which the best one is kept: inverse compositional
-    alignment (Baker and Matthews 2004, "Lucas-Kanade 20 years on", Int. J. Comput. Vis. 56:221-255).
+    Images are [B, 1, *grid], or one to be moved for all; a share `margin` of each side doesn't count. Least squares over
+    turns, one zoom, shifts, brightness and contrast, by Gauss-Newton steps of which the best one is kept: inverse
+    compositional alignment (Baker and Matthews 2004, "Lucas-Kanade 20 years on", Int. J. Comput. Vis. 56:221-255).
     """
     dims, sizes = fixed_BC.ndim - 2, fixed_BC.shape[2:]
     inside = tuple(slice(round(margin * size), size - round(margin * size)) for size in sizes)
@@ -93,7 +97,8 @@ def align(
     square = columns @ columns.mT + RIDGE * torch.eye(columns.shape[1], device=fixed_BC.device)
     best = [matrix, shift, torch.full((len(matrix),), -1.0, device=fixed_BC.device)]
     for step in range(steps + 1):
-        seen = warp(moving_BC, matrix, shift)[:, 0][(slice(None), *inside)].flatten(1)
+        places = places_of(sizes, matrix, shift)[(slice(None), *inside)]
+        seen = look(moving_BC.expand(len(places), -1, *sizes), places).flatten(1)
         seen = seen - seen.mean(dim=1, keepdim=True)
         seen = seen / seen.norm(dim=1, keepdim=True).clamp(min=1e-6)
         along = (columns @ seen[:, :, None])[..., 0]

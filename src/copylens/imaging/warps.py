@@ -63,14 +63,18 @@ def warp(
 
 def places_of(sizes: torch.Size, matrix: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:
     """Sampling positions of `warp` in images of these sizes, [B, *grid, dims]: its slower half, for maps used again."""
-    batch, dims = len(matrix), len(sizes)
-    # affine_grid measures each axis from -1 to 1: turn in pixels, not in these units.
+    dims = len(sizes)
+    # Each axis is measured from -1 to 1: turn in pixels, not in these units.
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=matrix.device)
     matrix = matrix * extent[None, None, :] / extent[None, :, None]
-    shift = torch.zeros(batch, dims, device=matrix.device) if shift is None else 2 * shift
-    return functional.affine_grid(
-        torch.cat([matrix, shift[:, :, None]], dim=2), [batch, 1, *sizes], align_corners=False
+    parts = (
+        torch.zeros(1, 1, *[1] * dims, device=matrix.device) if shift is None else 2 * shift.view(-1, dims, *[1] * dims)
     )
+    for number, size in enumerate(sizes[::-1]):
+        along = (torch.arange(size, device=matrix.device) * 2 + 1) / size - 1
+        sides = [size if axis == dims - 1 - number else 1 for axis in range(dims)]
+        parts = parts + (matrix[:, :, number, None] * along).view(-1, dims, *sides)
+    return parts.movedim(1, -1)
 
 
 def look(images_BC: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,5 @@
 """Small windows of an image, compared with those of many other images at the same place and near it."""
 
-from collections.abc import Callable
-
 import torch
 from torch.nn import functional
 
@@ -59,33 +57,39 @@ def windows_of(maps_BC: torch.Tensor, size: int, step: int) -> torch.Tensor:
     return (standardise(windows.flatten(0, 2)) / n_channels**0.5).view(*windows.shape[:2], -1)
 
 
-def shifted(map_C: torch.Tensor, reach: int) -> torch.Tensor:
+def shifted(map_C: torch.Tensor, reach: int, stride: int = 1) -> torch.Tensor:
     """An image's maps [1, C, *grid] moved by up to `reach` pixels along each axis, [shift, C, *grid].
 
-    The middle one is not moved.
+    The middle one is not moved. reach: a multiple of `stride`, the pixels between two shifts.
     """
     dims = map_C.ndim - 2
     padded = functional.pad(map_C, [reach] * (2 * dims), mode="replicate")
     for axis, size in enumerate(map_C.shape[2:], start=2):
-        padded = padded.unfold(axis, size, 1)
+        padded = padded.unfold(axis, size, stride)
     # Now [1, C, *shifts, *grid].
     return padded.flatten(2, 1 + dims)[0].movedim(1, 0)
 
 
-def outstanding(correlations: torch.Tensor, shares: tuple[float, ...], regions: tuple[int, ...] = ()) -> torch.Tensor:
+def fisher(correlations: torch.Tensor) -> torch.Tensor:
+    """Fisher's z of correlations, which count up to `SURE`."""
+    return torch.atanh(correlations.clamp(-SURE, SURE))
+
+
+def outstanding(z: torch.Tensor, shares: tuple[float, ...], regions: tuple[int, ...] = ()) -> torch.Tensor:
     """How far each of T images stands out among all of them in the windows where it does most, [share + region, T].
 
-    correlations: [*windows, T]. shares: of all windows, wherever they are; regions: so many windows along each axis,
-    side by side. In robust deviations: of each window's correlations, and again of their means.
+    z: `fisher` of each window's correlation, [*windows, T]. shares: of all windows, wherever they are; regions: so many
+    windows along each axis, side by side. In robust deviations: of each window's z, and again of their means.
     """
-    shape, correlations = correlations.shape[:-1], correlations.flatten(0, -2)
-    z = deviations(torch.atanh(correlations.clamp(-SURE, SURE)), LEAST).clamp(max=MOST).T.contiguous()  # [T, window]
-    total = ascending(z).flip(1).cumsum(dim=1)
-    means = [total[:, n - 1] / n for n in (max(1, round(share * z.shape[1])) for share in shares)]
-    pool: Callable = (functional.avg_pool2d, functional.avg_pool3d)[len(shape) - 2]
+    shape = z.shape[:-1]
+    z = deviations(z.flatten(0, -2), LEAST).clamp(max=MOST)  # [window, T]
+    values = ascending(z.T.contiguous())  # [T, window]
+    means = [values[:, -max(1, round(share * len(z))) :].mean(dim=1) for share in shares]
     for size in regions:
-        sides = [min(size, along) for along in shape]
-        means.append(pool(z.unflatten(1, (1, *shape)), sides, stride=1).flatten(1).amax(dim=1))
+        z = z.view(*shape, -1)
+        for axis, along in enumerate(shape):
+            z = z.unfold(axis, min(size, along), 1).mean(dim=-1)
+        means.append(z.flatten(0, -2).amax(dim=0))
     return deviations(torch.stack(means), 1e-3)
 
 

@@ -1,11 +1,13 @@
 """Filters as matrices give what convolutions and pooling give, and a registration's correlations are correlations."""
 
+import itertools
+
 import pytest
 import torch
 from monai.networks.layers import gaussian_1d, separable_filtering
 from torch.nn import functional
 
-from copylens.imaging.filters import box, shifted_boxes, smooth
+from copylens.imaging.filters import box, enlarge, shifted_boxes, smooth
 from copylens.imaging.registration import match
 
 GRIDS = [(20, 13), (9, 12, 10)]
@@ -38,10 +40,25 @@ def test_a_box_is_a_mean_of_the_pixels_that_there_are(grid):
 def test_shifted_boxes_are_the_boxes_of_shifted_parts(grid):
     padded = functional.pad(image(grid), [2] * (2 * len(grid)), mode="replicate")
     found = shifted_boxes(padded, 2, 5, step=2)
-    assert len(found) == 5 ** len(grid)
-    for displacement, filtered in found.items():
-        part = (slice(2 + along, 2 + along + size) for along, size in zip(displacement, grid, strict=True))
+    displacements = list(itertools.product(range(-2, 3), repeat=len(grid)))
+    assert sorted({displacement[:-1] for displacement in displacements}) == sorted(found)
+    for *displacement, last in displacements:
+        part = (slice(2 + along, 2 + along + size) for along, size in zip((*displacement, last), grid, strict=True))
+        filtered = found[tuple(displacement)][:, last + 2 : last + 3]
         torch.testing.assert_close(filtered, box(padded[(..., *part)], 5, step=2))
+
+
+def test_enlarged_images_are_interpolated_linearly():
+    for grid, larger in (([6, 8], [13, 24]), ([5, 4, 6], [10, 9, 24])):
+        pixels, mode = image(grid), ("bilinear", "trilinear")[len(grid) - 2]
+        torch.testing.assert_close(enlarge(pixels, larger), functional.interpolate(pixels, larger, mode=mode))
+
+
+def test_boxes_of_small_and_large_volumes_are_means_over_windows():
+    for grid in ((6, 10, 9), (6, 20, 21)):
+        pixels = image(grid)
+        inner = functional.avg_pool3d(pixels, 3, 2)
+        torch.testing.assert_close(box(pixels, 3, step=2)[(..., *[slice(0, size) for size in inner.shape[2:]])], inner)
 
 
 @pytest.mark.parametrize("grid", [(32, 24), (16, 12, 20)])

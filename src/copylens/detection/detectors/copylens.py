@@ -12,7 +12,7 @@ training images of different patients.
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,13 +29,12 @@ from copylens.detection.maps import (
     STEPS,
     WIDE,
     WINDOWS,
-    halve,
     inside,
     maps_of,
     matched_windows,
 )
-from copylens.detection.standing import N_STANDING, Standing, View, ranked
-from copylens.imaging.filters import no_larger
+from copylens.detection.standing import N_STANDING, Matched, Standing, View, ranked
+from copylens.imaging.filters import halve, no_larger
 from copylens.imaging.order import ascending
 from copylens.imaging.orientation import Orienter
 from copylens.imaging.poses import FEW, MEMBERS, Population, laid_anew
@@ -110,38 +109,30 @@ class Copylens(TrainedModule):
         """Training images, given as maps at half the resolution [T, channel, *half], ready to be compared with."""
         return Standing(maps_TC, self.members, self.settings["shortlist"])
 
-    def posed(self, image_C: torch.Tensor, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Maps [1, channel, *grid] of one image [1, 1, *grid] and of its poses matrices and shifts, its own first.
-
-        maps: the image's; a negative's are made anew.
-        """
+    def queries(self, images_BC: torch.Tensor, training: Standing) -> Iterator[Query]:
+        """All that training images are compared with of each image [B, 1, *grid]."""
+        maps = maps_of(images_BC, self.grid)
         poses = self.population(halve(maps)[:, WIDE:], self.settings["poses"])
-        if poses.inverted:
-            maps = maps_of(1 - image_C, self.grid)
-        own = torch.eye(self.dims, device=maps.device)[None], torch.zeros(1, self.dims, device=maps.device)
-        return maps, torch.cat([own[0], poses.matrices]), torch.cat([own[1], poses.shifts])
+        for image_C, of_image, found in zip(images_BC.split(1), maps.split(1), poses, strict=True):
+            of_image = maps_of(1 - image_C, self.grid) if found.inverted else of_image
+            half = halve(of_image)
+            views = [training.view(half)]
+            for matrix, shift in zip(found.matrices[:, None], found.shifts[:, None], strict=True):
+                views.append(training.view(warp(half, matrix, shift)))
+            own = torch.eye(self.dims, device=half.device)[None], torch.zeros(1, self.dims, device=half.device)
+            yield Query(of_image, torch.cat([own[0], found.matrices]), torch.cat([own[1], found.shifts]), views)
 
-    def query(self, image_C: torch.Tensor, maps: torch.Tensor, training: Standing) -> Query:
-        """All that training images are compared with of one image [1, 1, *grid], whose maps are given."""
-        maps, matrices, shifts = self.posed(image_C, maps)
-        half = halve(maps)
-        views = [training.view(half)]
-        for number in range(1, len(matrices)):
-            one = slice(number, number + 1)
-            views.append(training.view(warp(half, matrices[one], shifts[one])))
-        return Query(maps, matrices, shifts, views)
-
-    def features(self, query: Query, training: Standing, rows: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+    def features(self, query: Query, standing: tuple[torch.Tensor, torch.Tensor], candidates) -> torch.Tensor:
         """Features of each candidate less their median over candidates, [k, feature].
 
-        rows: the candidates' among training images, the likeliest first, as many as neighbours; candidates: the maps of
-        those to be registered, [n, channel, *grid]. Features of the others, which are unlike the query, are 0 then.
+        standing: how far candidates stand out in each pose, and how well they match it (`Standing.among_members`), the
+        likeliest first; candidates: the maps of those to be registered, [n, channel, *grid]. Features of the others,
+        which are unlike the query, are 0 then.
         """
-        # Candidates are alike: among others, too, a copy stands out more.
-        out, fit = training(query.views, rows, among_members=True)
+        out, fit = standing
         n, best = len(candidates), (fit + STOOD * out.mean(dim=1)).argmax(dim=0)
         closely = self.closely(query.maps, candidates, query.matrices[best[:n]], query.shifts[best[:n]])
-        features = torch.zeros(len(rows), N_FEATURES, device=out.device)
+        features = torch.zeros(out.shape[2], N_FEATURES, device=out.device)
         features[:, :N_STANDING] = _apart(out.amax(dim=0).T)
         features[:n, N_STANDING:] = _apart(closely)
         return features
@@ -153,22 +144,27 @@ class Copylens(TrainedModule):
         means = [values[:, : max(1, round(share * values.shape[1]))].mean(dim=1) for share in SHARES]
         local = [torch.atanh(mean.clamp(-0.999, 0.999)) for mean in means]
         within = inside(self.grid)
-        channels, width = (FINE, SMOOTH), WINDOWS[self.dims - 2][0]
-        in_place = likenesses(maps.expand_as(candidates), candidates, channels, width)
-        registered = likenesses(moved[within], candidates[within], channels, width)
+        width = WINDOWS[self.dims - 2][0]
+        maps, candidates = maps[:, [FINE, SMOOTH]], candidates[:, [FINE, SMOOTH]]
+        in_place = likenesses(maps.expand_as(candidates), candidates, width)
+        registered = likenesses(moved[within], candidates[within], width)
         return torch.stack([*local, *in_place, *registered], dim=1)
 
     def registered(self, maps, candidates, matrix, shift) -> tuple[torch.Tensor, torch.Tensor]:
-        """The query registered to each candidate from a pose of its own, [k, channel, *grid]; windows [k, *windows].
+        """The query registered to each candidate from a pose of its own, [k, fine and smooth, *grid]; windows
+        [k, *windows].
 
         Windows: the correlation of each window of a candidate with its match in the query, registered or posed.
         """
-        whole, fixed = maps.expand(len(candidates), -1, *self.grid), candidates[:, SMOOTH:]
-        started = align(halve(whole[:, SMOOTH:]), halve(fixed), matrix, shift, EDGE, HALF_STEPS)
-        found = align(whole[:, SMOOTH:], fixed, started[0], started[1], EDGE, STEPS)
-        moved = warp(whole, found[0], found[1])
+        whole = maps.expand(len(candidates), -1, *self.grid)
+        smooth, fixed = maps[:, SMOOTH:], candidates[:, SMOOTH:]
+        started = align(halve(smooth), halve(fixed), matrix, shift, EDGE, HALF_STEPS)
+        found = align(smooth, fixed, started[0], started[1], EDGE, STEPS)
+        moved = warp(whole[:, [FINE, SMOOTH]], found[0], found[1])
         # Registration of the whole image may be worse than the pose for a part of it.
-        posed = warp(whole[:, :1], matrix, shift)
+        posed = whole[:, :1].clone()
+        others = (matrix != torch.eye(self.dims, device=matrix.device)).flatten(1).any(dim=1) | shift.any(dim=1)
+        posed[others] = warp(posed[others], matrix[others], shift[others])
         return moved, matched_windows((posed, moved[:, :1]), candidates)
 
     def weights(self):
@@ -208,12 +204,13 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     spreads = []
     for some in (examples, laid_anew(examples, generator)):
         features = []
-        for number, of_image in enumerate(maps_of(some, module.grid).split(1)):
-            query = module.query(some[number : number + 1], of_image, training)
-            similarity = _similarity(query, training)
+        for number, query in enumerate(module.queries(some, training)):
+            matched = training.match(query.views, training.shortlist(query.views))
+            similarity = _similarity(matched, training.n)
             similarity[number] = -torch.inf
             rows = similarity.topk(min(CANDIDATES, len(similarity) - 1)).indices
-            features.append(module.features(query, training, rows, normalised[rows[: settings["registered"]]]))
+            standing = training.among_members(query.views, matched, rows)
+            features.append(module.features(query, standing, normalised[rows[: settings["registered"]]]))
         found, n = torch.stack(features), settings["registered"]
         parts = found[..., :N_STANDING].flatten(0, 1), found[:, :n, N_STANDING:].flatten(0, 1)
         spreads.append(torch.cat([part.std(dim=0) for part in parts]))
@@ -255,24 +252,24 @@ def search(
     choose: the positions [k] of candidates, the likeliest first, from similarities [T]; pixels: training images
     [n, 1, *grid] by position.
     """
-    maps, found = maps_of(images_BC.to(module.device), module.grid), []
-    for image_C, of_image in zip(images_BC.split(1), maps.split(1), strict=True):
-        query = module.query(image_C.to(module.device), of_image, training)
-        position = choose(_similarity(query, training).cpu().numpy())
+    found = []
+    for query in module.queries(images_BC.to(module.device), training):
+        matched = training.match(query.views, training.shortlist(query.views))
+        position = choose(_similarity(matched, training.n).cpu().numpy())
         candidates = maps_of(pixels(position[: module.settings["registered"]]).to(module.device), module.grid)
         rows = torch.from_numpy(position).to(module.device)
         spread = module.spread[int(len(query.views) > FEW)]
-        apart = (module.features(query, training, rows, candidates) / spread).clamp(max=HIGHEST)
+        standing = training.among_members(query.views, matched, rows)
+        apart = (module.features(query, standing, candidates) / spread).clamp(max=HIGHEST)
         found.append((apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy(), position))
     score, position = (np.stack(parts) for parts in zip(*found, strict=True))
     return score, position
 
 
-def _similarity(query: Query, training: Standing) -> torch.Tensor:
-    """Similarity of one query to each training image, [T], for ranking; those off its shortlist come last."""
-    rows = training.shortlist(query.views)
-    similarity = torch.full((training.n,), -float(2 * training.n), device=rows.device)
-    similarity[rows] = ranked(training(query.views, rows).out)
+def _similarity(matched: Matched, n: int) -> torch.Tensor:
+    """Similarity of one query to each of `n` training images, [n], for ranking; those off its shortlist come last."""
+    similarity = torch.full((n,), -2.0 * n, device=matched.rows.device)
+    similarity[matched.rows] = ranked(matched.out(slice(len(matched.rows))))
     return similarity
 
 
@@ -281,8 +278,9 @@ def where(module: Copylens, image_C: torch.Tensor, candidates_BC: torch.Tensor) 
     """Correlation of each pixel of the candidates [k, 1, *grid] with its match in an image [1, *grid], [k, *grid]."""
     image, candidates = image_C[None].to(module.device), maps_of(candidates_BC.to(module.device), module.grid)
     training = module.standing(halve(candidates))
-    query = module.query(image, maps_of(image, module.grid), training)
-    best = training(query.views, torch.arange(len(candidates)), among_members=True).fit.argmax(dim=0)
+    (query,) = module.queries(image, training)
+    rows = torch.arange(len(candidates), device=image.device)
+    best = training.match(query.views, rows).fit(rows).argmax(dim=0)
     windows = module.registered(query.maps, candidates, query.matrices[best], query.shifts[best])[1][:, None]
     mode = ("bilinear", "trilinear")[candidates.ndim - 4]
     return functional.interpolate(windows, candidates_BC.shape[2:], mode=mode)[:, 0].cpu().numpy()

@@ -19,9 +19,9 @@ import torch
 
 from copylens.detection.descriptors import STRIDES, DescriptorNetwork, correspondence_loss, has_structure
 from copylens.detection.detectors.copylens import lay
-from copylens.detection.maps import WIDE, halve, maps_of
+from copylens.detection.maps import WIDE, maps_of
 from copylens.detection.votes import SHARES, keys_of, vote
-from copylens.imaging.filters import no_larger, resize
+from copylens.imaging.filters import halve, no_larger, resize
 from copylens.imaging.poses import FEW, MEMBERS, Population, laid_anew
 from copylens.imaging.views import draw_views
 from copylens.imaging.warps import warp
@@ -120,7 +120,7 @@ class LearntDescriptors(TrainedModule):
 
         Inverted again if its negative fits them better.
         """
-        poses = self.population(halve(maps_of(image_BC, self.grid))[:, WIDE:], self.settings["poses"])
+        (poses,) = self.population(halve(maps_of(image_BC, self.grid))[:, WIDE:], self.settings["poses"])
         if poses.inverted:
             image_BC = 1 - image_BC
         if not len(poses.matrices):
