@@ -34,14 +34,28 @@ def areas_and_found(member: np.ndarray, score: np.ndarray, times: np.ndarray) ->
 
     times: how often each image counts, [draw, image]; members and others both count in each draw.
     """
+    rows = []
+    for drawn in np.array_split(times, max(1, times.size // CELLS)):
+        true, false = (of / of[:, -1:] for of in counted_above(member, score, drawn))
+        found = [found_at(true, false, rate) for rate in FALSE_POSITIVES]
+        rows.append(np.stack([np.trapezoid(true, false, axis=1), *found], axis=1))
+    return np.concatenate(rows)
+
+
+def counted_above(member: np.ndarray, score: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many members and how many others each threshold calls, each float [draw, threshold].
+
+    The thresholds are the scores, from one above all of them downwards. times: how often each image counts.
+    """
     order = np.argsort(-score, kind="stable")
     last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # of those with the same score
-    rows = []
-    for drawn in np.array_split(times[:, order].astype(float), max(1, times.size // CELLS)):
-        true, false = (np.cumsum(drawn * of, axis=1)[:, last] for of in (member[order], ~member[order]))
-        true, false = (np.pad(of / of[:, -1:], ((0, 0), (1, 0))) for of in (true, false))
-        area = np.trapezoid(true, false, axis=1)
-        # A little more, because sums of weights are rounded.
-        found = [np.where(false <= rate + 1e-9, true, 0).max(axis=1) for rate in FALSE_POSITIVES]
-        rows.append(np.stack([area, *found], axis=1))
-    return np.concatenate(rows)
+    drawn = times[:, order].astype(float)
+    counts = (np.cumsum(drawn * of, axis=1)[:, last] for of in (member[order], ~member[order]))
+    true, false = (np.pad(of, ((0, 0), (1, 0))) for of in counts)
+    return true, false
+
+
+def found_at(true: np.ndarray, false: np.ndarray, rate: float) -> np.ndarray:
+    """The largest true positive rate, [draw], at a false positive rate of at most `rate`; rates [draw, threshold]."""
+    # A little more, because sums of weights are rounded.
+    return np.where(false <= rate + 1e-9, true, 0).max(axis=1)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from copylens.data.splits import rows_of
 from copylens.detection.embed import Embedder
 from copylens.detection.nearest import Comparer, all_of
+from copylens.evaluation.areas import counted_above, found_at
 from copylens.evaluation.thresholds import PERCENTILE
 from copylens.jobs.files import read_array, read_table, write_arrays, write_table
 from copylens.jobs.seeds import generator_of
@@ -94,22 +94,23 @@ def benchmark_detector(
 
 def _measure(score, is_copy, same_patient, tau, weights) -> dict[str, float]:
     """Every metric with its interval; row 0 of weights[draw, query] is the original data."""
-    hits = {"top1": same_patient[:, 0], "recall_at_20": same_patient.any(axis=1)}
-    draws: dict[str, list[float]] = {metric: [] for metric in METRICS}
-    for weight in weights:
-        kept = weight > 0
-        truth, value, times = is_copy[kept], score[kept], weight[kept]
-        false, true, _ = roc_curve(truth, value, sample_weight=times, drop_intermediate=False)
-        draws["auroc"].append(roc_auc_score(truth, value, sample_weight=times))
-        draws["average_precision"].append(average_precision_score(truth, value, sample_weight=times))
-        for metric, allowed in (("tpr_at_5fpr", 0.05), ("tpr_at_1fpr", 0.01)):
-            draws[metric].append(true[false <= allowed].max())
-        n_copies, n_controls = times[truth].sum(), times[~truth].sum()
-        draws["f1"].append((2 * true * n_copies / (true * n_copies + false * n_controls + n_copies)).max())
-        draws["sensitivity"].append(np.average(value[truth] > tau, weights=times[truth]))
-        draws["false_positives"].append(np.average(value[~truth] > tau, weights=times[~truth]))
-        for metric, hit in hits.items():
-            draws[metric].append(np.average(hit[kept][truth], weights=times[truth]))
+    true, false = counted_above(is_copy, score, weights)
+    found, called, copies = true / true[:, -1:], false / false[:, -1:], weights[:, is_copy]
+    precision = true[:, 1:] / (true + false)[:, 1:].clip(min=1)
+    shares = {  # of the copies, and of the control images, which are counted
+        "sensitivity": (copies, score[is_copy] > tau),
+        "false_positives": (weights[:, ~is_copy], score[~is_copy] > tau),
+        "top1": (copies, same_patient[is_copy, 0]),
+        f"recall_at_{CANDIDATES}": (copies, same_patient[is_copy].any(axis=1)),
+    }
+    draws = {
+        "auroc": np.trapezoid(found, called, axis=1),
+        "average_precision": (np.diff(found, axis=1) * precision).sum(axis=1),
+        "tpr_at_5fpr": found_at(found, called, 0.05),
+        "tpr_at_1fpr": found_at(found, called, 0.01),
+        "f1": (2 * true / (true + false + true[:, -1:])).max(axis=1),
+        **{metric: (times @ counted) / times.sum(axis=1) for metric, (times, counted) in shares.items()},
+    }
     row: dict[str, float] = {}
     for metric, values in draws.items():
         low, high = np.percentile(values[1:], [2.5, 97.5])

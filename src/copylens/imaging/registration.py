@@ -75,7 +75,7 @@ def align(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Register `moving_BC` to `fixed_BC`: the best matrix and shift (see `warp`) near the given; correlation [B].
 
-    Images are [B, 1, *grid], or one to be moved for all; a share `margin` of each side doesn't count. Least squares over
+    Images are [B, 1, *grid], or one to be moved for all; a share `margin` of each side is left out. Least squares over
     turns, one zoom, shifts, brightness and contrast, by Gauss-Newton steps of which the best one is kept: inverse
     compositional alignment (Baker and Matthews 2004, "Lucas-Kanade 20 years on", Int. J. Comput. Vis. 56:221-255).
     """
