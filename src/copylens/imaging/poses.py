@@ -84,8 +84,8 @@ class Population:
             matrices = torch.cat([self.mirrors, kept])
             fits = torch.cat([fits[0], close[0][:, 0]]), torch.cat([fits[1], close[1][:, 0]])
         fit = fits[int(inverted)]
-        best, least = fit.max(dim=1), fit[0, self.middle] + BETTER
-        least = torch.full_like(best.values, least)
+        best = fit.max(dim=1)
+        least = torch.full_like(best.values, float(fit[0, self.middle]) + BETTER)
         least[1 : len(self.mirrors)] -= BETTER + ALIKE
         chosen = best.values.topk(min(n, len(matrices))).indices
         chosen = chosen[best.values[chosen] > least[chosen]]

@@ -33,7 +33,7 @@ def match(
         parts = [*(pixels * known for pixels in along), (last * weight).sum(dim=1, keepdim=True)]
         sums = [before.to(weight.device) + part for before, part in zip(sums, parts, strict=True)]
     coarse = torch.cat(sums, dim=1) / total  # half pixels, first axis first, [B, dims, *every other half pixel]
-    displacement = enlarge(smooth(coarse, [SMOOTHING / COARSER] * dims), sizes)
+    displacement = enlarge(smooth(coarse, [SMOOTHING / COARSER] * dims), list(sizes))
     extent = torch.tensor(sizes[::-1], dtype=torch.float32, device=displacement.device).view(1, dims, *[1] * dims)
     shares = 2 * displacement.flip(1) / extent
     bent = warp(moving_BC, torch.eye(dims, device=moving_BC.device).repeat(len(moving_BC), 1, 1), displacement=shares)
