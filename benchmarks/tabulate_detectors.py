@@ -54,7 +54,7 @@ def clean(table: pd.DataFrame) -> pd.DataFrame:
             for _, row in of_detector.iterrows()
         ]
         rows.append({"detector": f"`{detector}`", **dict(zip(of_detector["dataset"], shares, strict=True))})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna("not measured")
 
 
 def markdown(table: pd.DataFrame) -> str:
