@@ -4,8 +4,9 @@ Draws come from one generator.
 """
 
 import torch
+from torch.nn import functional
 
-from copylens.imaging.warps import planes, rotation, warp
+from copylens.imaging.warps import look, planes, rotation
 
 
 def flip_and_rotate(
@@ -28,7 +29,12 @@ def flip_and_rotate(
     matrix = rotation(angles * turned[:, None], dims)
     signs = torch.ones(batch, dims)
     signs[flipped, axis[flipped]] = -1
-    return warp(images_BC, matrix * signs[:, None, :])
+    # By torch's affine_grid, whose positions differ from those of `warp` by rounding: a training's bits rest on them.
+    sizes = images_BC.shape[2:]
+    extent = torch.tensor(sizes[::-1], dtype=torch.float32)  # turn in pixels, not in shares of each side
+    matrix = matrix * signs[:, None, :] * extent[None, None, :] / extent[None, :, None]
+    matrix = torch.cat([matrix, torch.zeros(batch, dims, 1)], dim=2)
+    return look(images_BC, functional.affine_grid(matrix, [batch, 1, *sizes], align_corners=False).to(images_BC.device))
 
 
 def through_curves(images_BC: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
