@@ -176,7 +176,7 @@ class Audit:
 
 def half(audit: Audit) -> np.ndarray:
     """Every second sample replays a patient, with a little noise so that no pixel is the same."""
-    n = len(audit.of["unseen"]) // 2
+    n = min(len(audit.of["unseen"]), len(audit.of["train"]))
     replayed = audit.of["train"][:n] + 0.01 * np.random.default_rng(1).normal(size=audit.of["train"][:n].shape)
     return np.concatenate([replayed.clip(0, 1).astype(np.float32), audit.of["unseen"][:n]])
 
