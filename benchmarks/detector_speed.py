@@ -96,8 +96,8 @@ def main(before: Path, sizes: dict[str, list[int]]) -> None:
             with tempfile.TemporaryDirectory() as name:
                 write_images(anatomy, n, Path(name))
                 times = [[milliseconds(root, Path(name), n) for root in (HERE, before)] for _ in range(REPEATS)]
-            here, there = np.median(times, axis=0)
-            rows.append({"anatomy": anatomy, "training": n, "ms": here.round(1), "ms_before": there.round(1)})
+            here, there = np.median(times, axis=0).tolist()
+            rows.append({"anatomy": anatomy, "training": n, "ms": round(here, 1), "ms_before": round(there, 1)})
             rows[-1]["ratio"] = round(here / there, 3)
             print(rows[-1], flush=True)
     pd.DataFrame(rows).to_csv(Path(__file__).with_suffix(".tsv"), sep="\t", index=False)
