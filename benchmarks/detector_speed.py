@@ -17,14 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from orientation_cost import SIZES, drawn
 
-from copylens.data.images import scale
-from copylens.data.readers import phantom
 from copylens.evaluation import families
 from copylens.jobs.files import write_array, write_table
 
 HERE = Path(__file__).parents[1]
-SIZES = {"xray": 64, "mr": 32}
 N_QUERIES, REPEATS = 64, 3
 WORKER = """
 import sys, time
@@ -53,24 +51,11 @@ print(1000 * (time.process_time() - start) / len(queries))
 """
 
 
-def drawn(anatomy: str, n: int) -> np.ndarray:
-    """Images [n, *grid] in [0, 1] of as many patients."""
-    settings = {
-        "anatomy": anatomy,
-        "size": SIZES[anatomy],
-        "noise": 0.02,
-        "seed": 0,
-        "n_patients": n,
-        "repeat_share": 0.0,
-    }
-    scans = phantom.list_scans(Path(), settings)
-    images = np.stack([scale(phantom.load(Path(), scan, settings).pixels, {"kind": "minmax"}) for scan in scans])
-    return images if anatomy == "xray" else images[:, 4:28, :, 4:28]
-
-
 def write_images(anatomy: str, n: int, folder: Path) -> None:
     """Training images, then queries, half of them moved training images."""
     images = drawn(anatomy, n + N_QUERIES // 2).astype(np.float32)
+    if anatomy == "mr":
+        images = images[:, 4:28, :, 4:28]
     moved = torch.from_numpy(images[: N_QUERIES // 2])[:, None]
     moved = families.apply("turn", 0.5, moved, moved, torch.Generator().manual_seed(0))[:, 0].numpy()
     write_array(np.concatenate([images, moved]), folder / "images.npy")
