@@ -1,4 +1,4 @@
-"""A coarse search that preselects, among many training images, those that a query may resemble in some pose."""
+"""Coarse searches that preselect, among many training images, those that a query may resemble in some pose or part."""
 
 from collections.abc import Callable
 
@@ -6,35 +6,48 @@ import torch
 
 from copylens.imaging.correlation import standardise
 
-COMPONENTS = 64  # compared components of an image or of a half of it
+COMPONENTS, FEWER = 64, 32  # compared components of an image and of a window
 LEARNT_FROM = 2000  # training images at most, spread evenly
 BLOCK = 1024  # training images that are compared at a time
+LEAST, MOST = 0.02, 6.0  # deviation of a window's correlations, at least; deviations by which one stands out, at most
 
 
 class CoarseSearch:
-    """The largest principal components of training images [T, channel, *grid], whole and, if set, by halves."""
+    """The largest principal components of training images [T, channel, *grid]."""
 
-    def __init__(self, images_BC: torch.Tensor, halves: bool = True):
-        self.bases, self.training, self.halves = [], [], halves
-        step = -(-len(images_BC) // LEARNT_FROM)
-        for rows in _parts(images_BC, halves):
-            basis = _principal(rows[::step])
-            self.bases.append(basis)
-            self.training.append(rows @ basis)
+    def __init__(self, images_TC: torch.Tensor):
+        rows = _rows(images_TC)
+        self.basis = _principal(rows[:: -(-len(rows) // LEARNT_FROM)])
+        self.training = rows @ self.basis
 
-    def __call__(self, views_BC: torch.Tensor, n_halved: int = 0) -> torch.Tensor:
-        """The z-score, among all training images, of each one's likeness to its best view, [T].
+    def __call__(self, views_BC: torch.Tensor) -> torch.Tensor:
+        """The z-score, among all training images, of each one's likeness to its best view of one query, [T].
 
-        Views [view, channel, *grid] are of one query; the first `n_halved` are also compared by halves. A training
-        image gets the maximum over its parts.
+        views_BC: [view, channel, *grid].
         """
-        by_part = []
-        views = _parts(views_BC, self.halves)
-        for number, (rows, basis, training) in enumerate(zip(views, self.bases, self.training, strict=True)):
-            queries = (rows[:n_halved] if number else rows) @ basis
-            best = torch.cat([(queries @ block.T).amax(dim=0) for block in training.split(BLOCK)])
-            by_part.append((best - best.mean()) / best.std().clamp(min=1e-6))
-        return torch.stack(by_part).amax(dim=0)
+        queries = _rows(views_BC) @ self.basis
+        best = torch.cat([(queries @ block.T).amax(dim=0) for block in self.training.split(BLOCK)])
+        return (best - best.mean()) / best.std().clamp(min=1e-6)
+
+
+class WindowSearch:
+    """Components of windows of training images, [window, T, component], the largest of which are kept."""
+
+    def __init__(self, codes_WT: torch.Tensor):
+        self.training = codes_WT[..., -FEWER:].contiguous()
+
+    def __call__(self, codes_BWS: torch.Tensor) -> torch.Tensor:
+        """How far training images stand out in windows of queries, a few or all of them, [B, T].
+
+        codes_BWS: components of the windows at each shift, [B, window, shift, component]; the best shift counts.
+        """
+        n, _, n_shifts, _ = codes_BWS.shape
+        shifts = codes_BWS[..., -FEWER:].movedim(0, 1).flatten(1, 2)
+        blocks = ((shifts @ block.mT).unflatten(1, (n, n_shifts)) for block in self.training.split(BLOCK, dim=1))
+        alike = torch.cat([block.amax(dim=2) for block in blocks], dim=2)  # [window, B, T]
+        alike -= alike.mean(dim=2, keepdim=True)
+        spread = alike.norm(dim=2, keepdim=True) / alike.shape[2] ** 0.5
+        return (alike / spread.clamp(min=LEAST)).clamp_(0, MOST).pow_(3).mean(dim=0)
 
 
 def ranked(likely: torch.Tensor, n: int, closely: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -49,18 +62,9 @@ def ranked(likely: torch.Tensor, n: int, closely: Callable[[torch.Tensor], torch
     return similarity
 
 
-def parts(images: torch.Tensor, halves: bool = True) -> list[torch.Tensor]:
-    """Images [B, *grid] and, if set, their halves along each axis, each standardised, [B, pixel]."""
-    pieces = [images]
-    for axis, size in enumerate(images.shape[1:] if halves else (), start=1):
-        pieces += [images.narrow(axis, 0, size // 2), images.narrow(axis, size - size // 2, size // 2)]
-    return [standardise(part.flatten(1)) for part in pieces]
-
-
-def _parts(images_BC: torch.Tensor, halves: bool) -> list[torch.Tensor]:
-    """`parts` with concatenated channels, [B, channel x pixel]."""
-    by_channel = [parts(images, halves) for images in images_BC.unbind(dim=1)]
-    return [torch.cat(channels, dim=1) for channels in zip(*by_channel, strict=True)]
+def _rows(images_BC: torch.Tensor) -> torch.Tensor:
+    """Images [B, channel, *grid] as rows whose inner products sum the channels' correlations, [B, channel x pixel]."""
+    return torch.cat([standardise(images.flatten(1)) for images in images_BC.unbind(dim=1)], dim=1)
 
 
 def _principal(rows: torch.Tensor) -> torch.Tensor:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 
 from copylens.detection.maps import FINE, SMOOTH, WIDE
-from copylens.detection.shortlist import CoarseSearch
+from copylens.detection.shortlist import CoarseSearch, WindowSearch
 from copylens.imaging.filters import halve
-from copylens.imaging.windows import Windows, fisher, outstanding, shifted
+from copylens.imaging.windows import Windows, fisher, outstanding
 
 
 class Grid(NamedTuple):
@@ -34,16 +34,18 @@ GRIDS = (
 )
 MARGINS = (2, 1)  # of images at a quarter of the resolution, by which they are shifted in the coarse search
 SHARES = (0.06, 0.2, 0.6)  # of the windows, in which an image stands out most
+SKIPPED = (2, 1)  # shifts of a large window between two that the coarse search tries, in 2D and 3D
 REGIONS = ((4,), (2,))  # small windows along each axis, in 2D and 3D
 N_STANDING = 3 * len(SHARES) + 2 * len(REGIONS[0])
 
 
-class View(NamedTuple):
-    """An image in one pose: components of its windows, [window, shift, component], by grid of windows."""
+class Views(NamedTuple):
+    """An image in some poses: components of its windows, [window, pose x shift, component], by grid of windows."""
 
+    n: int  # poses
     small: torch.Tensor
     large: torch.Tensor
-    coarse: torch.Tensor  # the whole image at each shift, [shift, channel, *coarse]; empty without a shortlist
+    coarse: torch.Tensor  # the whole image, [pose x shift, channel, *coarse]; empty without a shortlist
 
 
 class Matched(NamedTuple):
@@ -84,37 +86,58 @@ class Standing:
         self.n, self.grids = len(maps_TC), GRIDS[dims - 2]
         self.windows = [_windows(maps_TC, grid) for grid in self.grids]
         self.members = [
-            windows.code(members_BC[:, grid.channels]).mT
-            for windows, grid in zip(self.windows, self.grids, strict=True)
+            windows.code(members_BC[:, grid.channels]) for windows, grid in zip(self.windows, self.grids, strict=True)
         ]
         self.margin, self.n_listed = MARGINS[dims - 2], shortlist
-        self.search = CoarseSearch(self._coarse(maps_TC)) if self.n > shortlist else None
-        self.all = [] if self.search else self._codes(torch.arange(self.n, device=maps_TC.device))
+        self.searches = None
+        if self.n > shortlist:
+            self.searches = CoarseSearch(self._coarse(maps_TC)), WindowSearch(self.windows[1].of(slice(None)))
+        self.all = [] if self.searches else self._codes(torch.arange(self.n, device=maps_TC.device))
 
-    def view(self, map_C: torch.Tensor) -> View:
-        """The windows of an image's maps [1, channel, *grid] in one pose."""
+    def views(self, maps_PC: torch.Tensor) -> Views:
+        """The windows of an image's maps in some poses [P, channel, *grid]."""
         small, large = (
-            windows.code(shifted(map_C[:, grid.channels], grid.reach, grid.stride))
+            windows.code(maps_PC[:, grid.channels], grid.reach, grid.stride)
             for windows, grid in zip(self.windows, self.grids, strict=True)
         )
-        return View(small, large, self._coarse(map_C, shifted=True) if self.search else torch.empty(0))
+        return Views(len(maps_PC), small, large, self._coarse(maps_PC, shifted=True) if self.searches else maps_PC[:0])
 
-    def shortlist(self, views: list[View]) -> torch.Tensor:
-        """The training images that an image may repeat, in order, [n]: all of them if they are few."""
-        if self.search is None:
-            return torch.arange(self.n, device=views[0].small.device)
-        coarse = torch.cat([view.coarse for view in views])
-        return self.search(coarse, len(coarse)).topk(self.n_listed).indices.sort().values
+    def shortlists(self, images: list[Views]) -> list[torch.Tensor]:
+        """The training images that each image may repeat, in order, [n]: all of them if they are few.
 
-    def match(self, views: list[View], rows: torch.Tensor) -> Matched:
+        Else those that are most like it as a whole in some pose, and those that stand out most in its large windows as
+        it lies: a collage or an organ in another body is unlike its sources as a whole.
+        """
+        if self.searches is None:
+            return [torch.arange(self.n, device=views.small.device) for views in images]
+        whole, parts = self.searches
+        half = self.n_listed // 2
+        in_parts = parts(torch.stack([self._few_shifts(views) for views in images]))
+        found = ((whole(views.coarse).topk(half), by_part) for views, by_part in zip(images, in_parts, strict=True))
+        return [
+            torch.cat([likely.indices, by_part.topk(self.n_listed - half).indices]).unique()
+            for likely, by_part in found
+        ]
+
+    def _few_shifts(self, views: Views) -> torch.Tensor:
+        """Components of an image's large windows at some shifts, as it lies, [window, shift, component]."""
+        dims, per_pose = len(self.windows[1].shape), views.large.shape[1] // views.n
+        shifts = views.large[:, :per_pose].unflatten(1, [round(per_pose ** (1 / dims))] * dims)
+        return shifts[(slice(None), *(slice(None, None, SKIPPED[dims - 2]),) * dims)].flatten(1, dims)
+
+    def match(self, views: Views, rows: torch.Tensor) -> Matched:
         """Windows of an image matched with those of some training images [n], in order, and of the members."""
         codes = self.all if self.all and len(rows) == self.n else self._codes(rows)
-        by_pose = [self._match(view, codes) for view in views]
-        return Matched(rows, *(torch.stack(parts) for parts in zip(*by_pose, strict=True)))
+        small, large = (
+            (own @ others.mT).unflatten(1, (views.n, -1))  # [window, pose, shift, image]
+            for own, others in zip((views.small, views.large), codes, strict=True)
+        )
+        found = small[:, :, small.shape[2] // 2], small.amax(dim=2), large.amax(dim=2)
+        shapes = [self.windows[number].shape for number in (0, 0, 1)]
+        by_pose = (part.movedim(1, 0).unflatten(1, shape) for part, shape in zip(found, shapes, strict=True))
+        return Matched(rows, *(fisher(part) for part in by_pose))
 
-    def among_members(
-        self, views: list[View], matched: Matched, rows: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def among_members(self, views: Views, matched: Matched, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """`Matched.out` and `Matched.fit` of some training images [k], which stand out among the members, too."""
         places = torch.searchsorted(matched.rows, rows).clamp(max=len(matched.rows) - 1)
         if not torch.equal(matched.rows[places], rows):  # some were off the shortlist
@@ -125,29 +148,23 @@ class Standing:
         return matched.out(torch.cat([places, members]))[..., :k], matched.fit(places)
 
     def _codes(self, rows: torch.Tensor) -> list[torch.Tensor]:
-        """Components of windows of some training images [n] and then of the members, [window, component, image]."""
+        """Components of windows of some training images [n] and then of the members, [window, image, component]."""
         return [
-            torch.cat([windows.of(rows), members], dim=2)
+            torch.cat([windows.of(rows), members], dim=1)
             for windows, members in zip(self.windows, self.members, strict=True)
         ]
 
     def _coarse(self, maps_BC: torch.Tensor, shifted: bool = False) -> torch.Tensor:
-        """Maps at half of their resolution, without the margin: [B, channel, *coarse], or of one at each shift."""
-        sizes = maps_BC.shape[2:]
-        pooled = halve(maps_BC, least=4)
+        """Maps at half of their resolution, without the margin: [B, channel, *coarse], or [B x shift, channel, *coarse]
+        at each shift."""
+        pooled, dims = halve(maps_BC, least=4), maps_BC.ndim - 2
         for axis, size in enumerate(pooled.shape[2:], start=2):
             margin = max(0, min(self.margin, (size - 2) // 2))
             if shifted:
                 pooled = pooled.unfold(axis, size - 2 * margin, 1)
             else:
                 pooled = pooled.narrow(axis, margin, size - 2 * margin)
-        return pooled.flatten(2, 1 + len(sizes))[0].movedim(1, 0) if shifted else pooled
-
-    def _match(self, view: View, codes: list[torch.Tensor]) -> list[torch.Tensor]:
-        small, large = (own @ others for own, others in zip((view.small, view.large), codes, strict=True))
-        shapes = [self.windows[number].shape for number in (0, 0, 1)]
-        found = small[:, small.shape[1] // 2], small.amax(dim=1), large.amax(dim=1)
-        return [fisher(part).unflatten(0, shape) for part, shape in zip(found, shapes, strict=True)]
+        return pooled.movedim(1, 1 + dims).flatten(0, dims) if shifted else pooled
 
 
 def _windows(maps_BC: torch.Tensor, grid: Grid) -> Windows:

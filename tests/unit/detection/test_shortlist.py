@@ -27,20 +27,34 @@ def images(n: int, grid: tuple[int, ...]) -> torch.Tensor:
 def test_the_view_that_a_training_image_is_like_decides(grid):
     training = images(300, grid)
     views = torch.cat([images(20, grid).flip(0), training[123:124]])
-    likely = shortlist.CoarseSearch(training)(views, n_halved=10)
+    likely = shortlist.CoarseSearch(training)(views)
     assert likely.shape == (300,) and likely.isfinite().all()
     assert set(range(20)) | {123} == set(likely.topk(21).indices.tolist())
 
 
-def test_half_an_image_is_enough():
-    training = images(300, (14, 14))
-    view = torch.cat([training[7:8, :, :, :7], training[8:9, :, :, 7:]], dim=3)
-    assert set(shortlist.CoarseSearch(training)(view, n_halved=1).topk(2).indices.tolist()) == {7, 8}
+def windows(n: int) -> torch.Tensor:
+    """Components of 20 windows of images, [window, n, component], of norm 1."""
+    return torch.nn.functional.normalize(images(n, (20, 40))[:, 0].movedim(1, 0), dim=2)
+
+
+def test_a_few_windows_are_enough_at_whichever_shift_they_match():
+    training = windows(300)
+    queries = windows(308)[:, 300:].movedim(0, 1)[:, :, None].repeat(1, 1, 9, 1)  # [image, window, shift, component]
+    queries[3, :4, 7], queries[3, 4:8, 2] = training[:4, 17], training[4:8, 123]
+    stand = shortlist.WindowSearch(training)(queries)
+    assert stand.shape == (8, 300) and set(stand[3].topk(2).indices.tolist()) == {17, 123}
+    alone = shortlist.WindowSearch(training)(queries[3:4])
+    assert torch.allclose(stand[3:4], alone, atol=1e-4)
 
 
 def test_training_images_are_compared_block_by_block():
     training, views = images(5000, (14, 14)), images(300, (14, 14))
     search = shortlist.CoarseSearch(training)
     with Largest() as largest:
-        search(views, n_halved=100)
+        search(views)
     assert largest.numbers <= len(views) * shortlist.BLOCK < len(views) * len(training)
+    codes, queries = windows(5000), windows(100).unflatten(1, (4, 25)).movedim(1, 0)
+    search = shortlist.WindowSearch(codes)
+    with Largest() as largest:
+        search(queries)
+    assert largest.numbers <= queries[..., 0].numel() * shortlist.BLOCK < queries[..., 0].numel() * 5000

@@ -104,7 +104,7 @@ def compare(module: AlignedCorrelation, images_BC: torch.Tensor, embeddings: np.
         views = (look(smoothed, places.expand(len(smoothed), *places.shape)) for places in module.places)
         correlations = (standardise(windows.flatten(1)) @ training.T for windows in views)
         return functools.reduce(torch.maximum, correlations).numpy()
-    search = CoarseSearch(module.coarse(training.view(-1, 1, *module.places.shape[1:-1])), halves=False)
+    search = CoarseSearch(module.coarse(training.view(-1, 1, *module.places.shape[1:-1])))
     similarities = []
     for query in smoothed.split(1):
         windows = look(query.expand(len(module.places), *query.shape[1:]), module.places)

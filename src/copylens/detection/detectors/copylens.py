@@ -33,7 +33,7 @@ from copylens.detection.maps import (
     maps_of,
     matched_windows,
 )
-from copylens.detection.standing import N_STANDING, Matched, Standing, View, ranked
+from copylens.detection.standing import N_STANDING, Matched, Standing, Views, ranked
 from copylens.imaging.filters import halve, no_larger
 from copylens.imaging.order import ascending
 from copylens.imaging.orientation import Orienter
@@ -61,6 +61,7 @@ properties:
   batch_size: {$ref: "#/$defs/count", default: 64}
 """
 
+TOGETHER = 8  # queries, for which a coarse search among many training images is faster than for each
 SMALLEST = 4  # pixels a side: half of them still have a slope
 CANDIDATES = 24  # of each image while `fit` learns the null distribution: the default of `neighbours`
 FITTED = 400  # training images, at most, among which `fit` finds candidates
@@ -77,7 +78,7 @@ class Query(NamedTuple):
     maps: torch.Tensor
     matrices: torch.Tensor  # [pose, dims, dims]
     shifts: torch.Tensor  # [pose, dims]
-    views: list[View]
+    views: Views
 
 
 class Copylens(TrainedModule):
@@ -116,11 +117,16 @@ class Copylens(TrainedModule):
         for image_C, of_image, found in zip(images_BC.split(1), maps.split(1), poses, strict=True):
             of_image = maps_of(1 - image_C, self.grid) if found.inverted else of_image
             half = halve(of_image)
-            views = [training.view(half)]
-            for matrix, shift in zip(found.matrices[:, None], found.shifts[:, None], strict=True):
-                views.append(training.view(warp(half, matrix, shift)))
+            moved = warp(half.expand(len(found.shifts), *half.shape[1:]), found.matrices, found.shifts)
+            views = training.views(torch.cat([half, moved]))
             own = torch.eye(self.dims, device=half.device)[None], torch.zeros(1, self.dims, device=half.device)
             yield Query(of_image, torch.cat([own[0], found.matrices]), torch.cat([own[1], found.shifts]), views)
+
+    def listed(self, images_BC: torch.Tensor, training: Standing) -> Iterator[tuple[Query, torch.Tensor]]:
+        """Each query, and the positions of the training images [n] that it is compared with."""
+        for block in images_BC.split(TOGETHER):
+            queries = list(self.queries(block, training))
+            yield from zip(queries, training.shortlists([query.views for query in queries]), strict=True)
 
     def features(self, query: Query, standing: tuple[torch.Tensor, torch.Tensor], candidates) -> torch.Tensor:
         """Features of each candidate less their median over candidates, [k, feature].
@@ -204,8 +210,8 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     spreads = []
     for some in (examples, laid_anew(examples, generator)):
         features = []
-        for number, query in enumerate(module.queries(some, training)):
-            matched = training.match(query.views, training.shortlist(query.views))
+        for number, (query, shortlist) in enumerate(module.listed(some, training)):
+            matched = training.match(query.views, shortlist)
             similarity = _similarity(matched, training.n)
             similarity[number] = -torch.inf
             rows = similarity.topk(min(CANDIDATES, len(similarity) - 1)).indices
@@ -253,12 +259,12 @@ def search(
     [n, 1, *grid] by position.
     """
     found = []
-    for query in module.queries(images_BC.to(module.device), training):
-        matched = training.match(query.views, training.shortlist(query.views))
+    for query, shortlist in module.listed(images_BC.to(module.device), training):
+        matched = training.match(query.views, shortlist)
         position = choose(_similarity(matched, training.n).cpu().numpy())
         candidates = maps_of(pixels(position[: module.settings["registered"]]).to(module.device), module.grid)
         rows = torch.from_numpy(position).to(module.device)
-        spread = module.spread[int(len(query.views) > FEW)]
+        spread = module.spread[int(query.views.n > FEW)]
         standing = training.among_members(query.views, matched, rows)
         apart = (module.features(query, standing, candidates) / spread).clamp(max=HIGHEST)
         found.append((apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy(), position))
