@@ -103,10 +103,10 @@ def outstanding(z: torch.Tensor, shares: tuple[float, ...], regions: tuple[int, 
     values = ascending(z.T.contiguous())  # [T, window]
     means = [values[:, -max(1, round(share * len(z))) :].mean(dim=1) for share in shares]
     for size in regions:
-        z = z.view(*shape, -1)
+        region = z.view(*shape, -1)
         for axis, along in enumerate(shape):
-            z = z.unfold(axis, min(size, along), 1).mean(dim=-1)
-        means.append(z.flatten(0, -2).amax(dim=0))
+            region = region.unfold(axis, min(size, along), 1).mean(dim=-1)
+        means.append(region.flatten(0, -2).amax(dim=0))
     return deviations(torch.stack(means), 1e-3)
 
 
