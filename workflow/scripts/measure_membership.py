@@ -7,6 +7,6 @@ from copylens.jobs.job import job
 with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     from copylens.auditing.membership import measure_errors
 
-    autoencoder, network = (Path(weights).parent for weights in snakemake.input.weights)
+    network, *autoencoder = (Path(weights).parent for weights in snakemake.input.weights)
     paths = snakemake.input.images, snakemake.input.splits
-    measure_errors(*paths, network, autoencoder, snakemake.params.seed, snakemake.output.errors)
+    measure_errors(*paths, network, *autoencoder or [None], snakemake.params.seed, snakemake.output.errors)

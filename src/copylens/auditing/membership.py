@@ -50,9 +50,11 @@ ATTACKS = [
 ]
 
 
-def measure_errors(images_path: Path, splits_path: Path, folder: Path, upstream: Path, seed: int, path: Path) -> None:
-    """Write for each set of `REAL` the errors of denoising (`<set>_loss` and so on, see a model's `errors_by_noise`),
-    float32 [image, noise level], `<set>_difficulty`, float32 [image, feature], and `<set>_patient`.
+def measure_errors(
+    images_path: Path, splits_path: Path, folder: Path, upstream: Path | None, seed: int, path: Path
+) -> None:
+    """Write for each set of `REAL` the errors of denoising (`<set>_loss` and so on, those of a model's
+    `errors_by_noise`), float32 [image, noise level], `<set>_difficulty`, float32 [image, feature], and `<set>_patient`.
     """
     # Imported here, because the verdict needs no neural network.
     from copylens.generation.load import load_model
@@ -85,8 +87,9 @@ def membership(arrays: dict[str, np.ndarray], level: float, seed: int) -> dict:
     arrays: those of `measure_errors`.
     """
     patients = {name: arrays[f"{name}_patient"] for name in REAL}
-    number, row = separation_by_choice([scores(attack, arrays) for attack in ATTACKS], patients, level, seed)
-    return row | {"attack": asdict(ATTACKS[number])}
+    attacks = [attack for attack in ATTACKS if f"train_{attack.error}" in arrays]
+    number, row = separation_by_choice([scores(attack, arrays) for attack in attacks], patients, level, seed)
+    return row | {"attack": asdict(attacks[number])}
 
 
 def scores(attack: Attack, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -111,7 +114,8 @@ def scores(attack: Attack, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarra
 
 def _usual(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
     """What hardly depends on whether an image was trained on: its difficulty, and errors under much noise."""
-    errors = [_log(arrays[f"{name}_{error}"])[:, LEVELS["much"]] for error in ("loss", "norm")]
+    measured = [error for error in ("loss", "norm") if f"{name}_{error}" in arrays]
+    errors = [_log(arrays[f"{name}_{error}"])[:, LEVELS["much"]] for error in measured]
     return np.concatenate([arrays[f"{name}_difficulty"], *errors], axis=1)
 
 

@@ -1,6 +1,6 @@
 """A checked configuration, resolved to the settings of one audit. Imports neither torch nor numpy."""
 
-from copylens.config.spec import listing_settings, with_autoencoder, with_sorted_keys
+from copylens.config.spec import autoencoder_of, listing_settings, with_sorted_keys
 
 # The files of a network's samples that an audit uses.
 SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
@@ -54,12 +54,15 @@ def real_scans(config: dict, audit: str) -> list[str]:
 
 
 def weights(config: dict, audit: str) -> list[str]:
-    """The weights of the autoencoder that an audited network works on, and of the network."""
+    """The weights of an audited network, and then of the autoencoder that it works on, if it has one."""
     generator = network(config, audit)
     assert generator is not None, f"{audit} audits no network"
-    named = with_autoencoder(config, generator["model"], generator["variant"])
+    named = [
+        (generator["model"], generator["variant"]),
+        autoencoder_of(config, generator["model"], generator["variant"]),
+    ]
     folder = f"results/models/{generator['dataset']}/{{}}/{{}}/seed{generator['seed']}/weights.safetensors"
-    return [folder.format(*names) for names in named]
+    return [folder.format(*names) for names in named if names]
 
 
 def comparisons(config: dict, audit: str) -> list[str]:

@@ -10,7 +10,7 @@ import yaml
 
 from copylens.config import spec
 from copylens.config.grids import halve
-from copylens.config.kinds import kinds
+from copylens.config.kinds import can, kinds
 from copylens.config.schema import validate
 
 # The resources that Snakemake and its Slurm executor read; they ignore a misspelt one in silence.
@@ -231,10 +231,8 @@ def _check_audit(config: dict, key: str, audit: dict) -> None:
         _check_halvings(config, audit["training"], synthetic["model"], settings)
     else:
         _check_reference(f"{key}.synthetic.dataset", synthetic["dataset"], config["datasets"])
-    if audit["weights"] and (
-        "model" not in synthetic or config["models"][synthetic["model"]]["kind"] != "latent_diffusion"
-    ):
-        raise ValueError(f"{key}.weights: membership is tested on a model of kind latent_diffusion only")
+    if audit["weights"]:
+        _check_weights(config, f"{key}.weights", synthetic)
     for part, name in (("held_out", audit["held_out"]), ("synthetic.dataset", synthetic.get("dataset"))):
         for image_key in spec.IMAGE_KEYS if name else ():
             if config["datasets"][name][image_key] != training[image_key]:
@@ -242,6 +240,16 @@ def _check_audit(config: dict, key: str, audit: dict) -> None:
                     f"datasets.{name}.{image_key}: must be that of datasets.{audit['training']}, because {key}.{part} "
                     "is compared with it"
                 )
+
+
+def _check_weights(config: dict, key: str, synthetic: dict) -> None:
+    """Membership is tested by the denoising losses of a model."""
+    model = config["models"].get(synthetic.get("model"))
+    able = [name for name in kinds("models") if can("models", name, "errors_by_noise")]
+    if model is None or model["kind"] not in able:
+        raise ValueError(f"{key}: membership is tested on a model of one of these kinds only: {', '.join(able)}")
+    if "losses" in model and model["losses"] is None:
+        raise ValueError(f"{key}: give models.{synthetic['model']}.losses, the command that measures denoising losses")
 
 
 def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:

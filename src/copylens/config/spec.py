@@ -118,6 +118,18 @@ def detector_files(config: dict, detector: str) -> list[str]:
     return [str(data_root() / entry["file"])] if "file" in entry else []
 
 
+def model_files(config: dict, model: str, variant: str) -> list[str]:
+    """The user's files that a generator from elsewhere is made of, as far as they are there."""
+    return [path for path in named_files(resolve(config, model, variant)) if Path(path).exists()]
+
+
+def named_files(settings: dict) -> list[str]:
+    """The files that a model's settings name: its `files`, and arguments of its commands that are files."""
+    arguments = [*settings.get("command", []), *(settings.get("losses") or [])]
+    named = [str(data_root() / argument) for argument in arguments if (data_root() / argument).is_file()]
+    return sorted({*named, *(str(data_root() / path) for path in settings.get("files", []))})
+
+
 def autoencoder_of(config: dict, model: str, variant: str) -> tuple[str, str] | None:
     """(model, variant) of the autoencoder in whose latent space `model` works; None if it has none."""
     named = resolve(config, model, variant).get("autoencoder")

@@ -93,7 +93,7 @@ def _draw_state(
                 for batch in family.sample(module, n, seed, sampling, first):
                     drawn.add(batch[:, 0].numpy())
         losses = pd.DataFrame(columns=["role", "timestep", "loss", "error"])
-        if hasattr(family, "losses_by_noise"):
+        if hasattr(family, "losses_by_noise") and module.denoises:
             with timed("denoising"):
                 losses = denoising_losses(family, module, sets, seed)
         write_table(losses, losses_path)

@@ -15,6 +15,7 @@ class TrainedModule(torch.nn.Module):
     """
 
     compilable: tuple[str, ...] = ()  # names of the networks that training.compile compiles
+    denoises = True  # whether denoising losses can be measured, if its kind has any
 
     def __init__(self, settings: dict):
         super().__init__()

@@ -95,8 +95,14 @@ def test_every_shipped_configuration_is_valid():
         (
             "audits.release.synthetic",
             {"model": "gan"},
-            "audits.release.weights: membership is tested on a model of kind",
+            "audits.release.weights: membership is tested on a model of one of these kinds only: command, latent_",
         ),
+        (
+            "audits.release.synthetic",
+            {"model": "elsewhere"},
+            "audits.release.weights: give models.elsewhere.losses, the command that measures denoising losses",
+        ),
+        ("models.elsewhere.command", [], "models.elsewhere.command: "),
         (
             "audits.release.detectors",
             ["random", "windows"],
