@@ -2,6 +2,7 @@
 
 models        one file per kind of network
 diffusion     the noise schedule, samplers and averaging of diffusion models
+denoising     how well a network denoises each image
 autoencoders  the loss of autoencoders
 train         train one network
 load          load a trained network, at any kept epoch

@@ -10,9 +10,9 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from copylens.config.grids import halve
+from copylens.generation import denoising
 from copylens.generation.diffusion import averaging, denoise_partly, sample_with, scheduler_of
 from copylens.jobs.lean_monai import nets, schedulers
-from copylens.jobs.seeds import derive_seed
 from copylens.training.module import LatentSpace, TrainedModule
 
 SETTINGS = """
@@ -35,10 +35,6 @@ properties:
   training: {$ref: "#/$defs/training"}
   sampling: {$ref: "#/$defs/diffusion_sampling"}
 """
-
-
-NOISES = 4  # that an attack on membership adds to each image at each level
-MIDDLE = 1 / 8, 3 / 8  # spatial frequencies, in cycles a pixel
 
 
 class LatentDiffusion(TrainedModule):
@@ -112,6 +108,14 @@ class LatentDiffusion(TrainedModule):
             return noisy, noise
         return noisy, self.scheduler.get_velocity(latent, noise, timesteps)
 
+    def latents(self, images_BC: torch.Tensor) -> torch.Tensor:
+        """Scaled latents of images [B, 1, *grid]."""
+        return self.autoencoder.encode(images_BC)[0] * self.scale_factor
+
+    def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """The averaged U-Net's output."""
+        return self.average.module(noisy, timesteps)
+
     def noise_of(self, prediction, noisy, timestep: int) -> torch.Tensor:
         """The noise in `noisy` by the U-Net's prediction at a timestep."""
         if self.settings["prediction"] == "epsilon":
@@ -145,57 +149,15 @@ def round_trip(module: LatentDiffusion, images_BC: torch.Tensor, strength: float
     return denoise_partly(module.average.module.eval(), module, images_BC, strength, seed)
 
 
-@torch.no_grad()
 def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps: list[int], seed: int) -> torch.Tensor:
-    """The denoising loss of each image at each of `timesteps`, [B, timestep], on the CPU; the same noise every time."""
-    unet, size = module.average.module.eval(), module.settings["training"]["batch_size"]
-    generator = torch.Generator().manual_seed(derive_seed(seed, "denoising"))
-    rows = []
-    for chunk in images_BC.split(size):
-        latent = module.autoencoder.encode(chunk.to(module.device))[0] * module.scale_factor
-        noise = torch.randn(latent.shape, generator=generator).to(module.device)
-        errors = []
-        for timestep in timesteps:
-            steps = torch.full((len(latent),), timestep, device=module.device)
-            noisy, target = module.noisy_and_target(latent, noise, steps)
-            error = functional.mse_loss(unet(noisy, steps), target, reduction="none")
-            errors.append(error.flatten(1).mean(1))
-        rows.append(torch.stack(errors, dim=1).cpu())
-    return torch.cat(rows)
+    """The denoising loss of each image at each of `timesteps`, [B, timestep] (see `copylens.generation.denoising`)."""
+    module.average.module.eval()
+    return denoising.losses_by_noise(module, images_BC, timesteps, seed, module.settings["training"]["batch_size"])
 
 
-@torch.no_grad()
 def errors_by_noise(
     module: LatentDiffusion, images_BC: torch.Tensor, timesteps: list[int], seed: int
 ) -> dict[str, torch.Tensor]:
-    """What attacks on membership measure of each image at each of `timesteps`, [B, timestep], on the CPU.
-
-    loss: the denoising loss, the mean of `NOISES` noises; middle: the same in the middle spatial frequencies of the
-    latent (Zhao et al. 2025, arXiv 2506.14919); norm: the mean square of the noise that is predicted for the latent
-    itself, to which none was added (Rao et al. 2025, arXiv 2509.25003).
-    """
-    unet, size = module.average.module.eval(), module.settings["training"]["batch_size"]
-    generator = torch.Generator().manual_seed(derive_seed(seed, "denoising"))
-    rows: dict[str, list[torch.Tensor]] = {"loss": [], "middle": [], "norm": []}
-    for chunk in images_BC.split(size):
-        latent = module.autoencoder.encode(chunk.to(module.device))[0] * module.scale_factor
-        axes = tuple(range(2, latent.ndim))
-        frequencies = torch.meshgrid(*[torch.fft.fftfreq(latent.shape[axis]) for axis in axes], indexing="ij")
-        radius = torch.stack(frequencies).norm(dim=0).to(module.device)
-        middle = (radius > MIDDLE[0]) & (radius <= MIDDLE[1])
-        noises = [torch.randn(latent.shape, generator=generator).to(module.device) for _ in range(NOISES)]
-        found: dict[str, list[torch.Tensor]] = {name: [] for name in rows}
-        for timestep in timesteps:
-            steps = torch.full((len(latent),), timestep, device=module.device)
-            errors = []
-            for noise in noises:
-                noisy, target = module.noisy_and_target(latent, noise, steps)
-                errors.append(unet(noisy, steps) - target)
-            spectra = [torch.fft.fftn(error, dim=axes).abs() ** 2 * middle for error in errors]
-            found["loss"].append(torch.stack([error.square().flatten(1).mean(1) for error in errors]).mean(0))
-            found["middle"].append(torch.stack([spectrum.flatten(1).mean(1) for spectrum in spectra]).mean(0))
-            predicted = module.noise_of(unet(latent, steps), latent, timestep)
-            found["norm"].append(predicted.square().flatten(1).mean(1))
-        for name, values in found.items():
-            rows[name].append(torch.stack(values, dim=1).cpu())
-    return {name: torch.cat(parts) for name, parts in rows.items()}
+    """What attacks on membership measure, [B, timestep] by name (see `copylens.generation.denoising`)."""
+    module.average.module.eval()
+    return denoising.errors_by_noise(module, images_BC, timesteps, seed, module.settings["training"]["batch_size"])
