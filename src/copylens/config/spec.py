@@ -124,10 +124,13 @@ def model_files(config: dict, model: str, variant: str) -> list[str]:
 
 
 def named_files(settings: dict) -> list[str]:
-    """The files that a model's settings name: its `files`, and arguments of its commands that are files."""
+    """The files that a model's settings name: its `files`, those in its folders, and its commands' arguments."""
     arguments = [*settings.get("command", []), *(settings.get("losses") or [])]
-    named = [str(data_root() / argument) for argument in arguments if (data_root() / argument).is_file()]
-    return sorted({*named, *(str(data_root() / path) for path in settings.get("files", []))})
+    named = [data_root() / argument for argument in arguments if (data_root() / argument).is_file()]
+    folders = [settings[key] for key in ("folder",) if key in settings]
+    folders += [state["folder"] for state in settings.get("earlier", [])]
+    named += [path for folder in folders for path in (data_root() / folder).rglob("*") if path.is_file()]
+    return sorted({str(path) for path in (*named, *(data_root() / path for path in settings.get("files", [])))})
 
 
 def autoencoder_of(config: dict, model: str, variant: str) -> tuple[str, str] | None:

@@ -26,16 +26,17 @@ FILES = ("weights.safetensors", SNAPSHOTS, "spec.yaml", "losses.csv", "training_
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, its losses (columns step, epoch, name, value), and its tensors after kept epochs."""
+    """A trained network, its losses (columns step, epoch, name, value), its epoch, and its tensors at earlier ones."""
 
     network: TrainedModule
     losses: pd.DataFrame
+    epoch: int
     snapshots: dict[int, dict[str, torch.Tensor]]
 
     @property
     def epochs(self) -> list[int]:
         """Passes over T of each kept state, the final state last."""
-        return [*sorted(self.snapshots), int(self.losses["epoch"].max()) if len(self.losses) else 0]
+        return [*sorted(self.snapshots), self.epoch]
 
 
 def train_model(
@@ -99,7 +100,7 @@ def train_network(
     network = implementation("models", settings["kind"]).build(settings, list(images.shape[1:]), autoencoder)
     if "training" not in settings:
         network.to(device()).prepare(images_BC)
-        return Trained(network, pd.DataFrame(columns=["step", "epoch", "name", "value"]), {})
+        return Trained(network, pd.DataFrame(columns=["step", "epoch", "name", "value"]), *network.earlier())
     # Here, because Lightning takes seconds to import and only training needs it.
     from copylens.training import loop
 
@@ -108,5 +109,6 @@ def train_network(
     batch_size = min(settings["training"]["batch_size"], len(images))
     losses.insert(1, "epoch", losses["step"] * batch_size // len(images))
     kept = {int(path.stem): load_file(path) for path in (unfinished.work / "snapshots").glob("*.safetensors")}
-    kept.pop(int(losses["epoch"].max()), None)  # the final state, which the network holds
-    return Trained(network, losses, kept)
+    last = int(losses["epoch"].max())
+    kept.pop(last, None)  # the final state, which the network holds
+    return Trained(network, losses, last, kept)

@@ -46,6 +46,10 @@ class TrainedModule(torch.nn.Module):
         """The network's training tensors, computed once from the training images; one entry per argument of a batch."""
         return (images_BC,)
 
+    def earlier(self) -> tuple[int, dict[int, dict[str, torch.Tensor]]]:
+        """Of a network that comes trained: its epoch, and the tensors of its earlier states by their epochs."""
+        return 0, {}
+
     def weights(self) -> dict[str, torch.Tensor]:
         """The tensors needed to use the trained network."""
         raise NotImplementedError

@@ -21,7 +21,8 @@ from copylens.training import loop
 from copylens.training.tensors import as_batch
 
 TINY = checks.load_config(ROOT / "configs" / "tiny.yaml")
-KINDS = kinds("models")
+# Those that read a folder of the user's have tests of their own, in tests/unit/generation/.
+KINDS = [kind for kind in kinds("models") if "folder" not in settings_schema("models", kind)["properties"]]
 TRAINED = [kind for kind in KINDS if "training" in tiny_settings(TINY, "models", kind)]
 TRAINED_DETECTORS = [
     kind for kind in kinds("detectors") if "training" in settings_schema("detectors", kind)["properties"]
