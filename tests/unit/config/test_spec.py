@@ -243,6 +243,7 @@ def test_a_kinds_file_says_what_its_results_depend_on():
     names = {path.relative_to(PACKAGE).as_posix() for path in code_of("models", "latent_diffusion", "training/loop")}
     assert names == {
         "generation/models/latent_diffusion.py",
+        "generation/denoising.py",
         "generation/diffusion.py",
         "training/module.py",
         "imaging/augment.py",
