@@ -127,8 +127,9 @@ def named_files(settings: dict) -> list[str]:
     """The files that a model's settings name: its `files`, those in its folders, and its commands' arguments."""
     arguments = [*settings.get("command", []), *(settings.get("losses") or [])]
     named = [data_root() / argument for argument in arguments if (data_root() / argument).is_file()]
-    folders = [settings[key] for key in ("folder",) if key in settings]
-    folders += [state["folder"] for state in settings.get("earlier", [])]
+    folders = [settings["folder"]] if "folder" in settings else []
+    folders += [state["folder"] for state in settings.get("earlier", []) if "folder" in state]
+    named += [data_root() / folder for folder in folders if (data_root() / folder).is_file()]
     named += [path for folder in folders for path in (data_root() / folder).rglob("*") if path.is_file()]
     return sorted({str(path) for path in (*named, *(data_root() / path for path in settings.get("files", [])))})
 

@@ -5,6 +5,8 @@ diffusion     the noise schedule, samplers and averaging of diffusion models
 denoising     how well a network denoises each image
 autoencoders  the loss of autoencoders
 train         train one network
+latent_scale  the scale of latents that a denoiser was trained with
+bundles       MONAI bundles, parsed and never evaluated
 saved         networks that other programs saved, read without running anything of theirs
 load          load a trained network, at any kept epoch
 sample        draw S, reconstruct V and H (control), measure denoising losses
