@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import math
 import re
 import shutil
 from pathlib import Path
@@ -162,7 +163,7 @@ def _check_network(key: str, settings: dict) -> None:
     if groups and any(width % groups for width in channels):
         raise ValueError(f"{key}.channels: every width must be a multiple of norm_groups ({groups}), not {channels}")
     sampling = settings.get("sampling", {})
-    if sampling.get("sampler") == "ddim" and sampling["steps"] > settings["timesteps"]:
+    if sampling.get("sampler") == "ddim" and sampling["steps"] > settings.get("timesteps", math.inf):
         raise ValueError(f"{key}.sampling.steps: at most timesteps ({settings['timesteps']}), not {sampling['steps']}")
 
 
