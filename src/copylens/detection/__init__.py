@@ -8,7 +8,6 @@ maps          the maps of images that detectors compare
 descriptors   a network of local descriptors, and its loss
 votes         the training images that an image's local descriptors vote for
 likeness      pixelwise similarity of two aligned images
-scores        a candidate's features added up to one score
 standing      the training images that stand out in windows near their place
 shortlist     a coarse search that preselects training images
 search        nearest neighbours by correlation of embeddings, exact or approximate, at any size

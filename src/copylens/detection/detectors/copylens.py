@@ -33,9 +33,7 @@ from copylens.detection.maps import (
     maps_of,
     matched_windows,
 )
-from copylens.detection.scores import added, deviations, weight_of_whole
 from copylens.detection.standing import N_STANDING, Matched, Standing, Views, ranked
-from copylens.detection.standing import SHARES as STANDING_SHARES
 from copylens.imaging.filters import halve, no_larger
 from copylens.imaging.order import ascending
 from copylens.imaging.orientation import Orienter
@@ -69,8 +67,8 @@ CANDIDATES = 24  # of each image while `fit` learns the null distribution: the d
 FITTED = 400  # training images, at most, among which `fit` finds candidates
 SHARES = (0.06, 0.15, 0.4, 0.7)  # of the registered windows, the best ones, whose mean correlation is a feature
 N_FEATURES = N_STANDING + len(SHARES) + 2 * N_LIKENESSES
-# Features of the whole in place: most windows, and of the smooth channel correlation and nearness.
-WHOLE = (len(STANDING_SHARES) - 1, *(N_STANDING + len(SHARES) + number for number in (1, 2, 3)))
+# A transform spoils some features of a copy and keeps others: this many of the strongest count, each to this height.
+BEST, HIGHEST = 10, 15.0
 STOOD = 0.05  # weight of how far a candidate stands out where its pose is chosen, beside how well it matches
 
 
@@ -88,7 +86,6 @@ class Copylens(TrainedModule):
 
     members: torch.Tensor
     spread: torch.Tensor
-    whole: torch.Tensor
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
@@ -104,7 +101,6 @@ class Copylens(TrainedModule):
         # Some training images' maps; each feature's standard deviation under the null, with few poses and with many.
         self.register_buffer("members", torch.zeros(1, N_CHANNELS, *self.halved))
         self.register_buffer("spread", torch.ones(2, N_FEATURES))
-        self.register_buffer("whole", torch.zeros(()))  # how much the features of the whole count
 
     @functools.cached_property
     def population(self) -> Population:
@@ -178,10 +174,10 @@ class Copylens(TrainedModule):
         return moved, matched_windows((posed, moved[:, :1]), candidates)
 
     def weights(self):
-        return {"members": self.members, "spread": self.spread, "whole": self.whole}
+        return {"members": self.members, "spread": self.spread}
 
     def load_weights(self, weights):
-        self.members, self.spread, self.whole = weights["members"], weights["spread"], weights["whole"]
+        self.members, self.spread = weights["members"], weights["spread"]
 
 
 def _apart(features: torch.Tensor) -> torch.Tensor:
@@ -211,7 +207,7 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
     module.members = maps[:MEMBERS].clone()
     training = module.standing(maps)
     examples = images_BC[: settings["examples"]]
-    spreads, founds = [], []
+    spreads = []
     for some in (examples, laid_anew(examples, generator)):
         features = []
         for number, (query, shortlist) in enumerate(module.listed(some, training)):
@@ -222,11 +218,9 @@ def fit(module: Copylens, images_BC: torch.Tensor) -> None:
             standing = training.among_members(query.views, matched, rows)
             features.append(module.features(query, standing, normalised[rows[: settings["registered"]]]))
         found, n = torch.stack(features), settings["registered"]
-        founds.append(found)
         parts = found[..., :N_STANDING].flatten(0, 1), found[:, :n, N_STANDING:].flatten(0, 1)
         spreads.append(torch.cat([part.std(dim=0) for part in parts]))
     module.spread = torch.stack(spreads).clamp(min=1e-3)
-    module.whole = weight_of_whole(deviations(founds[0], module.spread[0]), WHOLE)
 
 
 def lay(training: Iterable[torch.Tensor]) -> Callable[[torch.Tensor], tuple]:
@@ -270,10 +264,10 @@ def search(
         position = choose(_similarity(matched, training.n).cpu().numpy())
         candidates = maps_of(pixels(position[: module.settings["registered"]]).to(module.device), module.grid)
         rows = torch.from_numpy(position).to(module.device)
+        spread = module.spread[int(query.views.n > FEW)]
         standing = training.among_members(query.views, matched, rows)
-        features = module.features(query, standing, candidates)
-        apart = deviations(features, module.spread[int(query.views.n > FEW)])
-        found.append((added(apart, WHOLE, module.whole).cpu().numpy(), position))
+        apart = (module.features(query, standing, candidates) / spread).clamp(max=HIGHEST)
+        found.append((apart.topk(BEST, dim=1).values.sum(dim=1).cpu().numpy(), position))
     score, position = (np.stack(parts) for parts in zip(*found, strict=True))
     return score, position
 
