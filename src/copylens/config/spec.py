@@ -128,7 +128,7 @@ def named_files(settings: dict) -> list[str]:
     arguments = [*settings.get("command", []), *(settings.get("losses") or [])]
     named = [data_root() / argument for argument in arguments if (data_root() / argument).is_file()]
     folders = [settings["folder"]] if "folder" in settings else []
-    folders += [state["folder"] for state in settings.get("earlier", []) if "folder" in state]
+    folders += [state["path"] for state in settings.get("earlier", [])]
     named += [data_root() / folder for folder in folders if (data_root() / folder).is_file()]
     named += [path for folder in folders for path in (data_root() / folder).rglob("*") if path.is_file()]
     return sorted({str(path) for path in (*named, *(data_root() / path for path in settings.get("files", [])))})

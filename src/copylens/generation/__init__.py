@@ -8,6 +8,7 @@ train         train one network
 latent_scale  the scale of latents that a denoiser was trained with
 bundles       MONAI bundles, parsed and never evaluated
 saved         networks that other programs saved, read without running anything of theirs
+saved_denoiser  what such networks share that denoise
 load          load a trained network, at any kept epoch
 sample        draw S, reconstruct V and H (control), measure denoising losses
 """

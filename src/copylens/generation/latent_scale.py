@@ -10,11 +10,11 @@ from copylens.jobs.seeds import derive_seed
 LEVELS = 32  # timesteps at which the loss is measured, evenly spread
 IMAGES = 64  # of which it is the mean
 WIDEST, N_COARSE = 1.6, 17  # range of the search about the usual scale, in natural logarithms, and its steps
+UNCLEAR = (
+    "models.scale_factor: can't be found, because no scale of the latents fits these images better than others; write "
+    "the factor that its training printed"
+)
 FLAT = 0.1  # least curvature of the loss; a denoiser of normally distributed latents has 2
-
-
-class ScaleUnclear(ValueError):
-    """No scale fits better than others."""
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def fit_scale(network, images_BC: torch.Tensor, size: int) -> float:
     The variational bound of a latent's code length, in nats a number: half the integral of the error of the predicted
     noise over the logarithm of the signal-to-noise ratio (Kingma et al. 2021, arXiv 2107.00630, equations 15 to 18)
     less the logarithm of the scale, because smaller numbers need less space. The denoising loss alone would choose 0.
-    Raises ScaleUnclear where the bound has no clear minimum near 1 / the latents' deviation.
+    Raises ValueError where the bound has no clear minimum near 1 / the latents' deviation.
     """
     chunks = images_BC[:: -(-len(images_BC) // IMAGES)].split(size)
     latents = torch.cat([network.autoencoder.encode(chunk.to(network.device))[0] for chunk in chunks])
@@ -34,13 +34,13 @@ def fit_scale(network, images_BC: torch.Tensor, size: int) -> float:
     bounds = [_bound(network, latents, math.exp(log), size) for log in logs]
     best = min(range(N_COARSE), key=bounds.__getitem__)
     if best in (0, N_COARSE - 1):
-        raise ScaleUnclear(_unclear())
+        raise ValueError(UNCLEAR)
     log = logs[best]
     for _ in range(2):  # a parabola through three points, twice, the second time through nearer ones
         left, middle, right = (_bound(network, latents, math.exp(log + shift), size) for shift in (-step, 0.0, step))
         curvature = (left - 2 * middle + right) / step**2
         if not curvature > FLAT:
-            raise ScaleUnclear(_unclear())
+            raise ValueError(UNCLEAR)
         log += min(step, max(-step, (left - right) / (2 * step * curvature)))
         step /= 2
     return math.exp(log)
@@ -62,10 +62,3 @@ def _bound(network: Denoises, latents: torch.Tensor, scale: float, size: int) ->
             errors[number] += float((found - noise).square().mean()) * len(chunk) / len(latents)
     prior = 0.5 * float(kept[-1]) * scale**2 * float(latents.square().mean())
     return float(0.5 * torch.trapezoid(errors.flip(0), ratio.flip(0))) + prior - math.log(scale)
-
-
-def _unclear() -> str:
-    return (
-        "models.scale_factor: can't be found, because no scale of the latents fits these images better than others; "
-        "write the factor that its training printed"
-    )

@@ -1,6 +1,7 @@
 """A generator that is a program: its images, its losses, and what it may do wrong."""
 
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -135,6 +136,18 @@ def test_a_program_that_is_not_there_or_takes_too_long_is_named(data):
         drawn_from(settings_of(program("import time; time.sleep(60)"), seconds=0.5), data, "slow")
     with pytest.raises(ValueError, match=r"there is no file .*weights.pt"):
         drawn_from(settings_of(program(), files=["weights.pt"]), data, "lacking")
+
+
+def test_what_a_slow_program_started_ends_with_it(data):
+    """And the job doesn't wait for it."""
+    starts = "import os, subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\n"
+    starts += f"pathlib.Path({str(data / 'child')!r}).write_text(str(child.pid)); time.sleep(60)"
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="took longer than"):
+        drawn_from(settings_of(program(starts), seconds=5), data)
+    assert time.monotonic() - begun < 40
+    status = Path(f"/proc/{(data / 'child').read_text()}/status")
+    assert not status.exists() or "Z (zombie)" in status.read_text()
 
 
 def test_a_file_that_the_command_names_is_part_of_the_model(data):

@@ -152,14 +152,14 @@ def test_earlier_states_of_a_training_are_snapshots(data):
         with torch.no_grad():
             pipeline.unet.conv_out.bias += number
         pipeline.save_pretrained(data / "data" / name)
-    folder = noted(data, epoch=90, earlier=[{"epoch": 30, "folder": "early"}])
+    folder = noted(data, epoch=90, earlier=[{"epoch": 30, "path": "early"}])
     assert read_yaml(folder / "spec.yaml")["epochs"] == [30, 90]
     outputs = draw_into(data / "drawn", data, folder, None, sampling())
     states = read_array(outputs[0])
     assert states.shape == (2, 2, SIZE, SIZE) and not np.allclose(states[0], states[1])
     assert set(read_table(outputs[2])["epoch"]) == {30, 90}
     with pytest.raises(ValueError, match=r"models.earlier: epochs must differ"):
-        noted(data, "wrong", epoch=30, earlier=[{"epoch": 30, "folder": "early"}])
+        noted(data, "wrong", epoch=30, earlier=[{"epoch": 30, "path": "early"}])
 
 
 def test_the_users_folder_is_needed_only_once(data):

@@ -179,7 +179,7 @@ def test_a_zip_and_names_of_before_are_read(data):
 def test_earlier_states_are_other_files_of_the_bundle(data):
     folder = write_bundle(data / "data" / "bundle", config_of())
     torch.save({k: v + 0.1 for k, v in networks()[1].state_dict().items()}, folder / "models" / "early.pt")
-    model = noted(data, epoch=90, earlier=[{"epoch": 30, "weights": "models/early.pt"}])
+    model = noted(data, epoch=90, earlier=[{"epoch": 30, "path": "models/early.pt"}])
     assert read_yaml(model / "spec.yaml")["epochs"] == [30, 90]
     noisy, steps = torch.randn(1, 2, 8, 8), torch.tensor([3])
     early, late = (load_model(model, epoch=epoch).predict(noisy, steps) for epoch in (30, None))

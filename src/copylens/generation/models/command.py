@@ -4,8 +4,10 @@ It runs without a shell, in the folder $COPYLENS_DATA if there is one, once for 
 loses one batch. The program is the user's: use none that you wouldn't run.
 """
 
+import contextlib
 import hashlib
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -136,29 +138,38 @@ def _run(module: Command, key: str, values: dict) -> None:
     settings, values = module.settings, values | {"grid": "x".join(map(str, module.grid))}
     arguments = [_filled(argument, values) for argument in settings[key]]
     environment = {name: value for name, value in os.environ.items() if name not in OWN}
-    try:
-        done = subprocess.run(
-            arguments,
-            cwd=data_root() if data_root().is_dir() else None,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=settings["seconds"],
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(
-            f"models: the model's {key} took longer than {settings['seconds']:g} s; raise its seconds, or lower "
-            "sampling.batch_size"
-        ) from None
-    except OSError as error:
-        raise ValueError(f"models: the model's {key} can't be started: {one_line(str(error))}") from None
-    output = done.stdout.decode(errors="replace").strip()
+    folder = data_root() if data_root().is_dir() else None
+    with tempfile.TemporaryFile() as file:
+        try:
+            process = subprocess.Popen(
+                arguments,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that what it starts ends with it
+            )
+        except OSError as error:
+            raise ValueError(f"models: the model's {key} can't be started: {one_line(str(error))}") from None
+        try:
+            status = process.wait(settings["seconds"])
+        except subprocess.TimeoutExpired:
+            raise ValueError(
+                f"models: the model's {key} took longer than {settings['seconds']:g} s; raise its seconds, or lower "
+                "sampling.batch_size"
+            ) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        file.seek(0)
+        output = file.read().decode(errors="replace").strip()
     if output:
         print(output, flush=True)
-    if done.returncode:
+    if status:
         last = one_line(output.splitlines()[-1]) if output else "it said nothing"
-        raise ValueError(f"models: the model's {key} ended with exit status {done.returncode}: {last}")
+        raise ValueError(f"models: the model's {key} ended with exit status {status}: {last}")
 
 
 def _filled(argument: str, values: dict) -> str:

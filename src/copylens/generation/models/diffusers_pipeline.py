@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from copylens.generation import denoising, saved
+from copylens.generation.saved_denoiser import SavedDenoiser
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import TrainedModule
 
@@ -22,17 +23,8 @@ properties:
   # The folder that save_pretrained wrote, relative to $COPYLENS_DATA, and after how many epochs of training.
   folder: {type: string, minLength: 1}
   epoch: {type: integer, minimum: 0, default: 0}
-  # Earlier states of the same training.
-  earlier:
-    type: array
-    default: []
-    items:
-      type: object
-      additionalProperties: false
-      required: [epoch, folder]
-      properties:
-        epoch: {type: integer, minimum: 0}
-        folder: {type: string, minLength: 1}
+  # Folders of earlier states of the same training.
+  earlier: {$ref: "#/$defs/earlier", default: []}
   # How many images' losses are measured at a time.
   batch_size: {$ref: "#/$defs/count", default: 16}
   sampling: {$ref: "#/$defs/pipeline_sampling"}
@@ -48,16 +40,15 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 INSTALL = "models: kind diffusers_pipeline needs the package diffusers; pip install 'copylens[diffusers]'"
 
 
-class DiffusersPipeline(TrainedModule):
+class DiffusersPipeline(SavedDenoiser):
     """A pipeline's networks. Their settings lie beside the weights, so that the user's folder is read only once."""
 
     unet: Any  # diffusers' networks
     decoder: Any
-    schedule: denoising.NoiseSchedule
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
-        self.grid, self.architecture = grid, torch.zeros(0, dtype=torch.uint8)
+        self.grid = grid
 
     def prepare(self, images_BC):
         """Nothing is trained: read the user's folder."""
@@ -66,11 +57,7 @@ class DiffusersPipeline(TrainedModule):
 
     def earlier(self):
         """The earlier states that are named."""
-        later = self.settings["epoch"]
-        named = {state["epoch"]: state["folder"] for state in self.settings["earlier"]}
-        if len(named) < len(self.settings["earlier"]) or any(epoch >= later for epoch in named):
-            raise ValueError("models.earlier: epochs must differ, and lie below that of models.epoch")
-        return later, {epoch: _read(folder, "models.earlier", self.grid) for epoch, folder in named.items()}
+        return self.states(lambda path: _read(path, "models.earlier", self.grid))
 
     def weights(self):
         tensors = {"architecture": self.architecture, **saved.with_prefix(self.unet.state_dict(), "unet")}
@@ -112,14 +99,6 @@ class DiffusersPipeline(TrainedModule):
     def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """The U-Net's output."""
         return self.unet(noisy, timesteps).sample
-
-    def noisy_and_target(self, latent, noise, timesteps):
-        """Input and target of the U-Net."""
-        return self.schedule.noisy_and_target(latent, noise, timesteps)
-
-    def noise_of(self, prediction, noisy, timestep: int):
-        """The noise in `noisy` by the U-Net's prediction."""
-        return self.schedule.noise_of(prediction, noisy, timestep)
 
 
 def build(settings: dict, grid: list[int], upstream: TrainedModule | None = None) -> DiffusersPipeline:

@@ -18,8 +18,9 @@ from copylens.generation import denoising, saved
 from copylens.generation.bundles import NETWORKS, SCHEDULERS, Bundle, part, resolved, tensors_of
 from copylens.generation.diffusion import sample_with, scheduler_of
 from copylens.generation.latent_scale import fit_scale
+from copylens.generation.saved_denoiser import SavedDenoiser
 from copylens.jobs.lean_monai import nets, schedulers
-from copylens.training.module import LatentSpace, TrainedModule
+from copylens.training.module import LatentSpace, TrainedModule, device
 
 SETTINGS = """
 required: [folder, sampling]
@@ -37,16 +38,7 @@ properties:
   white: {type: number, default: 1.0}
   epoch: {type: integer, minimum: 0, default: 0}
   # Earlier states of the same training: other files of the U-Net's weights in the bundle.
-  earlier:
-    type: array
-    default: []
-    items:
-      type: object
-      additionalProperties: false
-      required: [epoch, weights]
-      properties:
-        epoch: {type: integer, minimum: 0}
-        weights: {type: string, minLength: 1}
+  earlier: {$ref: "#/$defs/earlier", default: []}
   # How many images are encoded, and their losses measured, at a time.
   batch_size: {$ref: "#/$defs/count", default: 8}
   sampling: {$ref: "#/$defs/diffusion_sampling"}
@@ -76,7 +68,7 @@ class BundleAutoencoder(LatentSpace):
         return ((self.network.decode(latent) - black) / (white - black)).clamp(0, 1)
 
 
-class MonaiBundle(TrainedModule):
+class MonaiBundle(SavedDenoiser):
     """A bundle's networks. Their settings lie beside the weights, so that the bundle is read only once."""
 
     autoencoder: BundleAutoencoder
@@ -86,7 +78,7 @@ class MonaiBundle(TrainedModule):
         super().__init__(settings)
         if settings["black"] == settings["white"]:
             raise ValueError("models.white: is the value of black; they must differ")
-        self.grid, self.architecture = grid, torch.zeros(0, dtype=torch.uint8)
+        self.grid = grid
         self.register_buffer("scale_factor", torch.ones(()))
 
     def prepare(self, images_BC):
@@ -94,19 +86,15 @@ class MonaiBundle(TrainedModule):
         weights = _read(self.settings, self.grid, self.settings["weights"])
         self.load_weights(weights | {"scale_factor": torch.tensor(self.settings["scale_factor"] or 1.0)})
         if self.settings["scale_factor"] is None:
-            self.scale_factor = torch.tensor(fit_scale(self, images_BC, self.settings["batch_size"]))
-            print(f"scale_factor {float(self.scale_factor):.4g}: least denoising loss of the calibration images")
+            self.to(device())
+            self.scale_factor = torch.tensor(fit_scale(self, images_BC, self.settings["batch_size"]), device=device())
+            print(f"scale_factor {float(self.scale_factor):.4g}: codes the calibration images in least space")
         return (images_BC,)
 
     def earlier(self):
         """The earlier states that are named."""
-        later, found = self.settings["epoch"], {}
-        for state in self.settings["earlier"]:
-            if state["epoch"] >= later or state["epoch"] in found:
-                raise ValueError("models.earlier: epochs must differ, and lie below that of models.epoch")
-            weights = _read(self.settings, self.grid, state["weights"])
-            found[state["epoch"]] = weights | {"scale_factor": self.scale_factor.cpu()}
-        return later, found
+        scale = {"scale_factor": self.scale_factor.cpu()}
+        return self.states(lambda path: _read(self.settings, self.grid, path) | scale)
 
     def weights(self):
         return {
@@ -134,14 +122,6 @@ class MonaiBundle(TrainedModule):
     def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """The U-Net's output."""
         return self.unet(noisy, timesteps)
-
-    def noisy_and_target(self, latent, noise, timesteps):
-        """Input and target of the U-Net."""
-        return self.schedule.noisy_and_target(latent, noise, timesteps)
-
-    def noise_of(self, prediction, noisy, timestep: int):
-        """The noise in `noisy` by the U-Net's prediction."""
-        return self.schedule.noise_of(prediction, noisy, timestep)
 
 
 def rows(splits: pd.DataFrame) -> np.ndarray:
