@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from copylens.generation.sample import draw_samples
 from copylens.generation.train import train_model
+from copylens.jobs.files import write_array, write_table
 from copylens.jobs.workdir import Unfinished
 from copylens.training import loop
 
@@ -34,6 +38,14 @@ def train(config: dict, kind: str, data: Path, name: str, steps: int = 6) -> tup
         train_into(long(below, steps), data, upstream, None)
     train_into(settings, data, data / name, upstream)
     return data / name, upstream
+
+
+def random_images(folder: Path, grid: tuple[int, ...]) -> Path:
+    """Writes images of noise of twelve patients, and their split, into a folder, which it returns."""
+    write_array(np.random.default_rng(0).random((12, *grid), dtype=np.float32), folder / "images.npy")
+    roles = ["train"] * 6 + ["calibration"] * 3 + ["control"] * 3
+    write_table(pd.DataFrame({"scan": range(12), "patient": range(12), "role": roles}), folder / "splits.tsv")
+    return folder
 
 
 def files_of(data: Path, upstream: Path | None = None) -> dict[str, Path]:

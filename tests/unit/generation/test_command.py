@@ -6,18 +6,17 @@ import venv
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import yaml
 from conftest import ROOT
 from PIL import Image
-from tiny_trainings import draw_into, train_into
+from tiny_trainings import draw_into, random_images, train_into
 
 from copylens.config import checks, spec
 from copylens.generation.load import load_model
 from copylens.generation.models import command
-from copylens.jobs.files import read_array, read_table, write_array, write_table
+from copylens.jobs.files import read_array, read_table
 
 GRID = (6, 5)
 # Writes images of which the seed decides the grey values.
@@ -39,11 +38,7 @@ def data(tmp_path, monkeypatch) -> Path:
     """Real images, their split, and an empty $COPYLENS_DATA."""
     monkeypatch.setenv("COPYLENS_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
-    images = np.random.default_rng(0).random((12, *GRID), dtype=np.float32)
-    write_array(images, tmp_path / "images.npy")
-    roles = ["train"] * 6 + ["calibration"] * 3 + ["control"] * 3
-    write_table(pd.DataFrame({"scan": range(12), "patient": range(12), "role": roles}), tmp_path / "splits.tsv")
-    return tmp_path
+    return random_images(tmp_path, GRID)
 
 
 def program(then: str = "", name: str = "draw.py") -> str:

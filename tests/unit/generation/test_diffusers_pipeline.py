@@ -6,15 +6,14 @@ from pathlib import Path
 
 import diffusers
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_trainings import draw_into, train_into
+from tiny_trainings import draw_into, random_images, train_into
 
 from copylens.generation.load import load_model
 from copylens.generation.models import diffusers_pipeline
-from copylens.jobs.files import read_array, read_table, read_yaml, write_array, write_table
+from copylens.jobs.files import read_array, read_table, read_yaml
 from copylens.jobs.seeds import derive_seed
 
 SIZE = 16
@@ -57,10 +56,7 @@ def data(tmp_path, monkeypatch) -> Path:
     """Real images, their split, and an empty $COPYLENS_DATA."""
     monkeypatch.setenv("COPYLENS_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
-    write_array(np.random.default_rng(0).random((12, SIZE, SIZE), dtype=np.float32), tmp_path / "images.npy")
-    roles = ["train"] * 6 + ["calibration"] * 3 + ["control"] * 3
-    write_table(pd.DataFrame({"scan": range(12), "patient": range(12), "role": roles}), tmp_path / "splits.tsv")
-    return tmp_path
+    return random_images(tmp_path, (SIZE, SIZE))
 
 
 def settings_of(**more) -> dict:

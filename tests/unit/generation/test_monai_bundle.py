@@ -8,18 +8,17 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from monai.inferers import LatentDiffusionInferer
 from monai.networks.nets import AutoencoderKL, DiffusionModelUNet
 from monai.networks.schedulers import DDPMScheduler
-from tiny_trainings import draw_into, train_into
+from tiny_trainings import draw_into, random_images, train_into
 
 from copylens.generation import bundles, latent_scale
 from copylens.generation.load import load_model
 from copylens.generation.models import monai_bundle
-from copylens.jobs.files import read_array, read_yaml, write_array, write_table
+from copylens.jobs.files import read_array, read_yaml
 from copylens.jobs.seeds import derive_seed
 
 SIZE, SCALE = 16, 1.7
@@ -81,14 +80,7 @@ def data(tmp_path, monkeypatch) -> Path:
     """Real images, their split, and an empty $COPYLENS_DATA."""
     monkeypatch.setenv("COPYLENS_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
-    return with_images(tmp_path, 2)
-
-
-def with_images(folder: Path, dims: int) -> Path:
-    write_array(np.random.default_rng(0).random((12, *[SIZE] * dims), dtype=np.float32), folder / "images.npy")
-    roles = ["train"] * 6 + ["calibration"] * 3 + ["control"] * 3
-    write_table(pd.DataFrame({"scan": range(12), "patient": range(12), "role": roles}), folder / "splits.tsv")
-    return folder
+    return random_images(tmp_path, (SIZE, SIZE))
 
 
 def settings_of(**more) -> dict:
@@ -111,7 +103,7 @@ def images_of(data: Path) -> torch.Tensor:
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("dims", [2, 3])
 def test_losses_are_those_of_monais_own_inferer(data, dims, prediction, monkeypatch):
-    write_bundle(with_images(data, dims) / "data" / "bundle", config_of(dims, prediction), dims)
+    write_bundle(random_images(data, (SIZE,) * dims) / "data" / "bundle", config_of(dims, prediction), dims)
     images = images_of(data)
     found = monai_bundle.losses_by_noise(load_model(noted(data)), images, [3, 40], 7)
     autoencoder, unet = networks(dims)
