@@ -1,6 +1,5 @@
 """Checks of a configuration: against the schema, which fills in the defaults, and beyond it."""
 
-import copy
 import difflib
 import math
 import re
@@ -35,7 +34,7 @@ def check(config: dict) -> dict:
 
     Raises ValueError with the path of the first wrong key, and with its correction.
     """
-    config = copy.deepcopy(config)
+    config = _separate(config)
     validate(config)
     for name, entry in config["datasets"].items():
         _check_kind(f"datasets.{name}.reader", entry["reader"], "readers")
@@ -58,6 +57,13 @@ def check(config: dict) -> dict:
     for name, audit in config["audits"].items():
         _check_audit(config, f"audits.{name}", audit)
     return config
+
+
+def _separate(value):
+    """A copy in which no part is in two places, as aliases of YAML have it: each entry fills in defaults of its own."""
+    if isinstance(value, dict):
+        return {key: _separate(part) for key, part in value.items()}
+    return [_separate(part) for part in value] if isinstance(value, list) else value
 
 
 def check_resources(named: dict) -> None:

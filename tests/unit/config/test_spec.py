@@ -138,6 +138,13 @@ def test_a_wrong_key_is_named_with_what_would_be_right(path, value, message):
     assert "\n" not in str(error.value)
 
 
+def test_entries_that_share_a_part_by_an_alias_get_defaults_of_their_own(tiny):
+    tiny["models"]["ldm"]["sampling"] = tiny["models"]["elsewhere"]["sampling"] = {"n_samples": 4}
+    assert tiny["models"]["ldm"]["sampling"] is tiny["models"]["elsewhere"]["sampling"]
+    models = checks.check(tiny)["models"]
+    assert "sampler" in models["ldm"]["sampling"] and "sampler" not in models["elsewhere"]["sampling"]
+
+
 def test_a_patient_expression_without_a_group_is_refused(tiny):
     chest = {"reader": "image_folder", "root": "x", "patient": r"\d+", "grid": [16, 16]}
     chest["split"] = {"train": 1, "calibration": 20, "control": 1}

@@ -179,32 +179,38 @@ def test_earlier_states_are_other_files_of_the_bundle(data):
 
 
 class Gaussian:
-    """The best denoiser of normally distributed latents of deviation 1, for images whose latents have deviation 0.4."""
+    """The best denoiser of normally distributed latents of one deviation; it encodes images as 0.4 times themselves."""
 
     device = torch.device("cpu")
 
-    def __init__(self, prediction: str, useful: bool = True):
+    def __init__(self, prediction: str, deviation: float = 1.0, useful: bool = True):
         scheduler = DDPMScheduler(num_train_timesteps=1000, **BETAS)
         self.schedule = monai_bundle.denoising.NoiseSchedule(scheduler.alphas_cumprod, prediction)
-        self.autoencoder, self.useful = self, useful
+        self.autoencoder, self.useful, self.variance = self, useful, deviation**2
         self.noisy_and_target, self.noise_of = self.schedule.noisy_and_target, self.schedule.noise_of
 
     def encode(self, images):
         return 0.4 * images, torch.zeros_like(images)
 
     def predict(self, noisy, steps):
-        kept = self.schedule.alphas_cumprod[steps].view(-1, 1, 1, 1)
         if not self.useful:
             return torch.zeros_like(noisy)
-        return (1 - kept).sqrt() * noisy if self.schedule.prediction == "epsilon" else torch.zeros_like(noisy)
+        kept = self.schedule.alphas_cumprod[steps].view(-1, 1, 1, 1)
+        variance = self.variance * kept + 1 - kept  # of `noisy`
+        if self.schedule.prediction == "epsilon":
+            return (1 - kept).sqrt() * noisy / variance
+        return (kept * (1 - kept)).sqrt() * (1 - self.variance) * noisy / variance
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-def test_the_scale_that_nobody_wrote_down_is_found(prediction):
+@pytest.mark.parametrize("deviation", [0.6, 0.9, 1.0, 1.8])
+def test_the_scale_that_nobody_wrote_down_is_found(prediction, deviation):
+    """Where the denoiser's latents had a deviation near 1, as they usually have, it's 1 / that of these."""
     latents = torch.randn(40, 1, 12, 12, generator=torch.Generator().manual_seed(0))
-    for spread in (1.0, 2.5):  # the usual scale of these images isn't that of the training
-        found = latent_scale.fit_scale(Gaussian(prediction), spread * latents, 16)
-        assert math.isclose(found, 2.5 / spread, rel_tol=0.05)
+    for spread in (1.0, 2.5):
+        found = latent_scale.fit_scale(Gaussian(prediction, deviation), spread * latents, 16)
+        expected = 1.0 if deviation == 0.9 else deviation
+        assert math.isclose(found, 2.5 * expected / spread, rel_tol=0.05)
 
 
 def test_a_denoiser_that_no_scale_suits_is_refused():
