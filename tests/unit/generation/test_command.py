@@ -81,14 +81,23 @@ def test_a_program_of_another_environment_is_run_in_it(data):
     assert len(drawn_from(settings, data)) == 5
 
 
-def test_drawn_again_after_an_interruption_to_the_same_bytes(data):
-    """The third call fails once: what the first two drew isn't drawn again."""
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("sys.exit('no more memory')", "ended with exit status 1: no more memory"),
+        ("os.kill(os.getpid(), 9)", "status -9"),
+    ],
+)
+def test_drawn_again_after_an_interruption_to_the_same_bytes(data, end, said):
+    """The third call fails, or is killed, once: what the first two drew isn't drawn again."""
     whole = drawn_from(settings_of(program()), data, "whole")
     count = data / "calls"
-    fails = f"calls = pathlib.Path({str(count)!r}); calls.touch(); calls.write_text(calls.read_text() + 'x')\n"
-    fails += "if len(calls.read_text()) == 3: sys.exit('no more memory')"
+    fails = (
+        f"import os; calls = pathlib.Path({str(count)!r}); calls.touch(); calls.write_text(calls.read_text() + 'x')\n"
+    )
+    fails += f"if len(calls.read_text()) == 3: {end}"
     settings = settings_of(program(fails))
-    with pytest.raises(ValueError, match="ended with exit status 1: no more memory"):
+    with pytest.raises(ValueError, match=said):
         drawn_from(settings, data)
     np.testing.assert_array_equal(drawn_from(settings, data), whole)
     assert count.read_text() == "xxxx"
