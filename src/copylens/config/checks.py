@@ -42,6 +42,9 @@ def check(config: dict) -> dict:
     for section in ("models", "detectors"):
         for name, entry in config[section].items():
             _check_kind(f"{section}.{name}.kind", entry["kind"], section)
+    for name, entry in config["detectors"].items():
+        if entry.get("training", {}).get("stop"):
+            raise ValueError(f"detectors.{name}.training.stop: detectors don't denoise; leave it out")
     _check_variants(config)
     for name, entry in config["datasets"].items():
         _check_planted(f"datasets.{name}.planted.transforms", entry["planted"]["transforms"], entry["grid"])
@@ -168,6 +171,10 @@ def _check_network(key: str, settings: dict) -> None:
     groups = settings.get("norm_groups")
     if groups and any(width % groups for width in channels):
         raise ValueError(f"{key}.channels: every width must be a multiple of norm_groups ({groups}), not {channels}")
+    if settings.get("training", {}).get("stop") and not can("models", settings["kind"], "losses_by_noise"):
+        raise ValueError(f"{key}.training.stop: networks of kind {settings['kind']} don't denoise; leave it out")
+    if settings.get("ambient") is not None and settings["augment"]:
+        raise ValueError(f"{key}.ambient: gives each image one noise; leave out augment, which changes images anew")
     sampling = settings.get("sampling", {})
     if sampling.get("sampler") == "ddim" and sampling["steps"] > settings.get("timesteps", math.inf):
         raise ValueError(f"{key}.sampling.steps: at most timesteps ({settings['timesteps']}), not {sampling['steps']}")

@@ -3,6 +3,8 @@
 models        one file per kind of network
 diffusion     the noise schedule, samplers and averaging of diffusion models
 denoising     how well a network denoises each image
+ambient       noisy training images at high noise levels
+avoidance     samples led away from training images, or rejected
 autoencoders  the loss of autoencoders
 train         train one network
 latent_scale  the scale of latents that a denoiser was trained with

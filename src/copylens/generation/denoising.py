@@ -49,10 +49,25 @@ class NoiseSchedule:
 
     def noise_of(self, prediction, noisy, timestep: int) -> torch.Tensor:
         """The noise in `noisy` by the network's prediction at a timestep."""
-        kept = self.alphas_cumprod[timestep].to(noisy.device)
-        if self.prediction == "sample":
-            return (noisy - kept.sqrt() * prediction) / (1 - kept).sqrt()
-        return prediction if self.prediction == "epsilon" else kept.sqrt() * prediction + (1 - kept).sqrt() * noisy
+        return noise_in(prediction, noisy, self.alphas_cumprod[timestep].to(noisy.device), self.prediction)
+
+
+def noise_in(prediction: torch.Tensor, noisy: torch.Tensor, kept: torch.Tensor, kind: str) -> torch.Tensor:
+    """The noise in `noisy` by a prediction of some kind, where a share sqrt(kept) of the signal is left."""
+    if kind == "epsilon":
+        return prediction
+    if kind == "sample":
+        return (noisy - kept.sqrt() * prediction) / (1 - kept).sqrt()
+    return kept.sqrt() * prediction + (1 - kept).sqrt() * noisy
+
+
+def prediction_of(noise: torch.Tensor, noisy: torch.Tensor, kept: torch.Tensor, kind: str) -> torch.Tensor:
+    """The inverse of `noise_in`."""
+    if kind == "epsilon":
+        return noise
+    if kind == "sample":
+        return (noisy - (1 - kept).sqrt() * noise) / kept.sqrt()
+    return (noise - (1 - kept).sqrt() * noisy) / kept.sqrt()
 
 
 @torch.no_grad()

@@ -1,13 +1,17 @@
 """The noise schedule, the samplers and the moving average of networks that denoise latents."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 import torch
 
+from copylens.generation.avoidance import TooNear, guided, rejecting
 from copylens.jobs.lean_monai import schedulers
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import LatentSpace
+
+MOST_DRAWS = 50  # of a sample that is rejected again and again
 
 
 class Denoiser(Protocol):
@@ -15,6 +19,7 @@ class Denoiser(Protocol):
 
     settings: dict  # timesteps, schedule, prediction
     scale_factor: torch.Tensor
+    known: dict[str, torch.Tensor]
 
     @property
     def autoencoder(self) -> LatentSpace: ...
@@ -39,18 +44,22 @@ def scheduler_of(family, settings: dict):
 
 
 def sample_with(predict, module: Denoiser, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
-    """`sample` for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`."""
+    """`sample` for any `predict(noisy latent, timesteps)` in the latent space of `module.autoencoder`.
+
+    What is too near a training image, where the settings say so, is drawn anew (see `copylens.generation.avoidance`).
+    """
     scheduler = scheduler_of(
         {"ddim": schedulers.DDIMScheduler, "ddpm": schedulers.DDPMScheduler}[sampling["sampler"]], module.settings
     )
     # DDPM visits every timestep; DDIM only sampling.steps of them (Song et al. 2021, arXiv 2010.02502).
     is_ddpm = sampling["sampler"] == "ddpm"
     scheduler.set_timesteps(module.settings["timesteps"] if is_ddpm else sampling["steps"])
-    for start in range(first, n, sampling["batch_size"]):
-        generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
-        shape = (min(sampling["batch_size"], n - start), *module.autoencoder.latent_shape)
+    too_near = rejecting(module, sampling)
+    predict = guided(predict, module, scheduler.alphas_cumprod, sampling)
+
+    def draw(wanted: int, generator: torch.Generator) -> torch.Tensor:
         # The chain lives on the CPU, where its noise is drawn: the same on every device.
-        latent = torch.randn(shape, generator=generator)
+        latent = torch.randn((wanted, *module.autoencoder.latent_shape), generator=generator)
         for timestep in scheduler.timesteps:
             steps = torch.full((len(latent),), int(timestep), device=module.device)
             prediction = predict(latent.to(module.device), steps).cpu()
@@ -58,7 +67,29 @@ def sample_with(predict, module: Denoiser, n: int, seed: int, sampling: dict, fi
                 latent, _ = scheduler.step(prediction, timestep, latent, generator=generator)
             else:
                 latent, _ = scheduler.step(prediction, timestep, latent)
-        yield module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu()
+        return module.autoencoder.decode(latent.to(module.device) / module.scale_factor).cpu()
+
+    for start in range(first, n, sampling["batch_size"]):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "sample", start))
+        again = partial(draw, generator=generator)
+        images = again(min(sampling["batch_size"], n - start))
+        yield _redrawn(images, too_near, again)
+
+
+def _redrawn(images: torch.Tensor, too_near: TooNear | None, draw: Callable[[int], torch.Tensor]) -> torch.Tensor:
+    """The images [B, 1, *grid], those that are too near a training image drawn anew until none is."""
+    if too_near is None:
+        return images
+    for _ in range(MOST_DRAWS):
+        near = too_near.similarity(images) > too_near.limit
+        if not near.any():
+            return images
+        print(f"{int(near.sum())} of {len(images)} samples are too near a training image and drawn anew", flush=True)
+        images[near] = draw(int(near.sum()))
+    raise ValueError(
+        f"sampling.reject: after {MOST_DRAWS} draws some samples are still nearer to training images than its "
+        "percentile allows; raise it, or take a network that was trained for less long"
+    )
 
 
 def denoise_partly(

@@ -89,6 +89,8 @@ def _draw_state(
     if first < n or not losses_path.exists():
         module = load()
         if first < n:
+            if sampling.get("guidance") or sampling.get("reject"):
+                module.known = {role: as_batch(images) for role, images in sets.items()}
             with timed("sampling"):
                 for batch in family.sample(module, n, seed, sampling, first):
                     drawn.add(batch[:, 0].numpy())

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from copylens.config.dependencies import code_of
 from copylens.config.kinds import implementation
-from copylens.data.splits import training_rows
+from copylens.data.splits import rows_of, training_rows
 from copylens.generation.load import SNAPSHOTS, load_autoencoder
 from copylens.jobs.checksums import file_checksum
 from copylens.jobs.files import read_array, read_table, write_table, write_yaml
@@ -55,11 +55,13 @@ def train_model(
     rows = training_rows(splits, settings["n_train"])
     family = implementation("models", settings["kind"])
     # A control may keep images outside T; its samples are compared with T all the same.
-    shown = images[family.rows(splits) if hasattr(family, "rows") else rows]
+    shown = {"train": images[family.rows(splits) if hasattr(family, "rows") else rows]}
+    if settings.get("training", {}).get("stop"):
+        shown["calibration"] = images[rows_of(splits, "calibration")]
     identity = {
         "settings": settings,
         "seed": seed,
-        "data": hashlib.sha256(np.ascontiguousarray(shown, dtype=np.float32).data).hexdigest(),
+        "data": [_checksum(part) for part in shown.values()],
         "upstream": file_checksum(below / "weights.safetensors") if below else None,
         "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training/loop")],
     }
@@ -88,16 +90,20 @@ def train_model(
 def train_network(
     settings: dict,
     seed: int,
-    images: np.ndarray,
+    images: dict[str, np.ndarray],
     autoencoder: LatentSpace | None,
     unfinished: Unfinished,
     identity: dict,
     n_gpus: int = 1,
 ) -> Trained:
-    """A network of `settings`, trained on images [scan, *grid], or just prepared with them if it isn't trained."""
-    images_BC = as_batch(images)
+    """A network of `settings`, trained on images["train"], [scan, *grid], or just prepared if it isn't trained.
+
+    images: by role; others than the training images are only looked at.
+    """
+    images_BC = as_batch(images["train"])
     torch.manual_seed(derive_seed(seed, "initial weights"))
-    network = implementation("models", settings["kind"]).build(settings, list(images.shape[1:]), autoencoder)
+    network = implementation("models", settings["kind"]).build(settings, list(images_BC.shape[2:]), autoencoder)
+    network.known = {role: as_batch(part) for role, part in images.items()} if len(images) > 1 else {}
     if "training" not in settings:
         network.to(device()).prepare(images_BC)
         return Trained(network, pd.DataFrame(columns=["step", "epoch", "name", "value"]), *network.earlier())
@@ -106,9 +112,13 @@ def train_network(
 
     with timed("training"):
         losses = loop.fit(network, images_BC, seed, unfinished, identity, n_devices=loop.count_devices(n_gpus))
-    batch_size = min(settings["training"]["batch_size"], len(images))
+    batch_size = min(settings["training"]["batch_size"], len(images_BC))
     losses.insert(1, "epoch", losses["step"] * batch_size // len(images))
     kept = {int(path.stem): load_file(path) for path in (unfinished.work / "snapshots").glob("*.safetensors")}
     last = int(losses["epoch"].max())
     kept.pop(last, None)  # the final state, which the network holds
     return Trained(network, losses, last, kept)
+
+
+def _checksum(images: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(images, dtype=np.float32).data).hexdigest()

@@ -2,6 +2,7 @@
 
 module        the loop's interface to a network
 callbacks     progress, snapshots and losses
+stopping      where a training ends by itself
 loop          Lightning's trainer: batches, resumption, several devices
 checkpoints   the state of an unfinished training
 tensors       images as batches, weights as safetensors

@@ -25,6 +25,7 @@ from copylens.jobs.workdir import Unfinished, claim
 from copylens.training.callbacks import History, Snapshots, TerminalBar
 from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
 from copylens.training.module import TrainedModule, device
+from copylens.training.stopping import StopAtGap
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -143,7 +144,7 @@ def fit(
     sizes = len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"]
     batches = Batches(*sizes, seed, rank(), n_devices)
     history, best = History(chunk_steps, settings["steps"]), Best()
-    callbacks = [Reseed(seed), history]
+    callbacks = [Reseed(seed), history, *([StopAtGap(module, settings["stop"], history)] if settings["stop"] else [])]
     if settings["snapshots"]:
         callbacks.append(Snapshots(work / "snapshots", _snapshot_steps(settings, len(tensors[0])), chunk_steps))
     if validation_BC is not None:

@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from copylens.imaging.augment import flip_and_rotate
+from copylens.imaging.augment import draw_moves, moved
 
 
 class TrainedModule(torch.nn.Module):
@@ -20,6 +20,8 @@ class TrainedModule(torch.nn.Module):
     def __init__(self, settings: dict):
         super().__init__()
         self.settings = settings
+        # Real images [B, 1, *grid] by role, for what looks at them beside its training; no part of its weights.
+        self.known: dict[str, torch.Tensor] = {}
 
     @property
     def device(self) -> torch.device:
@@ -50,6 +52,13 @@ class TrainedModule(torch.nn.Module):
         """Of a network that comes trained: its epoch, and the tensors of its earlier states by their epochs."""
         return 0, {}
 
+    def denoising_gap(self, n_images: int) -> float:
+        """By how much the denoising loss of known calibration images is above that of training images, as a share.
+
+        Each is the mean of at most `n_images` of them.
+        """
+        raise ValueError(f"training.stop: networks of kind {self.settings['kind']} don't denoise; leave it out")
+
     def weights(self) -> dict[str, torch.Tensor]:
         """The tensors needed to use the trained network."""
         raise NotImplementedError
@@ -60,10 +69,19 @@ class TrainedModule(torch.nn.Module):
 
     def augmented(self, images_BC: torch.Tensor) -> torch.Tensor:
         """The images, flipped and turned at random if `augment` is set."""
+        return self.augmented_by(images_BC)[0] if self.settings["augment"] else images_BC
+
+    def augmented_by(self, images_BC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images, flipped and turned at random, and how: [B, axis + plane], zeros for an image left as it was.
+
+        1 for an axis along which it's flipped, and the angle in each plane as a share of the largest one.
+        """
         chances = self.settings["augment"]
-        if not chances:
-            return images_BC
-        return flip_and_rotate(images_BC, chances["flip"], chances["rotation"], chances["degrees"])
+        draws = chances["flip"], chances["rotation"], chances["degrees"]
+        signs, angles = draw_moves(len(images_BC), images_BC.ndim - 2, *draws)
+        largest = max(math.radians(chances["degrees"]), torch.finfo(angles.dtype).tiny)
+        how = torch.cat([(1 - signs) / 2, angles / largest], dim=1)
+        return moved(images_BC, signs, angles), how.to(images_BC.device)
 
     def adamw(self, parameters, betas: tuple[float, float] = (0.9, 0.999)) -> tuple[list, list]:
         """AdamW with a linear warm-up and, if set, a cosine decay to 0, as ([optimizer], [schedule])."""

@@ -11,8 +11,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from copylens.config.grids import halve
 from copylens.generation import denoising
+from copylens.generation.ambient import Ambient
 from copylens.generation.diffusion import averaging, denoise_partly, sample_with, scheduler_of
+from copylens.imaging.warps import planes
 from copylens.jobs.lean_monai import nets, schedulers
+from copylens.jobs.seeds import derive_seed
 from copylens.training.module import LatentSpace, TrainedModule
 
 SETTINGS = """
@@ -20,7 +23,12 @@ required: [autoencoder, channels, training, sampling]
 properties:
   autoencoder: {$ref: "#/$defs/autoencoder"}
   n_train: {$ref: "#/$defs/n_train", default: null}
-  augment: {$ref: "#/$defs/augment", default: null}
+  # `condition`: the U-Net is told how each image was changed, and draws unchanged ones (Karras et al. 2022, arXiv
+  # 2206.00364, appendix F).
+  augment: {$ref: "#/$defs/told_augment", default: null}
+  # Above this share of the noise levels the U-Net sees training images with noise only (Shah et al. 2025, arXiv
+  # 2502.21278).
+  ambient: {oneOf: [{type: "null"}, {type: number, exclusiveMinimum: 0, exclusiveMaximum: 1}], default: null}
   channels: {$ref: "#/$defs/widths"}
   res_blocks: {$ref: "#/$defs/count", default: 1}
   attention_levels: {$ref: "#/$defs/flags", default: []}
@@ -35,6 +43,8 @@ properties:
   training: {$ref: "#/$defs/training"}
   sampling: {$ref: "#/$defs/diffusion_sampling"}
 """
+
+GAP_LEVELS = (0.1, 0.2, 0.3, 0.4)  # shares of the timesteps at which the gap of losses is measured
 
 
 class LatentDiffusion(TrainedModule):
@@ -63,9 +73,18 @@ class LatentDiffusion(TrainedModule):
             norm_num_groups=settings["norm_groups"],
             num_head_channels=settings["head_channels"],
         )
+        is_told = (settings["augment"] or {}).get("condition")
+        self.n_told = len(latent_grid) + len(planes(len(latent_grid))) if is_told else 0
+        if self.n_told:
+            self.unet.num_class_embeds = self.n_told
+            embedding: torch.nn.Module = torch.nn.Linear(self.n_told, 4 * channels[0], bias=False)
+            self.unet.class_embedding = embedding  # type: ignore[assignment]
         self.average = AveragedModel(self.unet, multi_avg_fn=averaging(settings["ema_decay"]))
         self.register_buffer("scale_factor", torch.ones(()))
         self.scheduler = scheduler_of(schedulers.DDPMScheduler, settings)
+        self.ambient = None
+        if settings["ambient"] is not None:
+            self.ambient = Ambient(self.scheduler.alphas_cumprod, settings["ambient"])
 
     @property
     def autoencoder(self) -> LatentSpace:
@@ -82,24 +101,54 @@ class LatentDiffusion(TrainedModule):
         self.scale_factor = 1 / torch.sqrt(mean.var() + (deviation**2).mean())
         if self.settings["augment"]:
             return (images_BC,)
-        return mean * self.scale_factor, deviation * self.scale_factor
+        latents = mean * self.scale_factor, deviation * self.scale_factor
+        if self.ambient is None:
+            return latents
+        generator = torch.Generator().manual_seed(derive_seed(torch.initial_seed(), "ambient noise"))
+        return *latents, torch.randn(mean.shape, generator=generator)
 
     def configure_optimizers(self):
         return self.adamw(self.unet.parameters())
 
     def training_step(self, batch, step, descend):
-        if self.settings["augment"]:
-            encoded = self.autoencoder.encode(self.augmented(batch[0]))
-            batch = [part * self.scale_factor for part in encoded]
-        mean, deviation = batch
+        mean, deviation, how, fixed = self._batch(batch)
         latent = mean + deviation * torch.randn_like(mean)
         noise = torch.randn_like(latent)
         timesteps = torch.randint(0, self.scheduler.num_train_timesteps, (len(latent),), device=latent.device)
         noisy, target = self.noisy_and_target(latent, noise, timesteps)
-        loss = functional.mse_loss(self.unet(noisy, timesteps), target)
+        if self.ambient is None:
+            loss = functional.mse_loss(self._output(self.unet, noisy, timesteps, how), target)
+        else:
+            loss = self._ambient_loss(self.ambient, (mean, fixed, noise), timesteps, (noisy, target))
         descend(loss)
         self.average.update_parameters(self.unet)
         return {"loss": loss}
+
+    def _batch(self, batch):
+        """Mean and deviation of the latents; how the images were changed, and their fixed noise, where they have it."""
+        if not self.settings["augment"]:
+            return batch[0], batch[1], None, batch[2] if self.ambient else None
+        images, how = self.augmented_by(batch[0])
+        mean, deviation = (part * self.scale_factor for part in self.autoencoder.encode(images))
+        return mean, deviation, how, None
+
+    def _ambient_loss(self, ambient: Ambient, given, timesteps, usual) -> torch.Tensor:
+        """given: latents, their fixed noise and added noise; usual: input and target below the ambient level."""
+        (mean, fixed, added), above = given, ambient.applies(timesteps)
+        above_B1 = above.view(-1, *[1] * (mean.ndim - 1))
+        noisy = torch.where(above_B1, ambient.noisy(mean, fixed, added, timesteps), usual[0])
+        output = self._output(self.unet, noisy, timesteps, None)
+        below = (output - usual[1]).square().flatten(1).mean(1)
+        noise = self.noise_of(output, noisy, timesteps)
+        losses = ambient.losses(noise, added, timesteps, self.settings["prediction"])
+        return torch.where(above, losses, below).mean()
+
+    def _output(self, unet, noisy, timesteps, how) -> torch.Tensor:
+        """The output of the U-Net, told how images were changed; None says that they weren't."""
+        if not self.n_told:
+            return unet(noisy, timesteps)
+        how = torch.zeros(len(noisy), self.n_told, device=noisy.device) if how is None else how
+        return unet(noisy, timesteps, class_labels=how)
 
     def noisy_and_target(self, latent, noise, timesteps) -> tuple[torch.Tensor, torch.Tensor]:
         """Input and target of the U-Net at these timesteps."""
@@ -114,14 +163,23 @@ class LatentDiffusion(TrainedModule):
 
     def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """The averaged U-Net's output."""
-        return self.average.module(noisy, timesteps)
+        return self._output(self.average.module, noisy, timesteps, None)
 
-    def noise_of(self, prediction, noisy, timestep: int) -> torch.Tensor:
-        """The noise in `noisy` by the U-Net's prediction at a timestep."""
-        if self.settings["prediction"] == "epsilon":
-            return prediction
-        kept = self.scheduler.alphas_cumprod[timestep].to(noisy.device)
-        return kept.sqrt() * prediction + (1 - kept).sqrt() * noisy
+    def noise_of(self, prediction, noisy, timestep: int | torch.Tensor) -> torch.Tensor:
+        """The noise in `noisy` by the U-Net's prediction at one timestep, or at timesteps [B]."""
+        kept = self.scheduler.alphas_cumprod.to(noisy.device)[timestep].view(-1, *[1] * (noisy.ndim - 1))
+        return denoising.noise_in(prediction, noisy, kept, self.settings["prediction"])
+
+    def denoising_gap(self, n_images):
+        if not len(self.known.get("calibration", [])):
+            raise ValueError("training.stop: needs calibration images; give the data set some, or leave it out")
+        self.average.module.eval()
+        steps = [round(share * self.settings["timesteps"]) for share in GAP_LEVELS]
+        train, calibration = (
+            denoising.losses_by_noise(self, self.known[role][:n_images], steps, 0, n_images).mean().item()
+            for role in ("train", "calibration")
+        )
+        return calibration / train - 1
 
     def weights(self):
         return {"scale_factor": self.scale_factor, **self.average.module.state_dict()}
@@ -140,13 +198,15 @@ def build(settings: dict, grid: list[int], upstream: LatentSpace) -> LatentDiffu
 @torch.no_grad()
 def sample(module: LatentDiffusion, n: int, seed: int, sampling: dict, first: int) -> Iterator[torch.Tensor]:
     """Image i depends on (seed, its batch), not on the device."""
-    yield from sample_with(module.average.module.eval(), module, n, seed, sampling, first)
+    module.average.module.eval()
+    yield from sample_with(module.predict, module, n, seed, sampling, first)
 
 
 @torch.no_grad()
 def round_trip(module: LatentDiffusion, images_BC: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
     """Images [B, 1, *grid] with a share `strength` of the noise levels added to their latents and taken away."""
-    return denoise_partly(module.average.module.eval(), module, images_BC, strength, seed)
+    module.average.module.eval()
+    return denoise_partly(module.predict, module, images_BC, strength, seed)
 
 
 def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps: list[int], seed: int) -> torch.Tensor:
