@@ -4,6 +4,9 @@ Features of samples are compared with those of the training images T; then real 
 samples' place, because no generator needs to be nearer to T than they are. Features come from any detector, at best
 from an untrained one: `random_features` (Naeem et al. 2020, arXiv 2002.09797, section 5, found random networks useful
 where images are unlike those of the pretraining). Distances, precision and recall don't show copying.
+
+Distances to T are least for copies of T. The same metrics against patients whom nobody trained on, `<metric>_held_out`,
+don't reward copying.
 """
 
 import functools
@@ -28,6 +31,7 @@ from copylens.jobs.lean_monai import metrics
 from copylens.jobs.seeds import generator_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
+HELD_OUT = "_held_out"
 CELLS = 3  # of the data-copying test
 SMALLEST_CELL = 10  # images of each kind that a cell of it needs
 PAIRS = 200  # of images whose MS-SSIM is averaged
@@ -37,6 +41,9 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, "M
 
 def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str, quality_path: Path) -> None:
     """Write the quality table: run columns, epoch, features (detector), metric, value, real, n_samples, n_reference.
+
+    The reference is T, or for `<metric>_held_out` one half of the held-out patients V and H; the other half then takes
+    the samples' place for `real`.
 
     paths: for each run the folder of its detector, and the files scans (features of images), images, samples,
     reconstructed, splits, training_rows and spec. `real` is the value of as many held-out real images in the samples'
@@ -140,6 +147,11 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
     reconstructed = read_array(files["reconstructed"])
     if len(reconstructed):
         error = np.abs(reconstructed - images[np.concatenate([calibration, control])]).mean()
+    there, here = (scaled(scans[half]) for half in _halves(splits))
+    m = min(len(there), samples.shape[1])
+    few = np.sort(generator.permutation(samples.shape[1])[:m])
+    real |= _beside(there[:m], here, HELD_OUT)
+    sizes = {False: (n, len(train)), True: (m, len(here))}
     rows = []
     for epoch, of_state in zip(read_yaml(files["spec"])["epochs"], samples, strict=True):
         with timed("embedding"):
@@ -147,6 +159,7 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
         values = _metrics(features[drawn], training) | {
             "data_copying": data_copying(features[drawn], training, of_calibration, 0),
             "self_similarity": self_similarity(of_state[drawn], 0),
+            **_beside(features[few], here, HELD_OUT),
         }
         if len(reconstructed):
             values["reconstruction_error"] = error
@@ -156,8 +169,7 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
                 "metric": metric,
                 "value": value,
                 "real": real.get(metric, np.nan),
-                "n_samples": n,
-                "n_reference": len(train),
+                **dict(zip(("n_samples", "n_reference"), sizes[metric.endswith(HELD_OUT)], strict=True)),
             }
             for metric, value in values.items()
         ]
@@ -165,12 +177,25 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
 
 
 def _metrics(features: np.ndarray, training: np.ndarray) -> dict[str, float]:
-    return {
-        "frechet_distance": frechet_distance(features, training),
-        "kernel_distance": kernel_distance(features, training),
-        "authentic_share": authentic_share(features, training),
-        **prdc_scores(features, training),
+    return _beside(features, training) | {"authentic_share": authentic_share(features, training)}
+
+
+def _beside(features: np.ndarray, reference: np.ndarray, ending: str = "") -> dict[str, float]:
+    values = {
+        "frechet_distance": frechet_distance(features, reference),
+        "kernel_distance": kernel_distance(features, reference),
+        **prdc_scores(features, reference),
     }
+    return {f"{metric}{ending}": value for metric, value in values.items()}
+
+
+def _halves(splits: pd.DataFrame) -> list[np.ndarray]:
+    """Rows of the images of V and H in two halves of their patients."""
+    held_out = np.concatenate([rows_of(splits, role) for role in ("calibration", "control")])
+    patients = splits["patient"].to_numpy()[held_out]
+    first = generator_of("halves of held-out patients").permutation(np.unique(patients))[::2]
+    is_first = np.isin(patients, first)
+    return [held_out[is_first], held_out[~is_first]]
 
 
 @functools.cache

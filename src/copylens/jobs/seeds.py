@@ -21,6 +21,7 @@ NUMBERS = {
     "membership components": 11,
     "membership choice": 12,
     "halvings": 13,
+    "halves of held-out patients": 14,
     "levels of intervals": 0,
 }
 

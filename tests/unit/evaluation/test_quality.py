@@ -1,6 +1,7 @@
 """Quality metrics say what they should of samples whose quality is known, and none of them minds copies."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from copylens.evaluation import quality
@@ -42,6 +43,24 @@ def test_data_copying_is_far_below_zero_for_copies_alone(sets):
     assert quality.data_copying(sets["copycat"], *arguments) < -3
     assert abs(quality.data_copying(sets["perfect"], *arguments)) < 2
     assert np.isnan(quality.data_copying(sets["copycat"][:5], *arguments))
+
+
+def test_held_out_patients_are_halved_by_patient():
+    roles = ["train"] * 4 + ["calibration"] * 12 + ["control"] * 12
+    splits = pd.DataFrame({"patient": np.repeat(range(14), 2), "role": roles})
+    first, second = quality._halves(splits)
+    assert sorted([*first, *second]) == list(range(4, 28)) and len(first) == len(second) == 12
+    assert not set(splits["patient"][first]) & set(splits["patient"][second])
+
+
+def test_held_out_patients_dont_reward_copies(sets):
+    """Who copies T is no nearer to them than T is."""
+    of = {name: quality._beside(sets[name], sets["held_out"], quality.HELD_OUT) for name in sets}
+    distance = {name: metrics["frechet_distance_held_out"] for name, metrics in of.items()}
+    assert distance["copycat"] > max(
+        distance["perfect"], 5 * quality.frechet_distance(sets["copycat"], sets["training"])
+    )
+    assert distance["perfect"] < min(distance["shifted"], distance["narrow"])
 
 
 @pytest.mark.parametrize("grid", [(16, 16), (8, 8, 8), (64, 64)])
