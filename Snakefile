@@ -13,13 +13,13 @@
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
 #   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  regions.npz  (matrix.npy on request)
 #   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   agreement/{study}.csv   consensus/{study}.csv
-#   corrected/{study}.csv                             review/{study}/answers.csv  key.csv
+#   corrected/{study}.csv  mitigations/{study}.csv    review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
 #   audits/{audit}/public/                            verdict.json  samples.csv  report.html  report.pdf
 #   audits/{audit}/restricted/                        report.html  report.pdf  samples.tsv  patients.tsv
 #                                                     rest/  files.json  data/  detectors/  planted/  nearest/
 #                                                     membership.npz
-#   logs/<rule>/<the same wildcards>.log
+#   logs/<rule>/<the same wildcards>.log              (of train_model also .tsv, its seconds and memory)
 # work/                                               unfinished trainings; may be deleted
 
 
@@ -45,6 +45,8 @@ localrules:
     collect_benchmarks,
     correct_rates,
     compare_detectors,
+    tabulate_mitigations,
+    draw_privacy_and_quality,
     draw_copied_regions,
     draw_copy_pairs,
     draw_review_sheet,
@@ -68,14 +70,15 @@ include: "rules/evidence.smk"
 include: "rules/quality.smk"
 include: "rules/figures.smk"
 include: "rules/audit.smk"
+include: "rules/mitigations.smk"
 
 
 named = {rule.name: rule.resources for rule in workflow.rules}
-checked("resources", checks.check_resources, named | {"--resources": workflow.global_resources})
+checked("resources", execution.check_resources, named | {"--resources": workflow.global_resources})
 
 
 onstart:
-    checked("profile", checks.check_executor, workflow.executor_plugin.name)
+    checked("profile", execution.check_executor, workflow.executor_plugin.name)
     if workflow.local_exec and not workflow.output_settings.quiet:
         from copylens.reporting.progress import watch_in_background
 

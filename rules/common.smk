@@ -15,7 +15,7 @@ LIBRARY = str(PIPELINE / "src" if (PIPELINE / "src").is_dir() else PIPELINE.pare
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens.config import audit_spec, checks, dependencies, kinds, spec
+from copylens.config import audit_spec, checks, dependencies, execution, kinds, spec
 
 from copylens.data import source_files
 
@@ -190,6 +190,12 @@ def quality_runs(wildcards):
     features = config["studies"][wildcards.study]["quality"]
     networks = {tuple({**run, "detector": features}.items()) for run in study_runs(wildcards)}
     return [dict(network) for network in sorted(networks)]
+
+
+def study_verdicts(wildcards):
+    """The verdict on each network of `quality_runs`."""
+    names = [audit_spec.name_in_study(config, wildcards.study, run) for run in quality_runs(wildcards)]
+    return [f"results/audits/{name}/public/verdict.json" for name in names]
 
 
 def quality_files(wildcards):

@@ -256,3 +256,18 @@ use rule draw_copies_by_dataset as draw_severity_curves with:
     params:
         datasets=study_names("datasets"),
         detectors=study_names("detectors"),
+
+
+use rule draw_copies_by_dataset as draw_privacy_and_quality with:
+    input:
+        mitigations="results/mitigations/{study}.csv",
+        code=figure_code("privacy_and_quality"),
+    output:
+        figure=report(
+            "results/figures/{study}/privacy_and_quality.pdf",
+            caption="../workflow/report/privacy_and_quality.rst",
+            category="{study}",
+            labels={"figure": "verdicts and quality of every recipe"},
+        ),
+    log:
+        "results/logs/draw_privacy_and_quality/{study}.log",

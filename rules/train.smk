@@ -16,6 +16,9 @@ rule train_model:
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
     log:
         "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.log",
+    # Of the last job, where a training was interrupted.
+    benchmark:
+        "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv"
     # Long jobs first: short ones fill up the end.
     priority: 1
     conda:

@@ -17,6 +17,7 @@ from copylens.reporting.figures import (
     memorization_and_quality,
     nearest_correlations,
     over_training,
+    privacy_and_quality,
     review_sheet,
     sample_sheet,
     severity_curves,
@@ -184,6 +185,31 @@ def study(datasets=("chest_xray",), models=MODELS, seeds=1, epochs=(400,), detec
     return pd.concat(tables, ignore_index=True), pd.DataFrame(quality)
 
 
+RECIPES = {
+    "base": ("latent_diffusion", "FAIL", 0.5, 4.0),
+    "told": ("latent_diffusion", "PASS", 0.01, 4.3),
+    "ambient": ("latent_diffusion", "NOT ABLE TO SAY", 0.04, 3.7),
+    "stopped": ("latent_diffusion", "PASS", 0.0, 5.2),
+    "guided": ("latent_diffusion", "FAIL", 0.2, 6.0),
+}
+
+
+def recipes(datasets=("nih",), variants=RECIPES, seeds=3, copycat=True):
+    """The table of mitigations: a row for each recipe and seed."""
+    rows = []
+    entries = [("ldm", variant, *facts) for variant, facts in variants.items()]
+    entries += [("copycat", "base", "copycat", "FAIL", 1.0, 3.2)] if copycat else []
+    for dataset, (model, variant, kind, verdict, copies, distance), seed in itertools.product(
+        datasets, entries, range(seeds)
+    ):
+        share = min(1.0, copies * (1 + 0.1 * seed))
+        row = {"dataset": dataset, "model": model, "kind": kind, "variant": variant, "seed": seed, "epoch": 100}
+        row |= {"verdict": verdict, "copies": share, "copies_low": 0.7 * share, "copies_high": min(1, share + 0.06)}
+        row |= {privacy_and_quality.DISTANCE: distance + 0.1 * seed, f"{privacy_and_quality.DISTANCE}_real": 3.0}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def sheets(labels, n=10, shape=(16, 16)):
     generator = np.random.default_rng(0)
     return [(label, generator.random((n, *shape), dtype=np.float32)) for label in labels]
@@ -288,6 +314,12 @@ FIGURES |= {
     "only controls": lambda: copies_by_model.draw(study(models=MODELS[-3:])[0]),
     "models alike": lambda: copies_by_model.draw(study([f"{LONG}_{LONG}_{LONG}_{LONG}"], ALIKE, seeds=2)[0]),
     "models by two detectors": lambda: copies_by_model.draw(study(detectors=("ntxent", LONG))[0]),
+    "one recipe": lambda: privacy_and_quality.draw(recipes(variants={"base": RECIPES["base"]}, seeds=1, copycat=False)),
+    "recipes": lambda: privacy_and_quality.draw(recipes()),
+    "recipes of two data sets": lambda: privacy_and_quality.draw(recipes(("nih", LONG))),
+    "recipes alike": lambda: privacy_and_quality.draw(
+        recipes(variants={f"{LONG}_{number}": ("gan", "PASS", 0.05, 9.0) for number in range(8)})
+    ),
     "one trade-off": lambda: memorization_and_quality.draw(*study(models=MODELS[:1])),
     "trade-offs of two": lambda: memorization_and_quality.draw(*study(("chest_xray", LONG), seeds=3)),
     "trade-offs alike": lambda: memorization_and_quality.draw(*study(("a", "b", "c"), ALIKE)),
@@ -333,6 +365,7 @@ ONE_OF_EACH = (
     "negative losses",
     "sheets of volumes",
     "models and controls",
+    "recipes",
     "trade-offs of two",
     "one training",
     "variants of two models",

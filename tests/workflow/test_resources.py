@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from copylens.config.checks import RESOURCES, check_resources
+from copylens.config.execution import RESOURCES, check_resources
 
 RULE_FILES = set((ROOT / "rules").glob("*.smk")) - {ROOT / "rules" / "stages.smk"}  # those run nothing
 RULES = "".join(path.read_text() for path in sorted(RULE_FILES))

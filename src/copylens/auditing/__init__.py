@@ -31,6 +31,7 @@ report         the reports as pages
 crate          the public folder as a research object
 gate           the verdict as an exit code
 verify         whether a folder's files are those of a report
+mitigations    a study's verdicts beside the quality of its images
 planning       how many patients and samples it takes to be able to PASS
 folders        from folders of images to an audit's configuration
 in_process     an audit without a workflow

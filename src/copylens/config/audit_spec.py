@@ -1,9 +1,32 @@
 """A checked configuration, resolved to the settings of one audit. Imports neither torch nor numpy."""
 
-from copylens.config.spec import autoencoder_of, listing_settings, with_sorted_keys
+from copylens.config.spec import autoencoder_of, listing_settings, networks, with_sorted_keys
 
 # The files of a network's samples that an audit uses.
 SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
+
+
+def of_study(config: dict, study: str) -> dict[str, dict]:
+    """The audits of a study's networks by name, as entries of the configuration; none where the study asks for none."""
+    entry = config["studies"][study]
+    if entry["audit"] is None:
+        return {}
+    return {
+        name_in_study(config, study, network): {
+            "training": network["dataset"],
+            "held_out": None,
+            "synthetic": {key: network[key] for key in ("model", "variant", "seed")},
+            **entry["audit"],
+        }
+        for network in networks(config, study)
+    }
+
+
+def name_in_study(config: dict, study: str, network: dict) -> str:
+    """The name of the audit of one of a study's networks (`copylens.config.spec.networks`)."""
+    several = len(config["studies"][study]["datasets"]) > 1
+    named = [network["dataset"]] if several else []
+    return "_".join([study, *named, network["model"], network["variant"], str(network["seed"])])
 
 
 def datasets(config: dict, audit: str) -> dict[str, str]:

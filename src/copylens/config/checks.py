@@ -1,27 +1,15 @@
 """Checks of a configuration: against the schema, which fills in the defaults, and beyond it."""
 
-import difflib
 import math
 import re
-import shutil
 from pathlib import Path
 
 import yaml
 
-from copylens.config import spec
+from copylens.config import audit_spec, spec
 from copylens.config.grids import halve
 from copylens.config.kinds import can, kinds
 from copylens.config.schema import validate
-
-# The resources that Snakemake and its Slurm executor read; they ignore a misspelt one in silence.
-RESOURCES = {
-    *("mem", "mem_mb", "mem_mib", "mem_mb_per_cpu", "disk", "disk_mb", "disk_mib", "tmpdir", "runtime"),
-    *("gpu", "gpu_model", "gres", "tasks", "tasks_per_gpu", "tasks_per_node", "nodes", "mpi"),
-    *("cpus_per_task", "cpus_per_gpu", "constraint", "qos", "cluster", "clusters"),
-    *("slurm_partition", "slurm_account", "slurm_cluster", "slurm_extra"),
-}
-MEANT = {"gpus": "gpu", "time": "runtime", "walltime": "runtime", "memory": "mem_mb", "ram": "mem_mb"}
-MEANT |= {"partition": "slurm_partition", "account": "slurm_account", "cores": "threads", "cpus": "threads"}
 
 
 def load_config(path: Path) -> dict:
@@ -57,9 +45,20 @@ def check(config: dict) -> dict:
         _check_study(config, f"studies.{name}", study)
     if not config["studies"] and not config["audits"]:
         raise ValueError("studies, audits: there is neither; name at least one study or one audit")
+    for name in config["studies"]:
+        _add_audits(config, name)
     for name, audit in config["audits"].items():
         _check_audit(config, f"audits.{name}", audit)
     return config
+
+
+def _add_audits(config: dict, study: str) -> None:
+    """Add the audits of a study's networks to those of the configuration."""
+    for name, audit in audit_spec.of_study(config, study).items():
+        if config["audits"].setdefault(name, audit) != audit:
+            raise ValueError(
+                f"audits.{name}: studies.{study}.audit makes another audit of this name; call it otherwise"
+            )
 
 
 def _separate(value):
@@ -67,23 +66,6 @@ def _separate(value):
     if isinstance(value, dict):
         return {key: _separate(part) for key, part in value.items()}
     return [_separate(part) for part in value] if isinstance(value, list) else value
-
-
-def check_resources(named: dict) -> None:
-    """Raise ValueError for the first of {rule: its resources' names} that looks like a misspelt one."""
-    for rule, resources in named.items():
-        for name in set(resources) - RESOURCES:
-            close = MEANT.get(name) or next(iter(difflib.get_close_matches(name, sorted(RESOURCES), 1, 0.75)), None)
-            if close and not name.startswith("_"):
-                raise ValueError(f"{rule}: '{name}' would be ignored in silence; did you mean '{close}'?")
-
-
-def check_executor(name: str) -> None:
-    """Raise ValueError if this machine can't submit jobs for the executor `name`."""
-    if name == "slurm" and shutil.which("sbatch") is None:
-        raise ValueError(
-            "Slurm's sbatch isn't on this machine's PATH; run it on a cluster's login node, or without --profile slurm"
-        )
 
 
 def _check_duplicates(config: dict, key: str, name: str) -> None:
@@ -196,6 +178,10 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             _check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
     if study["quality"] is not None:
         _check_reference(f"{key}.quality", study["quality"], config["detectors"])
+    if study["audit"] is not None and study["quality"] is None:
+        raise ValueError(f"{key}.quality: name a detector, such as one of kind random_features; {key}.audit needs it")
+    if "privacy_and_quality" in study["figures"] and study["audit"] is None:
+        raise ValueError(f"{key}.audit: the figure privacy_and_quality needs it, such as {{detectors: [...]}}")
     for position, name in enumerate(study["figures"]):
         _check_kind(f"{key}.figures[{position}]", name, "figures")
     drawn = [name for name in study["datasets"] if config["datasets"][name]["planted"]["families"]]

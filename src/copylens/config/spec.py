@@ -195,6 +195,7 @@ def study_files(config: dict, study: str) -> list[str]:
     entry = config["studies"][study]
     tables = ["scores"]
     tables += ["quality"] if entry["quality"] else []
+    tables += ["mitigations"] if entry["audit"] else []
     tables += ["agreement"] if len(entry["detectors"]) > 1 else []
     tables += ["corrected"] if entry["correction"] is not None else []
     files = [f"results/{table}/{study}.csv" for table in tables]

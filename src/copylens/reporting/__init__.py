@@ -1,6 +1,7 @@
 """Pages out. In: tables and images. Out: figures and an audit's reports, the same bytes for the same results.
 
 page          the house style, and a page's parts
+labels        names of points in a panel
 sentences     numbers and names in sentences
 tables        the figures' tables, gathered from results
 summaries     numbers in figures: gaps, fronts, spreads and differences

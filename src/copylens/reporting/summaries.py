@@ -11,6 +11,7 @@ from copylens.reporting.page import (
     require,
 )
 
+WORST_FIRST = ("FAIL", "NOT ABLE TO SAY", "PASS")  # verdicts of an audit
 FORETELLS, ENOUGH = 0.8, 4  # the rank correlation above which the gap is called a warning, and the fewest points
 
 
@@ -66,6 +67,24 @@ def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     ordered = points.sort_values(["value", "copies"])
     best = ordered["copies"].cummin().shift(fill_value=np.inf)
     return ordered[ordered["copies"] < best]
+
+
+def recipe_means(group: pd.DataFrame) -> pd.DataFrame:
+    """A row per recipe: its kind, the worst verdict of its seeds, and means over seeds of value and copies.
+
+    Each mean has its 95 % t-interval over seeds, `_least` and `_most`; copies_low and copies_high are means of the
+    audits' own. group: recipe, kind, seed, verdict, value, copies, copies_low, copies_high.
+    """
+    rows = []
+    for recipe, seeds in group.groupby("recipe", sort=False):
+        row = {"recipe": recipe, "kind": seeds["kind"].iloc[0]}
+        row["verdict"] = next(verdict for verdict in WORST_FIRST if (seeds["verdict"] == verdict).any())
+        for name in ("value", "copies"):
+            mean, n = seeds[name].mean(), len(seeds)
+            half = student.ppf(0.975, n - 1) * seeds[name].std() / n**0.5 if n > 1 else 0.0
+            row |= {name: mean, f"{name}_least": mean - half, f"{name}_most": mean + half}
+        rows.append(row | {name: seeds[name].mean() for name in ("copies_low", "copies_high")})
+    return pd.DataFrame(rows)
 
 
 # Of control images and, where a model has a decoder, of decoded ones; the larger one counts.

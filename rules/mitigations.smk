@@ -1,0 +1,24 @@
+# What each recipe of a study costs and buys: its networks' verdicts beside the quality of their images.
+
+
+rule tabulate_mitigations:
+    input:
+        verdict=study_verdicts,
+        quality="results/quality/{study}.csv",
+        spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml", quality_runs),
+        seconds=of_runs("results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv", quality_runs),
+        code=code("tabulate_mitigations"),
+    output:
+        mitigations="results/mitigations/{study}.csv",
+    log:
+        "results/logs/tabulate_mitigations/{study}.log",
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        runs=quality_runs,
+    script:
+        "../workflow/scripts/tabulate_mitigations.py"

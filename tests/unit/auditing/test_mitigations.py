@@ -1,0 +1,82 @@
+"""A study's audits: named, never two of one name, and their verdicts beside the quality of the same network."""
+
+import copy
+import json
+
+import pandas as pd
+import pytest
+
+from copylens.auditing.mitigations import QUALITY, tabulate_mitigations
+from copylens.config import audit_spec, checks, spec
+from copylens.jobs.files import read_table, write_table, write_yaml
+
+
+@pytest.fixture
+def audited(tiny) -> dict:
+    """The tiny configuration with an audit of each network of the study `tiny`."""
+    study = tiny["studies"]["tiny"]
+    tiny["detectors"] |= {name: {"kind": name} for name in ("pixel_correlation", "pixel_l2_ratio", "ssim")}
+    study["audit"] = {"detectors": ["pixel_correlation", "pixel_l2_ratio", "ssim"]}
+    study["quality"] = study["quality"] or "pixel_correlation"
+    return tiny
+
+
+def test_each_network_of_a_study_gets_an_audit_with_the_studys_settings(audited):
+    audited["studies"]["tiny"]["audit"] |= {"weights": False, "policy": {"copies": 0.1}}
+    config = checks.check(audited)
+    names = audit_spec.of_study(config, "tiny")
+    assert len(names) == len(spec.networks(config, "tiny")) and names.keys() <= config["audits"].keys()
+    entry = config["audits"]["tiny_ldm_base_0"]
+    assert entry["synthetic"] == {"model": "ldm", "variant": "base", "seed": 0}
+    assert entry["policy"]["copies"] == 0.1 and entry["policy"]["patients"] == 0.05
+    assert "results/mitigations/tiny.csv" in spec.study_files(config, "tiny")
+    assert checks.check(config)["audits"] == config["audits"]
+
+
+def test_an_audit_of_that_name_with_other_settings_is_refused(audited):
+    config = checks.check(copy.deepcopy(audited))
+    other = copy.deepcopy(config["audits"]["tiny_ldm_base_0"])
+    other["policy"]["copies"] = 0.3
+    audited["audits"]["tiny_ldm_base_0"] = other
+    with pytest.raises(ValueError, match=r"audits\.tiny_ldm_base_0: studies\.tiny\.audit makes another audit"):
+        checks.check(audited)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("quality", None, r"studies\.tiny\.quality: name a detector"),
+        ("audit", None, r"studies\.tiny\.audit: the figure privacy_and_quality needs it"),
+    ],
+)
+def test_what_is_lacking_is_named(audited, key, value, message):
+    audited["studies"]["tiny"] |= {"figures": ["privacy_and_quality"], key: value}
+    with pytest.raises(ValueError, match=message):
+        checks.check(audited)
+
+
+def test_verdicts_stand_beside_the_quality_of_the_last_epoch(tmp_path):
+    runs, paths, quality = [], [], []
+    for seed in (0, 1):
+        run = {"dataset": "nih", "model": "ldm", "kind": "latent_diffusion", "variant": "base", "seed": seed}
+        runs.append(run | {"detector": "random"})
+        folder = tmp_path / str(seed)
+        line = {"name": "copies", "value": 0.1 + seed, "low": 0.0, "high": 0.2}
+        folder.mkdir()
+        (folder / "verdict.json").write_text(json.dumps({"verdict": "PASS", "lines": [line]}))
+        write_yaml({"epochs": [5, 9], "epsilon": 8.0}, folder / "spec.yaml")
+        write_table(pd.DataFrame({"s": [12.5 + seed], "h:m:s": ["0:00:12"]}), folder / "seconds.tsv")
+        paths.append(
+            {"verdict": folder / "verdict.json", "spec": folder / "spec.yaml", "seconds": folder / "seconds.tsv"}
+        )
+        quality += [
+            run | {"epoch": epoch, "metric": metric, "value": 10 * epoch + seed, "real": 3.0}
+            for epoch in (5, 9)
+            for metric in (*QUALITY, "recall")
+        ]
+    write_table(pd.DataFrame(quality), tmp_path / "quality.csv")
+    tabulate_mitigations(runs, paths, tmp_path / "quality.csv", tmp_path / "mitigations.csv")
+    table = read_table(tmp_path / "mitigations.csv").set_index("seed")
+    assert table["copies"].tolist() == [0.1, 1.1] and table["seconds"].tolist() == [12.5, 13.5]
+    assert table["frechet_distance_held_out"].tolist() == [90, 91] and set(table["epoch"]) == {9}
+    assert set(table["epsilon"]) == {8.0} and table["membership_weights"].isna().all()
