@@ -142,12 +142,20 @@ def neighbours(wildcards):
 
 
 def autoencoder_weights(wildcards):
-    """The weights of the autoencoder that a model works on, trained on the same data set with the same seed."""
-    below = spec.autoencoder_of(config, wildcards.model, wildcards.variant)
-    if below is None:
-        return []
-    model, variant = below
-    return [f"results/models/{wildcards.dataset}/{model}/{variant}/seed{wildcards.seed}/weights.safetensors"]
+    """The weights of the autoencoder that a model works on, trained with the same seed."""
+    named = wildcards.model, wildcards.variant
+    below, dataset = spec.autoencoder_of(config, *named), spec.autoencoder_dataset(config, wildcards.dataset, *named)
+    return [_weights(dataset, *below, wildcards.seed)] if below else []
+
+
+def pretrained_weights(wildcards):
+    """The weights that a model's training starts from, trained with the same seed on another data set."""
+    start = spec.pretrained_of(config, wildcards.model, wildcards.variant)
+    return [_weights(start["dataset"], start["model"], start["variant"], wildcards.seed)] if start else []
+
+
+def _weights(dataset, model, variant, seed):
+    return f"results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors"
 
 
 def round_trip_weights(wildcards):

@@ -6,6 +6,7 @@ rule train_model:
         images="results/data/{dataset}/images.npy",
         splits="results/data/{dataset}/splits.tsv",
         autoencoder=autoencoder_weights,
+        pretrained=pretrained_weights,
         files=users_files(spec.model_files, "model", "variant"),
         code=code("train_model", network),
     output:

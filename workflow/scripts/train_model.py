@@ -12,6 +12,8 @@ with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
     files = {"images": Path(snakemake.input.images), "splits": Path(snakemake.input.splits)}
     if snakemake.input.autoencoder:
         files["autoencoder"] = Path(snakemake.input.autoencoder[0]).parent
+    if snakemake.input.pretrained:
+        files["pretrained"] = Path(snakemake.input.pretrained[0]).parent
     unfinished = Unfinished(work_of(folder), deadline(snakemake.resources.runtime))
     seed, settings = int(snakemake.wildcards.seed), snakemake.params.settings
     train_model(settings, seed, files, folder, unfinished, snakemake.resources.gpu)

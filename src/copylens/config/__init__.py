@@ -3,6 +3,7 @@
 schema        validation against the JSON Schema, key by key
 kinds         the plug-ins: which kinds of reader, model, detector and figure there are, each one file
 checks        checks beyond the schema: names that must exist, sizes that must fit
+model_checks  the same for one model's settings
 execution     checks of how the workflow is run: resources, the executor
 spec          the checked configuration resolved to the settings of one run
 audit_spec    the same for an audit

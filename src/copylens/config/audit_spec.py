@@ -1,6 +1,6 @@
 """A checked configuration, resolved to the settings of one audit. Imports neither torch nor numpy."""
 
-from copylens.config.spec import autoencoder_of, listing_settings, networks, with_sorted_keys
+from copylens.config.spec import autoencoder_dataset, autoencoder_of, listing_settings, networks, with_sorted_keys
 
 # The files of a network's samples that an audit uses.
 SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
@@ -80,12 +80,12 @@ def weights(config: dict, audit: str) -> list[str]:
     """The weights of an audited network, and then of the autoencoder that it works on, if it has one."""
     generator = network(config, audit)
     assert generator is not None, f"{audit} audits no network"
-    named = [
-        (generator["model"], generator["variant"]),
-        autoencoder_of(config, generator["model"], generator["variant"]),
-    ]
-    folder = f"results/models/{generator['dataset']}/{{}}/{{}}/seed{generator['seed']}/weights.safetensors"
-    return [folder.format(*names) for names in named if names]
+    dataset, model, variant = (generator[key] for key in ("dataset", "model", "variant"))
+    below = autoencoder_of(config, model, variant)
+    named = [(dataset, model, variant)]
+    named += [(autoencoder_dataset(config, dataset, model, variant), *below)] if below else []
+    folder = f"results/models/{{}}/{{}}/{{}}/seed{generator['seed']}/weights.safetensors"
+    return [folder.format(*names) for names in named]
 
 
 def comparisons(config: dict, audit: str) -> list[str]:

@@ -1,14 +1,13 @@
 """Checks of a configuration: against the schema, which fills in the defaults, and beyond it."""
 
-import math
 import re
 from pathlib import Path
 
 import yaml
 
 from copylens.config import audit_spec, spec
-from copylens.config.grids import halve
 from copylens.config.kinds import can, kinds
+from copylens.config.model_checks import check_halvings, check_model, check_n_train, check_reference
 from copylens.config.schema import validate
 
 
@@ -40,7 +39,7 @@ def check(config: dict) -> dict:
             _check_duplicates(config, f"datasets.{name}.duplicates.detector", entry["duplicates"]["detector"])
         _check_round_trip(config, f"datasets.{name}.planted.round_trip", entry["planted"]["round_trip"])
     for name in config["models"]:
-        _check_autoencoder(config, f"models.{name}", config["models"][name])
+        check_model(config, f"models.{name}", config["models"][name])
     for name, study in config["studies"].items():
         _check_study(config, f"studies.{name}", study)
     if not config["studies"] and not config["audits"]:
@@ -69,7 +68,7 @@ def _separate(value):
 
 
 def _check_duplicates(config: dict, key: str, name: str) -> None:
-    _check_reference(key, name, config["detectors"])
+    check_reference(key, name, config["detectors"])
     if "training" in config["detectors"][name]:
         raise ValueError(f"{key}: '{name}' needs training, but there is no split yet; use one without training")
 
@@ -116,18 +115,6 @@ def _check_variants(config: dict) -> None:
             raise next((error for error in errors if "did you mean" in str(error)), errors[-1])
 
 
-def _check_autoencoder(config: dict, key: str, settings: dict) -> None:
-    _check_network(key, settings)
-    named = settings.get("autoencoder")
-    if named is None:
-        return
-    _check_reference(f"{key}.autoencoder.model", named["model"], config["models"])
-    _check_reference(f"{key}.autoencoder.variant", named["variant"], config["variants"])
-    if "latent_channels" not in config["models"][named["model"]]:
-        raise ValueError(f"{key}.autoencoder.model: '{named['model']}' has no latent space (no latent_channels)")
-    spec.resolve(config, named["model"], named["variant"])
-
-
 def _check_planted(key: str, transforms: list[str], grid: list[int]) -> None:
     for name, dims in (("jpeg", 2), ("slice_order", 3)):
         if name in transforms and len(grid) != dims:
@@ -137,35 +124,17 @@ def _check_planted(key: str, transforms: list[str], grid: list[int]) -> None:
 def _check_round_trip(config: dict, key: str, named: dict | None) -> None:
     if named is None:
         return
-    _check_reference(f"{key}.model", named["model"], config["models"])
-    _check_reference(f"{key}.variant", named["variant"], config["variants"])
+    check_reference(f"{key}.model", named["model"], config["models"])
+    check_reference(f"{key}.variant", named["variant"], config["variants"])
     kind = spec.resolve(config, named["model"], named["variant"])["kind"]
     if kind != "latent_diffusion":
         raise ValueError(f"{key}.model: '{named['model']}' is of kind {kind}; a latent_diffusion is needed")
 
 
-def _check_network(key: str, settings: dict) -> None:
-    """Mistakes that would fail only when the network is built, or when it is sampled after hours of training."""
-    channels = settings.get("channels", [])
-    levels = settings.get("attention_levels")
-    if levels and len(levels) != len(channels):
-        raise ValueError(f"{key}.attention_levels: needs {len(channels)} entries, one per channel width")
-    groups = settings.get("norm_groups")
-    if groups and any(width % groups for width in channels):
-        raise ValueError(f"{key}.channels: every width must be a multiple of norm_groups ({groups}), not {channels}")
-    if settings.get("training", {}).get("stop") and not can("models", settings["kind"], "losses_by_noise"):
-        raise ValueError(f"{key}.training.stop: networks of kind {settings['kind']} don't denoise; leave it out")
-    if settings.get("ambient") is not None and settings["augment"]:
-        raise ValueError(f"{key}.ambient: gives each image one noise; leave out augment, which changes images anew")
-    sampling = settings.get("sampling", {})
-    if sampling.get("sampler") == "ddim" and sampling["steps"] > settings.get("timesteps", math.inf):
-        raise ValueError(f"{key}.sampling.steps: at most timesteps ({settings['timesteps']}), not {sampling['steps']}")
-
-
 def _check_study(config: dict, key: str, study: dict) -> None:
     for section in ("datasets", "models", "variants", "detectors"):
         for position, name in enumerate(study[section]):
-            _check_reference(f"{key}.{section}[{position}]", name, config[section])
+            check_reference(f"{key}.{section}[{position}]", name, config[section])
     for name in study["datasets"]:
         if config["datasets"][name]["split"] is None and "table" not in config["datasets"][name]:
             raise ValueError(
@@ -173,11 +142,11 @@ def _check_study(config: dict, key: str, study: dict) -> None:
                 "calibration and control patients"
             )
     for model, names in study["more_variants"].items():
-        _check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
+        check_reference(f"{key}.more_variants", model, dict.fromkeys(study["models"]))
         for position, name in enumerate(names):
-            _check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
+            check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
     if study["quality"] is not None:
-        _check_reference(f"{key}.quality", study["quality"], config["detectors"])
+        check_reference(f"{key}.quality", study["quality"], config["detectors"])
     if study["audit"] is not None and study["quality"] is None:
         raise ValueError(f"{key}.quality: name a detector, such as one of kind random_features; {key}.audit needs it")
     if "privacy_and_quality" in study["figures"] and study["audit"] is None:
@@ -198,16 +167,16 @@ def _check_study(config: dict, key: str, study: dict) -> None:
         for variant in study["variants"] + study["more_variants"].get(model, []):
             settings = spec.resolve(config, model, variant)
             both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
-            _check_autoencoder(config, both, settings)
+            check_model(config, both, settings)
             for dataset in study["datasets"]:
-                _check_halvings(config, dataset, model, settings)
-                _check_n_train(config, dataset, both, settings)
+                check_halvings(config, dataset, model, settings)
+                check_n_train(config, dataset, both, settings)
 
 
 def _check_audit(config: dict, key: str, audit: dict) -> None:
     for part in ("training", "held_out"):
         if audit[part] is not None:
-            _check_reference(f"{key}.{part}", audit[part], config["datasets"])
+            check_reference(f"{key}.{part}", audit[part], config["datasets"])
     training = config["datasets"][audit["training"]]
     if audit["held_out"] is None and training["split"] is None and "table" not in training:
         raise ValueError(
@@ -217,20 +186,20 @@ def _check_audit(config: dict, key: str, audit: dict) -> None:
     if audit["held_out"] == audit["training"]:
         raise ValueError(f"{key}.held_out: is the training set; leave it out where that set's split has these patients")
     for position, name in enumerate(audit["detectors"]):
-        _check_reference(f"{key}.detectors[{position}]", name, config["detectors"])
+        check_reference(f"{key}.detectors[{position}]", name, config["detectors"])
     _check_planted(f"{key}.policy.transforms", audit["policy"]["transforms"], training["grid"])
     synthetic = audit["synthetic"]
     if "model" in synthetic:
-        _check_reference(f"{key}.synthetic.model", synthetic["model"], config["models"])
-        _check_reference(f"{key}.synthetic.variant", synthetic["variant"], config["variants"])
+        check_reference(f"{key}.synthetic.model", synthetic["model"], config["models"])
+        check_reference(f"{key}.synthetic.variant", synthetic["variant"], config["variants"])
         settings = spec.resolve(config, synthetic["model"], synthetic["variant"])
         if "sampling" not in settings:
             raise ValueError(f"{key}.synthetic.model: '{synthetic['model']}' can't be sampled")
         if training["split"] is None and "table" not in training:
             raise ValueError(f"datasets.{audit['training']}.split: {key} needs it to train '{synthetic['model']}'")
-        _check_halvings(config, audit["training"], synthetic["model"], settings)
+        check_halvings(config, audit["training"], synthetic["model"], settings)
     else:
-        _check_reference(f"{key}.synthetic.dataset", synthetic["dataset"], config["datasets"])
+        check_reference(f"{key}.synthetic.dataset", synthetic["dataset"], config["datasets"])
     if audit["weights"]:
         _check_weights(config, f"{key}.weights", synthetic)
     for part, name in (("held_out", audit["held_out"]), ("synthetic.dataset", synthetic.get("dataset"))):
@@ -250,27 +219,3 @@ def _check_weights(config: dict, key: str, synthetic: dict) -> None:
         raise ValueError(f"{key}: membership is tested on a model of one of these kinds only: {', '.join(able)}")
     if "losses" in model and model["losses"] is None:
         raise ValueError(f"{key}: give models.{synthetic['model']}.losses, the command that measures denoising losses")
-
-
-def _check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None:
-    """With one image per patient, the number of training images is known before anything is listed."""
-    split = config["datasets"][dataset]["split"] or {}
-    if split.get("scans_per_patient") == 1 and (settings.get("n_train") or 0) > split["train"]:
-        raise ValueError(
-            f"{both}.n_train: asks for {settings['n_train']} training images, but datasets.{dataset}.split.train has "
-            f"{split['train']} patients with one image each"
-        )
-
-
-def _check_halvings(config: dict, dataset: str, model: str, settings: dict) -> None:
-    """Every level but a network's first halves: whether the grid allows it must be known before hours of training."""
-    named = settings.get("autoencoder")
-    below = spec.resolve(config, named["model"], named["variant"]) if named else None
-    times = sum(len(network["channels"]) - 1 for network in (settings, below or {}) if "channels" in network)
-    both = f"{model} and its autoencoder" if below else model
-    halve(config["datasets"][dataset]["grid"], times, f"datasets.{dataset}.grid (for {both})")
-
-
-def _check_reference(key: str, name: str, entries: dict) -> None:
-    if name not in entries:
-        raise ValueError(f"{key}: no entry '{name}'; there are {', '.join(entries)}")

@@ -71,8 +71,12 @@ def round_trip(config: dict, dataset: str) -> list[dict]:
     if named is None:
         return []
     return [
-        {"dataset": dataset, "model": model, "variant": variant, "seed": named["seed"]}
-        for model, variant in with_autoencoder(config, named["model"], named["variant"])
+        {"dataset": place, "model": model, "variant": variant, "seed": named["seed"]}
+        for place, (model, variant) in zip(
+            (autoencoder_dataset(config, dataset, named["model"], named["variant"]), dataset),
+            with_autoencoder(config, named["model"], named["variant"]),
+            strict=True,
+        )
     ]
 
 
@@ -138,6 +142,16 @@ def autoencoder_of(config: dict, model: str, variant: str) -> tuple[str, str] | 
     """(model, variant) of the autoencoder in whose latent space `model` works; None if it has none."""
     named = resolve(config, model, variant).get("autoencoder")
     return (named["model"], named["variant"]) if named else None
+
+
+def pretrained_of(config: dict, model: str, variant: str) -> dict | None:
+    """The network that `model` starts from: dataset, model, variant; None if it starts anew."""
+    return resolve(config, model, variant).get("pretrained")
+
+
+def autoencoder_dataset(config: dict, dataset: str, model: str, variant: str) -> str:
+    """The data set on which the autoencoder below a model on `dataset` was trained."""
+    return (pretrained_of(config, model, variant) or {"dataset": dataset})["dataset"]
 
 
 def with_autoencoder(config: dict, model: str, variant: str) -> list[tuple[str, str]]:
@@ -228,13 +242,15 @@ def trained_networks(config: dict, study: str) -> list[dict]:
     """Every network that a study trains, each once: dataset, network (its label) and folder in results/."""
     networks = {}
     for run in runs(config, study):
-        named = [(run["model"], run["variant"]), autoencoder_of(config, run["model"], run["variant"])]
-        for model, variant in filter(None, named):
+        place = autoencoder_dataset(config, run["dataset"], run["model"], run["variant"])
+        below = autoencoder_of(config, run["model"], run["variant"])
+        named = [(run["dataset"], run["model"], run["variant"]), *([(place, *below)] if below else [])]
+        for dataset, model, variant in named:
             if "training" not in config["models"][model]:
                 continue
-            folder = f"results/models/{run['dataset']}/{model}/{variant}/seed{run['seed']}"
+            folder = f"results/models/{dataset}/{model}/{variant}/seed{run['seed']}"
             label = model if variant == "base" else f"{model} {variant}"
-            networks[folder] = {"dataset": run["dataset"], "network": label, "folder": folder}
+            networks[folder] = {"dataset": dataset, "network": label, "folder": folder}
         if "training" not in config["detectors"][run["detector"]]:
             continue
         folder = f"results/detectors/{run['dataset']}/{run['detector']}"

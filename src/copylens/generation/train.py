@@ -18,7 +18,7 @@ from copylens.jobs.files import read_array, read_table, write_table, write_yaml
 from copylens.jobs.job import timed
 from copylens.jobs.seeds import derive_seed
 from copylens.jobs.workdir import Unfinished
-from copylens.training.module import LatentSpace, TrainedModule, device
+from copylens.training.module import TrainedModule, device
 from copylens.training.tensors import as_batch, save_module, save_tensors
 
 FILES = ("weights.safetensors", SNAPSHOTS, "spec.yaml", "losses.csv", "training_rows.tsv")
@@ -45,13 +45,14 @@ def train_model(
     """Train the network that `settings` describe on T and write its five files into `folder`.
 
     weights.safetensors; snapshots.safetensors (weights after the epochs of training.snapshots, named `epoch/name`);
-    spec.yaml (settings, seed, grid, epochs: see `Trained.epochs`); losses.csv (step, epoch, name, value);
-    training_rows.tsv (scan, patient, row in images.npy), exactly the network's T.
+    spec.yaml (settings, seed, grid, epochs: see `Trained.epochs`; what a private training spent); losses.csv (step,
+    epoch, name, value); training_rows.tsv (scan, patient, row in images.npy), exactly the network's T.
 
-    files: images, splits and, for a network on the latents of an autoencoder, autoencoder (its folder). Uses at most
-    `n_gpus` GPUs.
+    files: images, splits and, for a network on the latents of an autoencoder, autoencoder (its folder), and for one
+    that starts from another, pretrained (its folder). Uses at most `n_gpus` GPUs.
     """
-    splits, images, below = read_table(files["splits"]), read_array(files["images"]), files.get("autoencoder")
+    splits, images = read_table(files["splits"]), read_array(files["images"])
+    below, start = files.get("autoencoder"), files.get("pretrained")
     rows = training_rows(splits, settings["n_train"])
     family = implementation("models", settings["kind"])
     # A control may keep images outside T; its samples are compared with T all the same.
@@ -62,13 +63,18 @@ def train_model(
         "settings": settings,
         "seed": seed,
         "data": [_checksum(part) for part in shown.values()],
-        "upstream": file_checksum(below / "weights.safetensors") if below else None,
+        "upstream": [file_checksum(folder / "weights.safetensors") for folder in (below, start) if folder],
         "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training/loop")],
     }
 
     def compute() -> Trained:
         autoencoder = load_autoencoder(below) if below else None
-        return train_network(settings, seed, shown, autoencoder, unfinished, identity, n_gpus)
+        torch.manual_seed(derive_seed(seed, "initial weights"))
+        network = implementation("models", settings["kind"]).build(settings, list(images.shape[1:]), autoencoder)
+        network.patients = np.unique(splits["patient"][rows], return_inverse=True)[1]
+        if start:
+            network.start_from(load_file(start / "weights.safetensors"))
+        return train_network(network, seed, shown, unfinished, identity, n_gpus)
 
     def write(trained: Trained) -> None:
         save_module(trained.network, folder / "weights.safetensors")
@@ -79,6 +85,7 @@ def train_model(
         }
         save_tensors(kept, folder / SNAPSHOTS)
         spec = {"settings": settings, "seed": seed, "grid": list(images.shape[1:]), "epochs": trained.epochs}
+        spec |= trained.network.spent()
         write_yaml(spec, folder / "spec.yaml")
         write_table(trained.losses, folder / "losses.csv")
         table = pd.DataFrame({"row": rows, "scan": splits["scan"][rows], "patient": splits["patient"][rows]})
@@ -88,21 +95,18 @@ def train_model(
 
 
 def train_network(
-    settings: dict,
+    network: TrainedModule,
     seed: int,
     images: dict[str, np.ndarray],
-    autoencoder: LatentSpace | None,
     unfinished: Unfinished,
     identity: dict,
     n_gpus: int = 1,
 ) -> Trained:
-    """A network of `settings`, trained on images["train"], [scan, *grid], or just prepared if it isn't trained.
+    """The network, trained on images["train"], [scan, *grid], or just prepared with them if it isn't trained.
 
     images: by role; others than the training images are only looked at.
     """
-    images_BC = as_batch(images["train"])
-    torch.manual_seed(derive_seed(seed, "initial weights"))
-    network = implementation("models", settings["kind"]).build(settings, list(images_BC.shape[2:]), autoencoder)
+    images_BC, settings = as_batch(images["train"]), network.settings
     network.known = {role: as_batch(part) for role, part in images.items()} if len(images) > 1 else {}
     if "training" not in settings:
         network.to(device()).prepare(images_BC)
@@ -110,8 +114,9 @@ def train_network(
     # Here, because Lightning takes seconds to import and only training needs it.
     from copylens.training import loop
 
+    n_devices = 1 if settings.get("privacy") else loop.count_devices(n_gpus)
     with timed("training"):
-        losses = loop.fit(network, images_BC, seed, unfinished, identity, n_devices=loop.count_devices(n_gpus))
+        losses = loop.fit(network, images_BC, seed, unfinished, identity, n_devices=n_devices)
     batch_size = min(settings["training"]["batch_size"], len(images_BC))
     losses.insert(1, "epoch", losses["step"] * batch_size // len(images))
     kept = {int(path.stem): load_file(path) for path in (unfinished.work / "snapshots").glob("*.safetensors")}

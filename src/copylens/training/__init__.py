@@ -2,6 +2,7 @@
 
 module        the loop's interface to a network
 callbacks     progress, snapshots and losses
+privacy       differential privacy for each patient
 stopping      where a training ends by itself
 loop          Lightning's trainer: batches, resumption, several devices
 checkpoints   the state of an unfinished training

@@ -25,6 +25,7 @@ from copylens.jobs.workdir import Unfinished, claim
 from copylens.training.callbacks import History, Snapshots, TerminalBar
 from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
 from copylens.training.module import TrainedModule, device
+from copylens.training.privacy import PatientBatches
 from copylens.training.stopping import StopAtGap
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -69,7 +70,8 @@ class Trainee(lightning.LightningModule):
         schedule = schedules[which] if isinstance(schedules, list) else schedules
         optimizer.zero_grad()
         self.manual_backward(loss)
-        self.clip_gradients(optimizer.optimizer, self.network.settings["training"]["gradient_clip"], "norm")
+        if not self.network.settings.get("privacy"):  # whose optimizer clips by itself, each patient's gradient
+            self.clip_gradients(optimizer.optimizer, self.network.settings["training"]["gradient_clip"], "norm")
         optimizer.step()
         assert schedule is not None  # every optimizer comes with one
         schedule.step()
@@ -141,8 +143,7 @@ def fit(
     chunk_steps = math.ceil(settings["steps"] / n_chunks)
     tensors = module.to(device()).prepare(images_BC)
     _compile(module)
-    sizes = len(tensors[0]), settings["batch_size"], chunk_steps, settings["steps"]
-    batches = Batches(*sizes, seed, rank(), n_devices)
+    batches = _batches(module, len(tensors[0]), chunk_steps, seed, n_devices)
     history, best = History(chunk_steps, settings["steps"]), Best()
     callbacks = [Reseed(seed), history, *([StopAtGap(module, settings["stop"], history)] if settings["stop"] else [])]
     if settings["snapshots"]:
@@ -171,6 +172,15 @@ def fit(
     if best.tensors:
         module.load_state_dict(best.tensors)
     return pd.DataFrame(history.rows, columns=["step", "name", "value"])
+
+
+def _batches(module: TrainedModule, n_rows: int, chunk_steps: int, seed: int, n_devices: int) -> Sampler:
+    """The rows of each step: passes over the data, or patients taken at random where the training is private."""
+    settings = module.settings["training"]
+    steps = settings["batch_size"], chunk_steps, settings["steps"], seed
+    if module.settings.get("privacy"):
+        return PatientBatches(module.patients, *steps)
+    return Batches(n_rows, *steps, rank(), n_devices)
 
 
 def _quieten() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import torch
 
 from copylens.imaging.augment import draw_moves, moved
@@ -22,6 +23,7 @@ class TrainedModule(torch.nn.Module):
         self.settings = settings
         # Real images [B, 1, *grid] by role, for what looks at them beside its training; no part of its weights.
         self.known: dict[str, torch.Tensor] = {}
+        self.patients = np.empty(0, int)  # of each training image
 
     @property
     def device(self) -> torch.device:
@@ -51,6 +53,14 @@ class TrainedModule(torch.nn.Module):
     def earlier(self) -> tuple[int, dict[int, dict[str, torch.Tensor]]]:
         """Of a network that comes trained: its epoch, and the tensors of its earlier states by their epochs."""
         return 0, {}
+
+    def start_from(self, weights: dict[str, torch.Tensor]) -> None:
+        """Begin the training with the tensors of another network of the same shape."""
+        raise NotImplementedError
+
+    def spent(self) -> dict[str, float]:
+        """Of a private training: epsilon, delta and noise_multiplier."""
+        return {}
 
     def denoising_gap(self, n_images: int) -> float:
         """By how much the denoising loss of known calibration images is above that of training images, as a share.

@@ -256,6 +256,7 @@ def test_a_kinds_file_says_what_its_results_depend_on():
         "generation/avoidance.py",
         "imaging/correlation.py",
         "training/stopping.py",
+        "training/privacy.py",
         "training/module.py",
         "imaging/augment.py",
         "training/callbacks.py",

@@ -5,6 +5,7 @@ Rombach et al. 2022, arXiv 2112.10752; Ho et al. 2020, arXiv 2006.11239.
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
@@ -17,6 +18,7 @@ from copylens.imaging.warps import planes
 from copylens.jobs.lean_monai import nets, schedulers
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import LatentSpace, TrainedModule
+from copylens.training.privacy import private, spent
 
 SETTINGS = """
 required: [autoencoder, channels, training, sampling]
@@ -29,6 +31,11 @@ properties:
   # Above this share of the noise levels the U-Net sees training images with noise only (Shah et al. 2025, arXiv
   # 2502.21278).
   ambient: {oneOf: [{type: "null"}, {type: number, exclusiveMinimum: 0, exclusiveMaximum: 1}], default: null}
+  # The network of this name on another data set, trained with the same seed, that the training starts from; its
+  # autoencoder and the scale of its latents are used.
+  pretrained: {$ref: "#/$defs/pretrained", default: null}
+  # Differential privacy for each patient (`copylens.training.privacy`).
+  privacy: {$ref: "#/$defs/privacy", default: null}
   channels: {$ref: "#/$defs/widths"}
   res_blocks: {$ref: "#/$defs/count", default: 1}
   attention_levels: {$ref: "#/$defs/flags", default: []}
@@ -98,7 +105,8 @@ class LatentDiffusion(TrainedModule):
         pairs = [self.autoencoder.encode(chunk.to(self.device)) for chunk in images_BC.split(size)]
         mean, deviation = (torch.cat(parts).cpu() for parts in zip(*pairs, strict=True))
         # Rombach et al. 2022, section G: latents are brought to unit variance.
-        self.scale_factor = 1 / torch.sqrt(mean.var() + (deviation**2).mean())
+        if not self.settings["pretrained"]:
+            self.scale_factor = 1 / torch.sqrt(mean.var() + (deviation**2).mean())
         if self.settings["augment"]:
             return (images_BC,)
         latents = mean * self.scale_factor, deviation * self.scale_factor
@@ -107,8 +115,23 @@ class LatentDiffusion(TrainedModule):
         generator = torch.Generator().manual_seed(derive_seed(torch.initial_seed(), "ambient noise"))
         return *latents, torch.randn(mean.shape, generator=generator)
 
+    def start_from(self, weights):
+        self.load_weights(weights)
+        self.unet.load_state_dict(self.average.module.state_dict())
+
     def configure_optimizers(self):
-        return self.adamw(self.unet.parameters())
+        optimizers, schedules = self.adamw(self.unet.parameters())
+        settings = self.settings
+        if settings["privacy"]:
+            n = len(np.unique(self.patients))
+            optimizers = [private(self.unet, optimizers[0], settings["privacy"], settings["training"], n)]
+            schedules[0].optimizer = optimizers[0]
+        return optimizers, schedules
+
+    def spent(self):
+        if not self.settings["privacy"]:
+            return {}
+        return spent(self.settings["privacy"], self.settings["training"], len(np.unique(self.patients)))
 
     def training_step(self, batch, step, descend):
         mean, deviation, how, fixed = self._batch(batch)
