@@ -127,4 +127,4 @@ def test_an_audit_needs_the_core_alone_and_a_training_its_extra():
     assert audit - needed("training/loop.py") <= requirements()
     assert audit - requirements() == {"lightning"}, "which is imported by detectors that are trained"
     everything = needed(*(str(path.relative_to(LIBRARY)) for path in LIBRARY.rglob("*.py")))
-    assert everything <= requirements("train", "diffusers")
+    assert everything <= requirements("train", "diffusers", "privacy")

@@ -118,7 +118,7 @@ def train_network(
     with timed("training"):
         losses = loop.fit(network, images_BC, seed, unfinished, identity, n_devices=n_devices)
     batch_size = min(settings["training"]["batch_size"], len(images_BC))
-    losses.insert(1, "epoch", losses["step"] * batch_size // len(images))
+    losses.insert(1, "epoch", losses["step"] * batch_size // len(images_BC))
     kept = {int(path.stem): load_file(path) for path in (unfinished.work / "snapshots").glob("*.safetensors")}
     last = int(losses["epoch"].max())
     kept.pop(last, None)  # the final state, which the network holds

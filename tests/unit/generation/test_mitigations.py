@@ -117,7 +117,8 @@ def test_a_training_stops_where_the_gap_is_first_too_large(tiny, data, below, ca
     short = gaps_of(stopping(limit), data, below, "short")
     np.testing.assert_array_equal(short["value"], whole["value"][: first + 1])
     assert "more than training.stop.gap" in capsys.readouterr().out
-    assert read_yaml(data / "short" / "spec.yaml")["epochs"][-1] == short["epoch"].iloc[-1]
+    epoch = short["step"].iloc[-1] * min(16, stopping(limit)["training"]["batch_size"]) // 16
+    assert read_yaml(data / "short" / "spec.yaml")["epochs"][-1] == short["epoch"].iloc[-1] == epoch
 
 
 def test_a_training_that_stopped_and_lost_its_job_goes_no_further(tiny, data, below, monkeypatch):

@@ -82,6 +82,8 @@ def test_a_snapshot_is_the_network_as_it_was_and_survives_an_interruption(tiny, 
         patch.setattr(Stopped, "chunk", 3)
         train_into(settings, data, data / "whole", None)
     train_into(settings, data, data / "whole", None)
+    losses = read_table(data / "whole" / "losses.csv")
+    assert read_yaml(data / "whole" / "spec.yaml")["epochs"] == [5, 10] and losses["epoch"].max() == 10
     shorter = settings | {"training": settings["training"] | {"steps": 10, "snapshots": []}}
     train_into(shorter, data, data / "half", None)
     at_half, half = load_model(data / "whole", epoch=5).weights(), load_model(data / "half").weights()
