@@ -12,7 +12,8 @@
 #   embeddings/{dataset}/{detector}/                  scans.npy
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
 #   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  regions.npz  (matrix.npy on request)
-#   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   agreement/{study}.csv   consensus/{study}.csv
+#   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   usefulness/{study}.csv
+#   agreement/{study}.csv   consensus/{study}.csv
 #   corrected/{study}.csv  mitigations/{study}.csv    review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
 #   audits/{audit}/public/                            verdict.json  samples.csv  report.html  report.pdf

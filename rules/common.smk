@@ -193,6 +193,16 @@ def of_runs(pattern, runs=study_runs):
     return lambda wildcards: [pattern.format(**run) for run in runs(wildcards)]
 
 
+def network_runs(wildcards):
+    """Every network of a study, once each."""
+    networks = {tuple({key: run[key] for key in run if key != "detector"}.items()) for run in study_runs(wildcards)}
+    return [dict(network) for network in sorted(networks)]
+
+
+def usefulness_files(wildcards):
+    return [f"results/usefulness/{wildcards.study}.csv"] if config["studies"][wildcards.study]["usefulness"] else []
+
+
 def quality_runs(wildcards):
     """Every network of a study, once each, with the detector whose embeddings are the features of quality."""
     features = config["studies"][wildcards.study]["quality"]

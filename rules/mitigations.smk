@@ -5,6 +5,7 @@ rule tabulate_mitigations:
     input:
         verdict=study_verdicts,
         quality="results/quality/{study}.csv",
+        usefulness=usefulness_files,
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml", quality_runs),
         seconds=of_runs("results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv", quality_runs),
         code=code("tabulate_mitigations"),

@@ -10,6 +10,5 @@ with job(snakemake.log[0], snakemake.threads):
     files = ("verdict", "spec", "seconds")
     columns = [map(Path, snakemake.input.get(name)) for name in files]
     paths = [dict(zip(files, row, strict=True)) for row in zip(*columns, strict=True)]
-    tabulate_mitigations(
-        snakemake.params.runs, paths, Path(snakemake.input.quality), Path(snakemake.output.mitigations)
-    )
+    tables = [Path(snakemake.input.quality), *map(Path, snakemake.input.get("usefulness", []))]
+    tabulate_mitigations(snakemake.params.runs, paths, tables, Path(snakemake.output.mitigations))

@@ -18,23 +18,27 @@ LINES = {
 QUALITY = ("frechet_distance_held_out", "coverage_held_out")
 
 
-def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], quality_path: Path, path: Path) -> None:
-    """Write the table: run columns, epoch (the last), verdict, copies and patients exposed (corrected shares),
-    membership_samples and membership_weights (areas under the curve; the latter only where weights are judged), each
-    with `_low` and `_high`; two metrics of quality against held-out patients, each with `_real`, that of real images
-    in the samples' place; epsilon and delta (of differential privacy, where it has any), seconds of its training.
+def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], tables: list[Path], path: Path) -> None:
+    """Write the table, a row per network.
+
+    Run columns and epoch (the last); verdict; copies and patients exposed (corrected shares), membership_samples and
+    membership_weights (areas under the curve; the latter where weights are judged), each with `_low` and `_high`; two
+    metrics of quality against held-out patients, each with `_real`, that of real images in the samples' place;
+    usefulness, with `_low` and `_high`, where it's measured; epsilon and delta (of differential privacy, where it has
+    any); seconds of its training.
 
     runs: dataset, model, kind, variant and seed of each network. paths: for each of them the files verdict, spec and
-    seconds.
+    seconds. tables: the study's table of quality and, where there is one, that of usefulness.
     """
-    quality = read_table(quality_path)
+    quality, *useful = map(read_table, tables)
     rows = []
     for run, files in zip(runs, paths, strict=True):
         spec, verdict = read_yaml(files["spec"]), json.loads(files["verdict"].read_text())
         named = {key: run[key] for key in STATE if key != "epoch"} | {"epoch": spec["epochs"][-1]}
         cost = {"epsilon": spec.get("epsilon"), "delta": spec.get("delta"), "seconds": _seconds(files["seconds"])}
-        of_run = quality[(quality[list(named)] == pd.Series(named)).all(axis=1)].set_index("metric")
-        rows.append({**named, "verdict": verdict["verdict"], **_rates(verdict), **_quality(of_run), **cost})
+        of_run = _of(quality, named).set_index("metric")
+        worth = {key: value for table in useful for key, value in _usefulness(table, named).items()}
+        rows.append({**named, "verdict": verdict["verdict"], **_rates(verdict), **_quality(of_run), **worth, **cost})
     write_table(pd.DataFrame(rows), path)
 
 
@@ -53,6 +57,15 @@ def _quality(rows: pd.DataFrame) -> dict[str, float]:
         for metric in QUALITY
         for suffix, key in (("", "value"), ("_real", "real"))
     }
+
+
+def _usefulness(table: pd.DataFrame, named: dict) -> dict[str, float]:
+    return _of(table, named).iloc[0][["usefulness", "usefulness_low", "usefulness_high"]].to_dict()
+
+
+def _of(table: pd.DataFrame, named: dict) -> pd.DataFrame:
+    """The rows of one state of a network."""
+    return table[(table[list(named)] == pd.Series(named)).all(axis=1)]
 
 
 def _seconds(path: Path) -> float:

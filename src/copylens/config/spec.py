@@ -209,6 +209,7 @@ def study_files(config: dict, study: str) -> list[str]:
     entry = config["studies"][study]
     tables = ["scores"]
     tables += ["quality"] if entry["quality"] else []
+    tables += ["usefulness"] if entry["usefulness"] else []
     tables += ["mitigations"] if entry["audit"] else []
     tables += ["agreement"] if len(entry["detectors"]) > 1 else []
     tables += ["corrected"] if entry["correction"] is not None else []
@@ -231,6 +232,11 @@ def review_files(config: dict, study: str) -> list[str]:
 def correction_settings(config: dict, study: str) -> dict:
     """The transforms of the planted copies that a study's rates are corrected by."""
     return with_sorted_keys({"transforms": config["studies"][study]["correction"]["transforms"]})
+
+
+def usefulness_settings(config: dict, study: str) -> dict:
+    """How long a network learns from samples, and its seed."""
+    return with_sorted_keys(config["studies"][study]["usefulness"])
 
 
 def review_settings(config: dict, study: str) -> dict:

@@ -23,4 +23,5 @@ shift         whether training patients differ from others without any generator
 correction    rates corrected for sensitivity and false positive rate
 copies        copies among samples in arrays, by one detector
 quality       fidelity, diversity and novelty of samples
+usefulness    what samples are worth to a network that learns from them alone
 """

@@ -22,6 +22,7 @@ NUMBERS = {
     "membership choice": 12,
     "halvings": 13,
     "halves of held-out patients": 14,
+    "usefulness": 15,
     "levels of intervals": 0,
 }
 

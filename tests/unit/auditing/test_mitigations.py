@@ -74,9 +74,16 @@ def test_verdicts_stand_beside_the_quality_of_the_last_epoch(tmp_path):
             for epoch in (5, 9)
             for metric in (*QUALITY, "recall")
         ]
-    write_table(pd.DataFrame(quality), tmp_path / "quality.csv")
-    tabulate_mitigations(runs, paths, tmp_path / "quality.csv", tmp_path / "mitigations.csv")
+    worth = [run | {"epoch": 9, "usefulness": 0.9, "usefulness_low": 0.8, "usefulness_high": 1.0} for run in runs]
+    tables = [tmp_path / f"{name}.csv" for name in ("quality", "usefulness")]
+    for rows, path in zip((quality, worth), tables, strict=True):
+        write_table(pd.DataFrame(rows), path)
+    tabulate_mitigations(runs, paths, tables, tmp_path / "mitigations.csv")
     table = read_table(tmp_path / "mitigations.csv").set_index("seed")
     assert table["copies"].tolist() == [0.1, 1.1] and table["seconds"].tolist() == [12.5, 13.5]
     assert table["frechet_distance_held_out"].tolist() == [90, 91] and set(table["epoch"]) == {9}
-    assert set(table["epsilon"]) == {8.0} and table["membership_weights"].isna().all()
+    assert (
+        set(table["usefulness"]) == {0.9}
+        and set(table["epsilon"]) == {8.0}
+        and table["membership_weights"].isna().all()
+    )
