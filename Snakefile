@@ -13,7 +13,7 @@
 #   embeddings/{dataset}/{detector}/{model}/{variant}/seed{seed}/   synthetic.npy  reconstructed.npy
 #   similarity/{dataset}/{detector}/{model}/{variant}/seed{seed}/   nearest.npz  regions.npz  (matrix.npy on request)
 #   scores/{study}.csv   exposure/{study}.csv   quality/{study}.csv   usefulness/{study}.csv
-#   agreement/{study}.csv   consensus/{study}.csv
+#   agreement/{study}.csv   consensus/{study}.csv     forecast/{study}.csv
 #   corrected/{study}.csv  mitigations/{study}.csv    review/{study}/answers.csv  key.csv
 #   figures/{study}/{figure}.pdf
 #   audits/{audit}/public/                            verdict.json  samples.csv  report.html  report.pdf
@@ -47,6 +47,7 @@ localrules:
     correct_rates,
     compare_detectors,
     tabulate_mitigations,
+    forecast_memorization,
     draw_privacy_and_quality,
     draw_copied_regions,
     draw_copy_pairs,

@@ -179,6 +179,15 @@ def networks(config: dict, study: str) -> list[dict]:
     ]
 
 
+def stopping_networks(config: dict, study: str) -> list[dict]:
+    """The networks of a study whose trainings stop by themselves."""
+    return [
+        network
+        for network in networks(config, study)
+        if resolve(config, network["model"], network["variant"]).get("training", {}).get("stop")
+    ]
+
+
 def runs(config: dict, study: str) -> list[dict]:
     """Every comparison of a study: `networks` x detectors, with the model's kind."""
     return [
@@ -211,6 +220,7 @@ def study_files(config: dict, study: str) -> list[str]:
     tables += ["quality"] if entry["quality"] else []
     tables += ["usefulness"] if entry["usefulness"] else []
     tables += ["mitigations"] if entry["audit"] else []
+    tables += ["forecast"] if stopping_networks(config, study) else []
     tables += ["agreement"] if len(entry["detectors"]) > 1 else []
     tables += ["corrected"] if entry["correction"] is not None else []
     files = [f"results/{table}/{study}.csv" for table in tables]

@@ -22,6 +22,7 @@ halves        whether the halves of an image lead to one sample, and to each oth
 shift         whether training patients differ from others without any generator
 correction    rates corrected for sensitivity and false positive rate
 copies        copies among samples in arrays, by one detector
+forecast      the step at which a training begins to memorize
 quality       fidelity, diversity and novelty of samples
 usefulness    what samples are worth to a network that learns from them alone
 """

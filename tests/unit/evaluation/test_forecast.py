@@ -1,0 +1,44 @@
+"""When memorization begins: read off a training's gaps, and foretold from trainings on fewer images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from copylens.evaluation import forecast
+from copylens.jobs.files import read_table, write_table, write_yaml
+
+
+def test_it_begins_where_the_line_between_measurements_passes_the_limit():
+    gaps = pd.DataFrame({"step": [100, 200, 300], "value": [0.0, 0.05, 0.25]})
+    assert forecast.begins(gaps, 0.1) == pytest.approx(225)
+    assert forecast.begins(gaps, 0.02) == pytest.approx(140)
+    assert np.isnan(forecast.begins(gaps, 0.3))
+
+
+def test_steps_are_foretold_in_proportion_to_images():
+    smaller = pd.DataFrame({"n_train": [10, 40, 20], "begins": [100, 400, np.nan]})
+    assert forecast.forecast(smaller, 80) == pytest.approx(800)
+    assert np.isnan(forecast.forecast(smaller[:0], 80))
+
+
+def test_only_smaller_sets_of_the_same_kind_foretell(tmp_path):
+    runs, paths = [], []
+    facts = [("ldm", "few", 10, 0.1), ("ldm", "base", 40, 0.1), ("ldm", "other", 40, 0.2), ("vae", "few", 10, None)]
+    for number, (model, variant, n, limit) in enumerate(facts):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        runs.append({"dataset": "nih", "model": model, "variant": variant, "seed": 0, "kind": "latent_diffusion"})
+        gaps = {"step": [10 * n, 20 * n], "epoch": [1, 2], "name": "denoising_gap", "value": [0.0, 0.4]}
+        other = {"step": [10 * n], "epoch": [1], "name": "loss", "value": [9.0]}
+        write_table(pd.concat([pd.DataFrame(gaps), pd.DataFrame(other)]), folder / "losses.csv")
+        write_table(pd.DataFrame({"row": range(n)}), folder / "rows.tsv")
+        stop = {"stop": None if limit is None else {"gap": limit, "images": 8}}
+        write_yaml({"settings": {"training": stop}}, folder / "spec.yaml")
+        paths.append(
+            {"losses": folder / "losses.csv", "training_rows": folder / "rows.tsv", "spec": folder / "spec.yaml"}
+        )
+    forecast.forecast_memorization(runs, paths, tmp_path / "forecast.csv")
+    table = read_table(tmp_path / "forecast.csv").set_index("variant")
+    assert list(table.index) == ["few", "base", "other"]
+    np.testing.assert_allclose(table["begins"], [125, 500, 600])
+    np.testing.assert_allclose(table["forecast"], [np.nan, 500, np.nan])
