@@ -190,12 +190,12 @@ def _beside(features: np.ndarray, reference: np.ndarray, ending: str = "") -> di
 
 
 def _halves(splits: pd.DataFrame) -> list[np.ndarray]:
-    """Rows of the images of V and H in two halves of their patients."""
+    """Rows of the images of V and H in two halves of their patients, in random order."""
     held_out = np.concatenate([rows_of(splits, role) for role in ("calibration", "control")])
     patients = splits["patient"].to_numpy()[held_out]
-    first = generator_of("halves of held-out patients").permutation(np.unique(patients))[::2]
-    is_first = np.isin(patients, first)
-    return [held_out[is_first], held_out[~is_first]]
+    generator = generator_of("halves of held-out patients")
+    is_first = np.isin(patients, generator.permutation(np.unique(patients))[::2])
+    return [generator.permutation(half) for half in (held_out[is_first], held_out[~is_first])]
 
 
 @functools.cache

@@ -71,7 +71,7 @@ def errors_of(learnt_from: np.ndarray, tested: np.ndarray, settings: dict) -> np
     """
     torch.manual_seed(derive_seed(settings["seed"], "usefulness"))
     dims = tested.ndim - 1
-    network = nets.UNet(dims, 1, 1, CHANNELS, strides=(2,) * (len(CHANNELS) - 1), num_res_units=1, norm="instance")
+    network = nets.UNet(dims, 1, 1, CHANNELS, strides=(2,) * (len(CHANNELS) - 1), num_res_units=1, norm=None)  # type: ignore[arg-type]
     network.to(device())
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings["steps"])
@@ -80,7 +80,7 @@ def errors_of(learnt_from: np.ndarray, tested: np.ndarray, settings: dict) -> np
         batch = images_BC[torch.randint(len(images_BC), (BATCH,))]
         noisy = (batch + NOISE * torch.randn(batch.shape)).to(device())
         optimizer.zero_grad()
-        functional.mse_loss(network(noisy), batch.to(device())).backward()
+        functional.mse_loss(noisy - network(noisy), batch.to(device())).backward()
         optimizer.step()
         schedule.step()
     network.eval()
@@ -88,9 +88,8 @@ def errors_of(learnt_from: np.ndarray, tested: np.ndarray, settings: dict) -> np
     errors = []
     with torch.no_grad():
         for batch in as_batch(tested).split(BATCH):
-            noisy = batch + NOISE * torch.randn(batch.shape, generator=generator)
-            cleaned = network(noisy.to(device())).cpu()
-            errors.append((cleaned - batch).square().flatten(1).mean(1))
+            noisy = (batch + NOISE * torch.randn(batch.shape, generator=generator)).to(device())
+            errors.append((noisy - network(noisy) - batch.to(device())).square().flatten(1).mean(1).cpu())
     return torch.cat(errors).numpy().astype(np.float64)
 
 

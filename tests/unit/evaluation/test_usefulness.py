@@ -7,7 +7,7 @@ import pytest
 from copylens.evaluation import usefulness
 from copylens.jobs.files import read_array, read_table, write_array, write_table, write_yaml
 
-SETTINGS = {"steps": 60, "seed": 0}
+SETTINGS = {"steps": 150, "seed": 0}
 
 
 def score(data, samples: dict[str, np.ndarray], path) -> pd.DataFrame:
