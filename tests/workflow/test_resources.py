@@ -89,6 +89,7 @@ def test_every_rule_says_what_it_needs():
 USES_A_NETWORK = {
     "train_model",
     "train_detector",
+    "score_usefulness",
     "draw_samples",
     "compare_to_training",
     "find_duplicates",
