@@ -206,8 +206,7 @@ def usefulness_files(wildcards):
 def quality_runs(wildcards):
     """Every network of a study, once each, with the detector whose embeddings are the features of quality."""
     features = config["studies"][wildcards.study]["quality"]
-    networks = {tuple({**run, "detector": features}.items()) for run in study_runs(wildcards)}
-    return [dict(network) for network in sorted(networks)]
+    return [{**network, "detector": features} for network in network_runs(wildcards)]
 
 
 def study_verdicts(wildcards):

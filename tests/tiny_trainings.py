@@ -1,9 +1,11 @@
 """Trainings of seconds, for the tests of networks."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from copylens.generation.sample import draw_samples
 from copylens.generation.train import train_model
@@ -78,3 +80,11 @@ class Stopped(loop.Reseed):
     def on_train_batch_end(self, trainer, module, *args):
         if trainer.current_epoch == self.chunk:
             raise TimeoutError
+
+
+def break_off(monkeypatch, train: Callable[[], None], chunk: int = 2) -> None:
+    """Runs a training that is interrupted in the midst of a chunk."""
+    with monkeypatch.context() as patch, pytest.raises(TimeoutError):
+        patch.setattr(loop, "Reseed", Stopped)
+        patch.setattr(Stopped, "chunk", chunk)
+        train()

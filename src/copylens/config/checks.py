@@ -7,7 +7,7 @@ import yaml
 
 from copylens.config import audit_spec, spec
 from copylens.config.kinds import can, kinds
-from copylens.config.model_checks import check_halvings, check_model, check_n_train, check_reference
+from copylens.config.model_checks import check_halvings, check_model, check_n_train, check_reference, check_start
 from copylens.config.schema import validate
 
 
@@ -171,6 +171,7 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             for dataset in study["datasets"]:
                 check_halvings(config, dataset, model, settings)
                 check_n_train(config, dataset, both, settings)
+                check_start(config, dataset, both, settings)
 
 
 def _check_audit(config: dict, key: str, audit: dict) -> None:
@@ -198,6 +199,7 @@ def _check_audit(config: dict, key: str, audit: dict) -> None:
         if training["split"] is None and "table" not in training:
             raise ValueError(f"datasets.{audit['training']}.split: {key} needs it to train '{synthetic['model']}'")
         check_halvings(config, audit["training"], synthetic["model"], settings)
+        check_start(config, audit["training"], f"models.{synthetic['model']}", settings)
     else:
         check_reference(f"{key}.synthetic.dataset", synthetic["dataset"], config["datasets"])
     if audit["weights"]:

@@ -78,6 +78,19 @@ def check_n_train(config: dict, dataset: str, both: str, settings: dict) -> None
         )
 
 
+def check_start(config: dict, dataset: str, both: str, settings: dict) -> None:
+    """The data set of the network that a training starts from."""
+    if not settings.get("pretrained"):
+        return
+    other, key = settings["pretrained"]["dataset"], f"{both}.pretrained.dataset"
+    if other == dataset:
+        raise ValueError(f"{key}: is the data set that it is trained on; name another one")
+    if config["datasets"][other]["split"] is None and "table" not in config["datasets"][other]:
+        raise ValueError(f"datasets.{other}.split: {key} needs it, or a table with a column split")
+    if config["datasets"][other]["grid"] != config["datasets"][dataset]["grid"]:
+        raise ValueError(f"datasets.{other}.grid: must be that of datasets.{dataset}, because of {key}")
+
+
 def check_halvings(config: dict, dataset: str, model: str, settings: dict) -> None:
     """Every level but a network's first halves: whether the grid allows it must be known before hours of training."""
     named = settings.get("autoencoder")

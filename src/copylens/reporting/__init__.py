@@ -2,6 +2,7 @@
 
 page          the house style, and a page's parts
 labels        names of points in a panel
+trade_off     a panel of copies against a distance of quality
 sentences     numbers and names in sentences
 tables        the figures' tables, gathered from results
 summaries     numbers in figures: gaps, fronts, spreads and differences

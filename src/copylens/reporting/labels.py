@@ -3,9 +3,28 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from copylens.reporting.page import text_width
+from copylens.reporting.page import text_width, wrap
 
-LABEL_SIZE, LABEL_LINE, LABEL_GAP = 6, 0.105, 0.065
+LABEL_SIZE, LABEL_LINE, LABEL_WIDTH, LABEL_GAP, MARKER = 6, 0.105, 1.15, 0.065, 0.05
+
+
+def name_points(axes: Axes, names: list[str], points: list[tuple], bars: list, segments: list) -> None:
+    """Write each point's name near it, off markers and `bars`, and where there is room off the lines `segments`.
+
+    points: (x, y); bars and segments: lists of such; all in the axes' data coordinates.
+    """
+
+    def inches(x_y: list[tuple]) -> np.ndarray:
+        """Data coordinates in inches from the panel's lower left corner."""
+        return (axes.transData.transform(x_y) - axes.bbox.p0) / axes.figure.dpi
+
+    places = inches(points)
+    hard = [box_around(inches(bar), 0.01) for bar in bars] + [box_around(at, MARKER) for at in places[:, None]]
+    soft = [box_around(inches(segment), 0.012) for segment in segments]
+    labels = [wrap(name, LABEL_WIDTH, LABEL_SIZE) for name in names]
+    size = axes.bbox.size / axes.figure.dpi
+    for lines, at, box in zip(labels, places, label_boxes(labels, places, hard, soft, size), strict=True):
+        draw_label(axes, lines, at / size, box / np.tile(size, 2), size[1])
 
 
 def box_around(points: np.ndarray, margin: float) -> np.ndarray:

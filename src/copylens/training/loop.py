@@ -9,7 +9,6 @@ import math
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Literal
 
 import lightning
@@ -17,15 +16,15 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from torch.utils.data import DataLoader, Sampler, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from copylens.jobs.job import rank
 from copylens.jobs.seeds import derive_seed
 from copylens.jobs.workdir import Unfinished, claim
+from copylens.training.batches import Batches, ChunkBatches, PatientBatches
 from copylens.training.callbacks import History, Snapshots, TerminalBar
 from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
 from copylens.training.module import TrainedModule, device
-from copylens.training.privacy import PatientBatches
 from copylens.training.stopping import StopAtGap
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -75,42 +74,6 @@ class Trainee(lightning.LightningModule):
         optimizer.step()
         assert schedule is not None  # every optimizer comes with one
         schedule.step()
-
-
-class Batches(Sampler):
-    """Row numbers of one chunk's batches: whole passes over the data, each in an order made of (seed, pass).
-
-    Of several processes, each has every `world`-th row of a batch, beginning with its `rank`.
-    """
-
-    def __init__(
-        self, n_rows: int, batch_size: int, chunk_steps: int, total_steps: int, seed: int, rank: int = 0, world: int = 1
-    ):
-        self.share = slice(rank, None, world)
-        self.n_rows = n_rows
-        self.batch_size = min(batch_size, n_rows)
-        self.per_pass = n_rows // self.batch_size
-        self.chunk_steps = chunk_steps
-        self.total_steps = total_steps
-        self.seed = seed
-        self.set_epoch(0)
-
-    def set_epoch(self, chunk: int) -> None:
-        """Lightning calls this at the start of each chunk."""
-        first = chunk * self.chunk_steps
-        self.steps = range(first, min(first + self.chunk_steps, self.total_steps))
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        current, order = -1, torch.empty(0)
-        for step in self.steps:
-            number, position = divmod(step, self.per_pass)
-            if number != current:
-                generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
-                current, order = number, torch.randperm(self.n_rows, generator=generator)
-            yield order[position * self.batch_size : (position + 1) * self.batch_size][self.share].tolist()
 
 
 def fit(
@@ -174,7 +137,7 @@ def fit(
     return pd.DataFrame(history.rows, columns=["step", "name", "value"])
 
 
-def _batches(module: TrainedModule, n_rows: int, chunk_steps: int, seed: int, n_devices: int) -> Sampler:
+def _batches(module: TrainedModule, n_rows: int, chunk_steps: int, seed: int, n_devices: int) -> ChunkBatches:
     """The rows of each step: passes over the data, or patients taken at random where the training is private."""
     settings = module.settings["training"]
     steps = settings["batch_size"], chunk_steps, settings["steps"], seed

@@ -6,48 +6,10 @@ accountant says what all steps together give away: whoever sees the weights, and
 whether a patient was trained on hardly better than by guessing, by epsilon and delta.
 """
 
-from collections.abc import Iterator
-
-import numpy as np
 import torch
-from torch.utils.data import Sampler
-
-from copylens.jobs.seeds import derive_seed
 
 ACCOUNTANT = "prv"  # Gopi et al. 2021, arXiv 2106.02848
 LEAST_NOISE, MOST_NOISE = 0.3, 1000.0  # less protects nobody; more leaves nothing to learn
-
-
-class PatientBatches(Sampler):
-    """Rows of one chunk's batches: each patient with probability `batch_size` / patients, one random image of each.
-
-    Of a batch only its expected size is known. patients: of each row of the training images, [row].
-    """
-
-    def __init__(self, patients: np.ndarray, batch_size: int, chunk_steps: int, total_steps: int, seed: int):
-        self.rows_of = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
-        self.share = min(1.0, batch_size / len(self.rows_of))
-        self.chunk_steps, self.total_steps, self.seed = chunk_steps, total_steps, seed
-        self.set_epoch(0)
-
-    def set_epoch(self, chunk: int) -> None:
-        """Lightning calls this at the start of each chunk."""
-        first = chunk * self.chunk_steps
-        self.steps = range(first, min(first + self.chunk_steps, self.total_steps))
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in self.steps:
-            generator = torch.Generator().manual_seed(derive_seed(self.seed, "patients", step))
-            taken = torch.rand(len(self.rows_of), generator=generator) < self.share
-            picks = torch.rand(len(self.rows_of), generator=generator)
-            yield [
-                int(rows[int(pick * len(rows))])
-                for rows, pick, is_taken in zip(self.rows_of, picks.tolist(), taken.tolist(), strict=True)
-                if is_taken
-            ]
 
 
 def noise_multiplier(settings: dict, training: dict, n_patients: int) -> float:

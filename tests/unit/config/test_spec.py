@@ -257,6 +257,7 @@ def test_a_kinds_file_says_what_its_results_depend_on():
         "imaging/correlation.py",
         "training/stopping.py",
         "training/privacy.py",
+        "training/batches.py",
         "training/module.py",
         "imaging/augment.py",
         "training/callbacks.py",

@@ -5,13 +5,13 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from tiny_trainings import N_SCANS, Stopped, draw_into, long, tiny_settings, train, train_into, weights_of
+from tiny_trainings import N_SCANS, break_off, draw_into, long, tiny_settings, train, train_into, weights_of
 
 from copylens.detection.search import nearest
 from copylens.generation.load import load_model
 from copylens.imaging.correlation import standardise_array
 from copylens.jobs.files import read_array, read_table, read_yaml
-from copylens.training import loop
+from copylens.training import batches
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,7 @@ def test_an_interrupted_training_with_a_perceptual_loss_goes_on_to_the_same_bits
     monkeypatch.setattr("copylens.generation.autoencoders._perceptual_loss", lambda n_axes: Differences())
     settings = long(tiny_settings(tiny, "models", "autoencoder_kl"), 8) | {"perceptual_weight": 0.5}
     train_into(settings, data, data / "straight", None)
-    with monkeypatch.context() as patch, pytest.raises(TimeoutError):
-        patch.setattr(loop, "Reseed", Stopped)
-        patch.setattr(Stopped, "chunk", 2)
-        train_into(settings, data, data / "broken", None)
+    break_off(monkeypatch, lambda: train_into(settings, data, data / "broken", None))
     train_into(settings, data, data / "broken", None)
     assert "perceptual" in set(read_table(data / "straight" / "losses.csv")["name"])
     assert weights_of(data / "straight") == weights_of(data / "broken")
@@ -77,10 +74,7 @@ def test_a_snapshot_is_the_network_as_it_was_and_survives_an_interruption(tiny, 
     """20 steps of 8 of 16 images are 10 epochs; the state after 5 is what a training of 10 steps ends with."""
     settings = long(tiny_settings(tiny, "models", "vae"), 20)
     settings["training"] |= {"snapshots": [5], "decay": "constant"}
-    with monkeypatch.context() as patch, pytest.raises(TimeoutError):
-        patch.setattr(loop, "Reseed", Stopped)
-        patch.setattr(Stopped, "chunk", 3)
-        train_into(settings, data, data / "whole", None)
+    break_off(monkeypatch, lambda: train_into(settings, data, data / "whole", None), chunk=3)
     train_into(settings, data, data / "whole", None)
     losses = read_table(data / "whole" / "losses.csv")
     assert read_yaml(data / "whole" / "spec.yaml")["epochs"] == [5, 10] and losses["epoch"].max() == 10
@@ -176,12 +170,12 @@ def test_an_epoch_is_as_many_images_as_there_are_in_the_training_set(tiny, data)
 
 
 def test_batches_pass_over_the_data_and_do_not_depend_on_where_a_run_began():
-    whole = loop.Batches(10, 3, chunk_steps=9, total_steps=9, seed=0)
+    whole = batches.Batches(10, 3, chunk_steps=9, total_steps=9, seed=0)
     rows = list(whole)
     for start in range(0, 9, 3):
         passed = [row for batch in rows[start : start + 3] for row in batch]
         assert len(set(passed)) == 9
-    chunks = loop.Batches(10, 3, chunk_steps=4, total_steps=9, seed=0)
+    chunks = batches.Batches(10, 3, chunk_steps=4, total_steps=9, seed=0)
     pieces = []
     for chunk in range(3):
         chunks.set_epoch(chunk)

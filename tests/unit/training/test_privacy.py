@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 from opacus.accountants import PRVAccountant
-from tiny_trainings import Stopped, long, tiny_settings, train_into, weights_of
+from tiny_trainings import break_off, long, tiny_settings, train_into, weights_of
 
 from copylens.config import checks, spec
 from copylens.generation.train import train_model
 from copylens.jobs.files import read_yaml
 from copylens.jobs.workdir import Unfinished
-from copylens.training import loop, privacy
+from copylens.training import privacy
+from copylens.training.batches import PatientBatches
 
 SETTINGS = {"epsilon": 8.0, "delta": None, "clip": 0.5}
 TRAINING = {"steps": 50, "batch_size": 4}
@@ -27,7 +28,7 @@ def test_what_is_spent_is_what_opacus_counts_for_the_same_steps():
 
 def test_patients_are_taken_independently_and_one_image_of_each():
     patients = np.repeat(range(30), 3)
-    batches = privacy.PatientBatches(patients, 6, 500, 1000, seed=0)
+    batches = PatientBatches(patients, 6, 500, 1000, seed=0)
     taken = [*batches]
     batches.set_epoch(1)
     taken += [*batches]
@@ -102,12 +103,18 @@ def test_a_private_training_says_what_it_spent_and_resumes_to_the_same_bits(priv
     settings, files = private
     found = trained(settings, files, data / "straight")
     assert found["epsilon"] == pytest.approx(8, abs=0.1) and found["delta"] == pytest.approx(0.1 / 16)
-    with monkeypatch.context() as patch, pytest.raises(TimeoutError):
-        patch.setattr(loop, "Reseed", Stopped)
-        patch.setattr(Stopped, "chunk", 2)
-        trained(settings, files, data / "broken")
+    break_off(monkeypatch, lambda: trained(settings, files, data / "broken"))
     trained(settings, files, data / "broken")
     assert weights_of(data / "straight") == weights_of(data / "broken") != weights_of(data / "start")
+
+
+def test_a_step_that_takes_nobody_moves_the_network_by_noise_alone(private, data):
+    settings, files = private
+    settings = settings | {"training": settings["training"] | {"batch_size": 1, "steps": 8, "snapshots": []}}
+    patients = np.arange(16)
+    assert not all([*PatientBatches(patients, 1, 8, 8, seed=0)])  # some batch is empty
+    assert trained(settings, files, data / "few")["epsilon"] == pytest.approx(8, abs=0.1)
+    assert weights_of(data / "few") != weights_of(data / "start")
 
 
 def test_a_training_starts_from_the_other_network_and_keeps_its_scale(private, data):
@@ -123,12 +130,13 @@ def test_a_training_starts_from_the_other_network_and_keeps_its_scale(private, d
 
 
 def with_start(tiny: dict) -> dict:
-    """The model ldm, in the study `tiny` by itself, which starts from the same model on the chest X-rays."""
+    """The model ldm, in the study `tiny` by itself, which starts from the same model on other images."""
     tiny["studies"] = {"tiny": tiny["studies"]["tiny"] | {"variants": ["base"], "more_variants": {}}}
     ldm = tiny["models"]["ldm"]
     ldm["prediction"] = "v_prediction"
     tiny["models"]["start"] = {**ldm}
-    ldm["pretrained"] = {"dataset": "chest", "model": "start"}
+    tiny["datasets"]["other"] = tiny["datasets"]["chest"]
+    ldm["pretrained"] = {"dataset": "other", "model": "start"}
     return ldm
 
 
@@ -156,8 +164,26 @@ def test_what_rules_privacy_out_is_named(tiny, changes, message):
         checks.check(tiny)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"pretrained.dataset: is the data set that it is trained on"),
+        ({"grid": [8, 8]}, r"datasets.other.grid: must be that of datasets.chest"),
+        ({"split": None}, r"datasets.other.split: .*needs it"),
+    ],
+)
+def test_a_start_on_images_that_dont_fit_is_refused(tiny, changes, message):
+    with_start(tiny)
+    tiny["studies"]["tiny"]["datasets"] = ["chest"]
+    tiny["audits"] = {}
+    tiny["datasets"]["other"] = tiny["datasets"]["chest"] | changes
+    tiny["models"]["ldm"]["pretrained"]["dataset"] = "other" if changes else "chest"
+    with pytest.raises(ValueError, match=message):
+        checks.check(tiny)
+
+
 def test_the_autoencoder_is_the_one_of_the_other_data_set(tiny):
     with_start(tiny)
     config = checks.check(tiny)
-    assert spec.autoencoder_dataset(config, "knee", "ldm", "base") == "chest"
+    assert spec.autoencoder_dataset(config, "knee", "ldm", "base") == "other"
     assert spec.autoencoder_dataset(config, "knee", "start", "base") == "knee"

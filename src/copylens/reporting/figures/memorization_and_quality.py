@@ -1,52 +1,43 @@
 """Copies against Frechet distance: the trade-off of memorization and image quality."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from copylens.config.columns import STATE
 from copylens.jobs.files import read_table
-from copylens.reporting.labels import LABEL_SIZE, box_around, draw_label, label_boxes
+from copylens.reporting.labels import name_points
 from copylens.reporting.page import (
     EXPECTED_CONTROL,
     EXPECTED_LINE,
     INK,
     PAGE_WIDTH,
     QUIET,
-    ROLES,
     UNTRAINED,
     blank_page,
     fit,
     house_style,
     last_epochs,
-    log_ticks,
     network_name,
     paragraph,
     place,
     require,
-    tick_number,
-    wrap,
     write,
 )
 from copylens.reporting.summaries import pareto_front
+from copylens.reporting.trade_off import FRONT_LINE, REAL_LINE, draw_lines, frame
 
 SCORE_COLUMNS = (*STATE, "detector", "rule", "copies")
 SIZES = ["n_reference", "n_samples"]
 QUALITY_COLUMNS = (*STATE, "features", "metric", "value", "real", *SIZES)
 METRIC = "frechet_distance"
-REAL_LINE = {"color": ROLES["control"], "linestyle": (0, (5, 2)), "linewidth": 1}
-FRONT_LINE = {"color": INK, "linewidth": 0.8, "alpha": 0.55}
 
 # All in inches.
 MARGIN, TICKS, GAP, RIGHT, TOP = 0.2, 0.38, 0.2, 0.12, 0.66
 TITLE, PANEL, BELOW, NOTE_LINE = 0.12, 2.7, 0.62, 0.15
-LABEL_WIDTH, MARKER = 1.15, 0.05
 
 
 def pages(files, settings) -> list[Figure]:
@@ -143,16 +134,7 @@ def _notes(points: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
 
 def _frame(axes: Axes, group: pd.DataFrame, end: float, width: float) -> None:
     """A logarithmic axis that holds every point, and copies from 0 to `end` per cent."""
-    values = np.log10(pd.concat([group["value"], group["real"][group["real"] > 0]]))
-    room = max(0.08 * (values.max() - values.min()), 0.08)
-    low, high = 10 ** (values.min() - room), 10 ** (values.max() + room)
-    axes.set(xscale="log", xlim=(low, high), ylim=(-0.04 * end, 1.04 * end))
-    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(tick_number))
-    axes.set_yticks(np.arange(0, end + 1, 25 if end > 60 else 10 if end > 20 else 5))
-    axes.spines["left"].set_bounds(0, end)
-    axes.grid()
+    frame(axes, pd.concat([group["value"], group["real"][group["real"] > 0]]), end)
     axes.set_ylabel("copies, per cent of synthetic images")
     axes.set_xlabel(fit("Fréchet distance (log; lower is better)", width, 7))
 
@@ -160,19 +142,9 @@ def _frame(axes: Axes, group: pd.DataFrame, end: float, width: float) -> None:
 def _panel(axes: Axes, group: pd.DataFrame, colour_of: dict[str, str]) -> None:
     means, seeds = _means(group), group.groupby("network", sort=False)
     real = group.loc[(group[SIZES] == group[SIZES].max(axis=0)).all(axis=1), "real"].mean()
-    (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    segments = [[(low, EXPECTED_CONTROL), (high, EXPECTED_CONTROL)]]
+    segments = [[(end, EXPECTED_CONTROL) for end in axes.get_xlim()]]
     axes.axhline(EXPECTED_CONTROL, zorder=1, **EXPECTED_LINE)
-    if real > 0:
-        axes.axvline(real, zorder=1, **REAL_LINE)
-        segments.append([(real, bottom), (real, top)])
-    front = pareto_front(means[~means["kind"].isin(UNTRAINED)])
-    if len(front):
-        # From the upper edge down and to the right, to the right edge.
-        x = np.repeat([*front["value"], high], 2)[:-1]
-        y = np.repeat([top, *(100 * front["copies"])], 2)[1:]
-        axes.plot(x, y, zorder=2, **FRONT_LINE)
-        segments += [[start, end] for start, end in itertools.pairwise(zip(x, y, strict=True))]
+    segments += draw_lines(axes, pareto_front(means[~means["kind"].isin(UNTRAINED)]), real)
     bars = []
     for point in means.itertuples():
         of_point = seeds.get_group(point.network)
@@ -186,17 +158,8 @@ def _panel(axes: Axes, group: pd.DataFrame, colour_of: dict[str, str]) -> None:
         style = {"color": colour, "markerfacecolor": face, "markersize": 4.6, "zorder": 4, "clip_on": False}
         axes.plot(point.value, 100 * point.copies, "o", **style)
 
-    def inches(x_y: list[tuple]) -> np.ndarray:
-        """Data coordinates in inches from the panel's lower left corner."""
-        return (axes.transData.transform(x_y) - axes.bbox.p0) / axes.figure.dpi
-
-    places = inches([(point.value, 100 * point.copies) for point in means.itertuples()])
-    hard = [box_around(inches(bar), 0.01) for bar in bars] + [box_around(at, MARKER) for at in places[:, None]]
-    soft = [box_around(inches(segment), 0.012) for segment in segments]
-    labels = [wrap(name, LABEL_WIDTH, LABEL_SIZE) for name in means["network"]]
-    size = axes.bbox.size / axes.figure.dpi
-    for lines, at, box in zip(labels, places, label_boxes(labels, places, hard, soft, size), strict=True):
-        draw_label(axes, lines, at / size, box / np.tile(size, 2), size[1])
+    places = [(point.value, 100 * point.copies) for point in means.itertuples()]
+    name_points(axes, list(means["network"]), places, bars, segments)
 
 
 def _legend(figure: Figure, colour_of: dict[str, str], untrained: set[str]) -> None:

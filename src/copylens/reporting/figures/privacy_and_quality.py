@@ -1,43 +1,35 @@
 """Copies against the distance to held-out patients: what each recipe costs, what it buys, and the verdict on it."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from copylens.config.columns import NETWORK
 from copylens.jobs.files import read_table
-from copylens.reporting.labels import LABEL_SIZE, box_around, draw_label, label_boxes
+from copylens.reporting.labels import name_points
 from copylens.reporting.page import (
     INK,
     PAGE_WIDTH,
     QUIET,
-    ROLES,
     UNTRAINED,
     blank_page,
     fit,
     house_style,
-    log_ticks,
     network_name,
     paragraph,
     place,
     require,
-    tick_number,
-    wrap,
     write,
 )
 from copylens.reporting.summaries import pareto_front, recipe_means
+from copylens.reporting.trade_off import FRONT_LINE, REAL_LINE, draw_lines, frame
 
 DISTANCE = "frechet_distance_held_out"
 COLUMNS = (*NETWORK, "kind", "verdict", "copies", "copies_low", "copies_high", DISTANCE, f"{DISTANCE}_real")
 # Marker and colour of each verdict.
 VERDICTS = {"FAIL": ("X", "#9C2B15"), "NOT ABLE TO SAY": ("^", "#B07A10"), "PASS": ("o", "#17603C")}
-REAL_LINE = {"color": ROLES["control"], "linestyle": (0, (5, 2)), "linewidth": 1}
-FRONT_LINE = {"color": INK, "linewidth": 0.8, "alpha": 0.55}
 COPYCAT = (
     "The copycat replays training images. Whatever rewards likeness to training images, such as training others on its "
     "samples, likes it best, and it fails."
@@ -46,7 +38,6 @@ COPYCAT = (
 # All in inches.
 MARGIN, TICKS, RIGHT, TOP = 0.2, 0.38, 0.12, 0.52
 TITLE, PANEL, BELOW, NOTE_LINE = 0.12, 3.6, 0.5, 0.15
-LABEL_WIDTH, MARKER = 1.2, 0.055
 
 
 def pages(files, settings) -> list[Figure]:
@@ -94,7 +85,7 @@ def _panel(axes: Axes, group: pd.DataFrame) -> None:
         means[name] = means[name].clip(0, 1)
     means["value_least"] = means["value_least"].clip(lower=means["value"].min() / 3)
     _frame(axes, means, real)
-    segments = _lines(axes, means, real)
+    segments = draw_lines(axes, pareto_front(means[~means["kind"].isin(UNTRAINED)]), real)
     bars = []
     for point in means.itertuples():
         marker, colour = VERDICTS[point.verdict]
@@ -110,50 +101,15 @@ def _panel(axes: Axes, group: pd.DataFrame) -> None:
         face = "white" if point.kind in UNTRAINED else colour
         axes.plot(x, y, marker, color=colour, markerfacecolor=face, markersize=5, zorder=4, clip_on=False)
 
-    def inches(x_y: list[tuple]) -> np.ndarray:
-        """Data coordinates in inches from the panel's lower left corner."""
-        return (axes.transData.transform(x_y) - axes.bbox.p0) / axes.figure.dpi
-
-    places = inches([(point.value, 100 * point.copies) for point in means.itertuples()])
-    hard = [box_around(inches(bar), 0.01) for bar in bars] + [box_around(at, MARKER) for at in places[:, None]]
-    soft = [box_around(inches(segment), 0.012) for segment in segments]
-    labels = [wrap(name, LABEL_WIDTH, LABEL_SIZE) for name in means["recipe"]]
-    size = axes.bbox.size / axes.figure.dpi
-    for lines, at, box in zip(labels, places, label_boxes(labels, places, hard, soft, size), strict=True):
-        draw_label(axes, lines, at / size, box / np.tile(size, 2), size[1])
-
-
-def _lines(axes: Axes, means: pd.DataFrame, real: float) -> list[list[tuple]]:
-    """Draws the line of real images and the front; their segments."""
-    (_, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    segments = []
-    if real > 0:
-        axes.axvline(real, zorder=1, **REAL_LINE)
-        segments.append([(real, bottom), (real, top)])
-    front = pareto_front(means[~means["kind"].isin(UNTRAINED)])
-    if len(front):
-        x = np.repeat([*front["value"], right], 2)[:-1]
-        y = np.repeat([top, *(100 * front["copies"])], 2)[1:]
-        axes.plot(x, y, zorder=2, **FRONT_LINE)
-        segments += [[start, end] for start, end in itertools.pairwise(zip(x, y, strict=True))]
-    return segments
+    places = [(point.value, 100 * point.copies) for point in means.itertuples()]
+    name_points(axes, list(means["recipe"]), places, bars, segments)
 
 
 def _frame(axes: Axes, means: pd.DataFrame, real: float) -> None:
     """A logarithmic axis that holds every bar, and copies from 0 to the highest bar."""
-    shown = [*means["value_least"], *means["value_most"], *([real] if real > 0 else [])]
-    values = np.log10(shown)
-    room = max(0.06 * np.ptp(values), 0.06)
-    low, high = 10 ** (values.min() - room), 10 ** (values.max() + room)
+    distances = pd.Series([*means["value_least"], *means["value_most"], *([real] if real > 0 else [])])
     highest = 100 * means[["copies_most", "copies_high", "copies"]].max(axis=None)
-    end = min(100, 10 * np.ceil((highest + 2) / 10))
-    axes.set(xscale="log", xlim=(low, high), ylim=(-0.04 * end, 1.04 * end))
-    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(tick_number))
-    axes.set_yticks(np.arange(0, end + 1, 25 if end > 60 else 10 if end > 20 else 5))
-    axes.spines["left"].set_bounds(0, end)
-    axes.grid()
+    frame(axes, distances, min(100, 10 * np.ceil((highest + 2) / 10)))
     axes.set_ylabel("copies, per cent of synthetic images, corrected")
     axes.set_xlabel("Fréchet distance to patients who weren't trained on (log; lower is better)")
 
