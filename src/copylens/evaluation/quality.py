@@ -31,7 +31,7 @@ from copylens.jobs.lean_monai import metrics
 from copylens.jobs.seeds import generator_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
-HELD_OUT = "_held_out"
+HELD_OUT, HALVINGS = "_held_out", 5
 CELLS = 3  # of the data-copying test
 SMALLEST_CELL = 10  # images of each kind that a cell of it needs
 PAIRS = 200  # of images whose MS-SSIM is averaged
@@ -42,8 +42,8 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, "M
 def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str, quality_path: Path) -> None:
     """Write the quality table: run columns, epoch, features (detector), metric, value, real, n_samples, n_reference.
 
-    The reference is T, or for `<metric>_held_out` one half of the held-out patients V and H; the other half then takes
-    the samples' place for `real`.
+    The reference is T, or for `<metric>_held_out` half of the held-out patients V and H, and `real` the value of the
+    other half in the samples' place: means over both halves of several halvings.
 
     paths: for each run the folder of its detector, and the files scans (features of images), images, samples,
     reconstructed, splits, training_rows and spec. `real` is the value of as many held-out real images in the samples'
@@ -147,11 +147,11 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
     reconstructed = read_array(files["reconstructed"])
     if len(reconstructed):
         error = np.abs(reconstructed - images[np.concatenate([calibration, control])]).mean()
-    there, here = (scaled(scans[half]) for half in _halves(splits))
-    m = min(len(there), samples.shape[1])
+    halves = [[scaled(scans[half]) for half in halves] for halves in _halves(splits)]
+    m = min(samples.shape[1], *(len(half) for both in halves for half in both))
     few = np.sort(generator.permutation(samples.shape[1])[:m])
-    real |= _beside(there[:m], here, HELD_OUT)
-    sizes = {False: (n, len(train)), True: (m, len(here))}
+    real |= _mean([_beside(one[:m], other) for both in halves for one, other in (both, both[::-1])])
+    sizes = {False: (n, len(train)), True: (m, len(halves[0][0]))}
     rows = []
     for epoch, of_state in zip(read_yaml(files["spec"])["epochs"], samples, strict=True):
         with timed("embedding"):
@@ -159,7 +159,7 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
         values = _metrics(features[drawn], training) | {
             "data_copying": data_copying(features[drawn], training, of_calibration, 0),
             "self_similarity": self_similarity(of_state[drawn], 0),
-            **_beside(features[few], here, HELD_OUT),
+            **_mean([_beside(features[few], half) for both in halves for half in both]),
         }
         if len(reconstructed):
             values["reconstruction_error"] = error
@@ -180,22 +180,28 @@ def _metrics(features: np.ndarray, training: np.ndarray) -> dict[str, float]:
     return _beside(features, training) | {"authentic_share": authentic_share(features, training)}
 
 
-def _beside(features: np.ndarray, reference: np.ndarray, ending: str = "") -> dict[str, float]:
-    values = {
+def _beside(features: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    return {
         "frechet_distance": frechet_distance(features, reference),
         "kernel_distance": kernel_distance(features, reference),
         **prdc_scores(features, reference),
     }
-    return {f"{metric}{ending}": value for metric, value in values.items()}
 
 
-def _halves(splits: pd.DataFrame) -> list[np.ndarray]:
-    """Rows of the images of V and H in two halves of their patients, in random order."""
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Means of the metrics beside halves of the held-out patients, under names of their own."""
+    return {f"{metric}{HELD_OUT}": float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
+
+
+def _halves(splits: pd.DataFrame) -> list[list[np.ndarray]]:
+    """Rows of the images of V and H in two halves of their patients, in random order; `HALVINGS` times."""
     held_out = np.concatenate([rows_of(splits, role) for role in ("calibration", "control")])
-    patients = splits["patient"].to_numpy()[held_out]
-    generator = generator_of("halves of held-out patients")
-    is_first = np.isin(patients, generator.permutation(np.unique(patients))[::2])
-    return [generator.permutation(half) for half in (held_out[is_first], held_out[~is_first])]
+    patients, generator = splits["patient"].to_numpy()[held_out], generator_of("halves of held-out patients")
+    found = []
+    for _ in range(HALVINGS):
+        is_first = np.isin(patients, generator.permutation(np.unique(patients))[::2])
+        found.append([generator.permutation(half) for half in (held_out[is_first], held_out[~is_first])])
+    return found
 
 
 @functools.cache
