@@ -31,8 +31,8 @@ COLUMNS = (*NETWORK, "kind", "verdict", "copies", "copies_low", "copies_high", D
 # Marker and colour of each verdict.
 VERDICTS = {"FAIL": ("X", "#9C2B15"), "NOT ABLE TO SAY": ("^", "#B07A10"), "PASS": ("o", "#17603C")}
 COPYCAT = (
-    "The copycat replays training images: measures of quality and of usefulness can't tell them from new patients', and "
-    "it fails."
+    "The copycat replays training images: measures of quality and of usefulness can't tell them from new patients', "
+    "and it fails."
 )
 
 # All in inches.
