@@ -154,6 +154,14 @@ def pretrained_weights(wildcards):
     return [_weights(start["dataset"], start["model"], start["variant"], wildcards.seed)] if start else []
 
 
+def teacher_samples(wildcards):
+    """The samples that a model learns from in the place of training images, of a network with the same seed."""
+    teacher = spec.teacher_of(config, wildcards.model, wildcards.variant)
+    folder = "results/samples/{dataset}/{model}/{variant}/seed{seed}"
+    named = {"dataset": wildcards.dataset, "seed": wildcards.seed}
+    return [f"{folder}/images.npy".format(**teacher, **named)] if teacher else []
+
+
 def _weights(dataset, model, variant, seed):
     return f"results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors"
 

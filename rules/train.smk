@@ -7,6 +7,7 @@ rule train_model:
         splits="results/data/{dataset}/splits.tsv",
         autoencoder=autoencoder_weights,
         pretrained=pretrained_weights,
+        teacher=teacher_samples,
         files=users_files(spec.model_files, "model", "variant"),
         code=code("train_model", network),
     output:

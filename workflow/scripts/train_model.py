@@ -14,6 +14,8 @@ with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
         files["autoencoder"] = Path(snakemake.input.autoencoder[0]).parent
     if snakemake.input.pretrained:
         files["pretrained"] = Path(snakemake.input.pretrained[0]).parent
+    if snakemake.input.teacher:
+        files["teacher"] = Path(snakemake.input.teacher[0])
     unfinished = Unfinished(work_of(folder), deadline(snakemake.resources.runtime))
     seed, settings = int(snakemake.wildcards.seed), snakemake.params.settings
     train_model(settings, seed, files, folder, unfinished, snakemake.resources.gpu)

@@ -16,6 +16,7 @@ SHAPES = (
 def check_model(config: dict, key: str, settings: dict) -> None:
     _check_network(key, settings)
     _check_pretrained(config, key, settings)
+    _check_teacher(config, key, settings)
     named = settings.get("autoencoder")
     if named is None:
         return
@@ -48,6 +49,25 @@ def _check_pretrained(config: dict, key: str, settings: dict) -> None:
             raise ValueError(
                 f"{key}.{name}: is {settings.get(name)}; {key}.pretrained was trained with {other.get(name)}"
             )
+
+
+def _check_teacher(config: dict, key: str, settings: dict) -> None:
+    """A network that learns from another's samples: of the same training images, which it never sees itself."""
+    teacher = settings.get("teacher")
+    if teacher is None:
+        return
+    check_reference(f"{key}.teacher.model", teacher["model"], config["models"])
+    check_reference(f"{key}.teacher.variant", teacher["variant"], config["variants"])
+    other = spec.resolve(config, teacher["model"], teacher["variant"])
+    if "sampling" not in other:
+        raise ValueError(f"{key}.teacher.model: '{teacher['model']}' can't be sampled")
+    if other.get("teacher"):
+        raise ValueError(f"{key}.teacher: learns from samples itself; name a network that learns from training images")
+    if settings["n_train"] != other.get("n_train"):
+        raise ValueError(f"{key}.n_train: must be that of {key}.teacher, {other.get('n_train')}")
+    excluded = {"training.stop": settings["training"]["stop"], "privacy": settings["privacy"]}
+    for name in (name for name, is_set in excluded.items() if is_set):
+        raise ValueError(f"{key}.{name}: is about training images, which it never sees; leave it out ({key}.teacher)")
 
 
 def _check_network(key: str, settings: dict) -> None:

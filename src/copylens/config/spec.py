@@ -149,6 +149,11 @@ def pretrained_of(config: dict, model: str, variant: str) -> dict | None:
     return resolve(config, model, variant).get("pretrained")
 
 
+def teacher_of(config: dict, model: str, variant: str) -> dict | None:
+    """The network whose samples `model` learns from: model, variant; None if it learns from training images."""
+    return resolve(config, model, variant).get("teacher")
+
+
 def autoencoder_dataset(config: dict, dataset: str, model: str, variant: str) -> str:
     """The data set on which the autoencoder below a model on `dataset` was trained."""
     return (pretrained_of(config, model, variant) or {"dataset": dataset})["dataset"]

@@ -49,7 +49,8 @@ def train_model(
     epoch, name, value); training_rows.tsv (scan, patient, row in images.npy), exactly the network's T.
 
     files: images, splits and, for a network on the latents of an autoencoder, autoencoder (its folder), and for one
-    that starts from another, pretrained (its folder). Uses at most `n_gpus` GPUs.
+    that starts from another, pretrained (its folder), and for one that learns from another's samples, teacher (the
+    samples). Uses at most `n_gpus` GPUs.
     """
     splits, images = read_table(files["splits"]), read_array(files["images"])
     below, start = files.get("autoencoder"), files.get("pretrained")
@@ -57,6 +58,8 @@ def train_model(
     family = implementation("models", settings["kind"])
     # A control may keep images outside T; its samples are compared with T all the same.
     shown = {"train": images[family.rows(splits) if hasattr(family, "rows") else rows]}
+    if "teacher" in files:
+        shown["train"] = read_array(files["teacher"])[-1]
     if settings.get("training", {}).get("stop"):
         shown["calibration"] = images[rows_of(splits, "calibration")]
     identity = {
