@@ -34,8 +34,8 @@ properties:
   # The network of this name on another data set, trained with the same seed, that the training starts from; its
   # autoencoder and the scale of its latents are used.
   pretrained: {$ref: "#/$defs/pretrained", default: null}
-  # The network of this name on the same data set, trained with the same seed, whose samples the U-Net learns from in the
-  # place of training images: what that network's `sampling.reject` leaves out, the U-Net never sees.
+  # The network of this name on the same data set, trained with the same seed, whose samples the U-Net learns from in
+  # the place of training images: what that network's `sampling.reject` leaves out, the U-Net never sees.
   teacher: {$ref: "#/$defs/teacher", default: null}
   # Differential privacy for each patient (`copylens.training.privacy`).
   privacy: {$ref: "#/$defs/privacy", default: null}
