@@ -82,9 +82,12 @@ def _check_dataset(key: str, entry: dict) -> None:
     is_3d = entry.get("anatomy") in ("ct", "mr") if entry["reader"] == "phantom" else None
     if is_3d is not None and len(entry["grid"]) != 2 + is_3d:
         raise ValueError(f"{key}.grid: the {entry['anatomy']} phantom needs {2 + is_3d} sizes, not {entry['grid']}")
-    for name in ("table", "about", "outside_links"):
+    for name in ("table", "about", "only", "outside_links"):
         if name in entry and "root" not in entry:
             raise ValueError(f"{key}.{name}: the reader {entry['reader']} opens no files; leave it out")
+    for column in entry.get("only", {}):
+        if column not in entry.get("about", []):
+            raise ValueError(f"{key}.only: no column '{column}' in {key}.about; name it there")
     if entry.get("patient") is not None and "table" in entry:
         raise ValueError(f"{key}.patient: the table {entry['table']} gives the patients too; leave out one of them")
     if entry.get("patient") is not None and re.compile(entry["patient"]).groups < 1:
@@ -147,6 +150,8 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
     if study["quality"] is not None:
         check_reference(f"{key}.quality", study["quality"], config["detectors"])
+    if study["usefulness"] and study["usefulness"]["classes"] and len(study["datasets"]) < 2:
+        raise ValueError(f"{key}.usefulness.classes: {key}.datasets names one class only; name a data set for each")
     if study["audit"] is not None and study["quality"] is None:
         raise ValueError(f"{key}.quality: name a detector, such as one of kind random_features; {key}.audit needs it")
     if "privacy_and_quality" in study["figures"] and study["audit"] is None:

@@ -18,10 +18,23 @@ from copylens.jobs.files import read_table, write_table
 def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
     """(root, scans) of a data set, in the reader's order. Roots are relative to COPYLENS_DATA (default `data/`).
 
-    Where the settings name a table, only the scans that it names, with its patients (`copylens.data.folders.choose`).
+    Where the settings name a table, only the scans that it names, with its patients (`copylens.data.folders.choose`);
+    with `only`, those of patients all of whose scans have its values, so that no patient is in two such data sets.
     """
     root = data_root() / settings.get("root", "")
-    return root, choose(root, reader_of(settings).list_scans(root, settings), settings)
+    scans = choose(root, reader_of(settings).list_scans(root, settings), settings)
+    for column, value in settings.get("only", {}).items():
+        scans = _only(scans, column, settings["about"].index(column), value)
+    return root, scans
+
+
+def _only(scans: list[Scan], column: str, place: int, value: str) -> list[Scan]:
+    others = {scan.patient for scan in scans if scan.about[place] != value}
+    kept = [scan for scan in scans if scan.patient not in others]
+    if not kept:
+        known = ", ".join(sorted({scan.about[place] for scan in scans})[:5])
+        raise ValueError(f"only: no patient all of whose images have {column} '{value}'; values are {known}")
+    return kept
 
 
 def listed_scans(settings: dict, table_path: Path) -> tuple[Path, list[Scan]]:

@@ -25,4 +25,5 @@ copies        copies among samples in arrays, by one detector
 forecast      the step at which a training begins to memorize
 quality       fidelity, diversity and novelty of samples
 usefulness    what samples are worth to a network that learns from them alone
+classes       what samples of several classes are worth to a classifier
 """

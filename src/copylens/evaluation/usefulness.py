@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from copylens.config.columns import STATE
 from copylens.data.splits import rows_of
+from copylens.evaluation.classes import score_classes
 from copylens.jobs.files import read_array, read_table, read_yaml, write_table
 from copylens.jobs.job import timed
 from copylens.jobs.lean_monai import nets
@@ -32,10 +33,12 @@ def score_usefulness(runs: list[dict], paths: list[dict[str, Path]], settings: d
 
     Run columns and epoch (the last); error and error_of_training, mean squared errors on V and H of the network that
     learnt from S, and of the one that learnt from T; usefulness, the latter over the former, 1 where samples are worth
-    as much as T, with its interval over patients; n_samples.
+    as much as T, with its interval over patients; n_samples. Where the study's data sets are classes, also area, of a
+    classifier that learnt from S of all of them, with its interval over patients, and area_of_training, the same in the
+    row of each class (`copylens.evaluation.classes`).
 
     runs: dataset, model, kind, variant and seed of each network. paths: for each the files images, samples, splits,
-    training_rows and spec. settings: steps, seed.
+    training_rows and spec. settings: steps, seed, classes.
     """
     rows, of_training = [], {}
     for run, files in zip(runs, paths, strict=True):
@@ -61,7 +64,11 @@ def score_usefulness(runs: list[dict], paths: list[dict[str, Path]], settings: d
                 "n_samples": samples.shape[1],
             }
         )
-    write_table(pd.DataFrame(rows), path)
+    table = pd.DataFrame(rows)
+    if settings["classes"]:
+        with timed("learning classes"):
+            table = table.join(score_classes(runs, paths, settings))
+    write_table(table, path)
 
 
 def errors_of(learnt_from: np.ndarray, tested: np.ndarray, settings: dict) -> np.ndarray:

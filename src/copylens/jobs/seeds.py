@@ -23,6 +23,7 @@ NUMBERS = {
     "halvings": 13,
     "halves of held-out patients": 14,
     "usefulness": 15,
+    "classes": 16,
     "levels of intervals": 0,
 }
 

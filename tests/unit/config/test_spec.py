@@ -192,6 +192,19 @@ def test_only_data_sets_of_files_have_tables(tiny):
         checks.check(tiny)
 
 
+def test_classes_are_named_by_columns_and_are_several(tiny):
+    tiny["datasets"]["chest"] = folder_of_images(table="patients.csv", about=["site"], only={"sex": "F"})
+    with pytest.raises(ValueError, match=r"datasets\.chest\.only: no column 'sex' in datasets\.chest\.about"):
+        checks.check(tiny)
+    tiny["datasets"]["chest"]["only"] = {"site": "Bern"}
+    tiny["datasets"]["basel"] = tiny["datasets"]["chest"] | {"only": {"site": "Basel"}}
+    tiny["studies"]["tiny"] |= {"usefulness": {"classes": True}, "datasets": ["chest", "basel"]}
+    checks.check(tiny)
+    tiny["studies"]["tiny"]["datasets"] = ["chest"]
+    with pytest.raises(ValueError, match=r"tiny\.usefulness\.classes: studies\.tiny\.datasets names one class only"):
+        checks.check(tiny)
+
+
 def test_what_every_data_set_may_say_is_said_by_no_reader():
     for reader in kinds("readers"):
         assert not {"grid", "fit", "scaling", "split", "planted", "duplicates", "table", "about"} & set(

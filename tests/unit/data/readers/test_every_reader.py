@@ -164,6 +164,14 @@ def test_a_table_says_which_files_are_used_and_whose_they_are(raw, kind):
     assert table["patient"].nunique() == 1
 
 
+def test_only_patients_whose_images_all_have_the_value_are_kept(raw):
+    lines = ["path,patient,site", "{0},007,Bern", "{1},008,Basel"]
+    settings = with_table(raw, "image_folder", lines, about=["site"], only={"site": "Bern"})
+    assert list(rows_of(raw, settings)["about_site"]) == ["Bern"]
+    mixed = with_table(raw, "image_folder", [*lines[:2], "{1},007,Basel"], about=["site"], only={"site": "Bern"})
+    assert error_of(raw, mixed) == "only: no patient all of whose images have site 'Bern'; values are Basel, Bern"
+
+
 @pytest.mark.parametrize("kind", OF_FILES)
 @pytest.mark.parametrize(
     ("lines", "message"),
