@@ -12,5 +12,6 @@ standing      the training images that stand out in windows near their place
 shortlist     a coarse search that preselects training images
 search        nearest neighbours by correlation of embeddings, exact or approximate, at any size
 nearest       nearest training images by a detector of any kind
+planes        2D networks on volumes: features of slices in three planes
 regions       regions of training images that samples repeat
 """

@@ -1,5 +1,7 @@
 """A user's own feature network, as a TorchScript file."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -56,3 +58,29 @@ def test_features_of_the_wrong_shape_are_refused(settings, data, tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.AdaptiveAvgPool2d(2)), tmp_path / "maps.pt")
     with pytest.raises(ValueError, match=r"maps.pt: must give features \[image, d\]"):
         embedded(settings | {"file": "maps.pt"}, data)
+
+
+@pytest.mark.parametrize("grid", [[8, 12, 16]])
+def test_a_2d_network_sees_three_slices_across_each_axis_of_a_volume(settings, data):
+    features = embedded(settings | {"planes": True, "black": 0.0, "channels": 1}, data)
+    images = np.array(read_array(data / "images.npy"))
+    wanted = []
+    for axis in (1, 2, 3):
+        slices = [np.take(images, int(share * images.shape[axis]), axis=axis) for share in (0.25, 0.5, 0.75)]
+        n, h, w = slices[0].shape
+        wanted.append(np.mean([part.reshape(n, 2, h // 2, 2, w // 2).mean(axis=(2, 4)) for part in slices], axis=0))
+    np.testing.assert_allclose(features, np.concatenate([part.reshape(n, 4) for part in wanted], axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("grid", [[16, 16]])
+def test_images_have_no_planes(settings, data):
+    with pytest.raises(ValueError, match="planes: 2D images have no slices; leave it out"):
+        embedded(settings | {"planes": True}, data)
+
+
+@pytest.mark.parametrize("grid", [[16, 16]])
+def test_another_file_than_the_one_named_by_its_checksum_is_refused(settings, data, tmp_path):
+    known = hashlib.sha256((tmp_path / "features.pt").read_bytes()).hexdigest()
+    embedded(settings | {"checksum": known}, data)
+    with pytest.raises(ValueError, match=r"features.pt: isn't the file whose checksum the configuration names"):
+        embedded(settings | {"checksum": known[::-1]}, data)

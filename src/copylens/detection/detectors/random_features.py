@@ -5,6 +5,7 @@ As a detector it is the untrained baseline; as a feature space for image quality
 
 import torch
 
+from copylens.detection.planes import features_by_plane
 from copylens.jobs.lean_monai import nets
 from copylens.jobs.seeds import derive_seed
 from copylens.training.module import TrainedModule
@@ -14,6 +15,8 @@ properties:
   seed: {type: integer, minimum: 0, default: 0}
   channels: {$ref: "#/$defs/widths", minItems: 4, maxItems: 4, default: [16, 32, 64, 128]}
   features: {$ref: "#/$defs/count", default: 64}
+  # Of volumes: a 2D network, and three slices across each axis (`copylens.detection.planes`); three times the features.
+  planes: {type: boolean, default: false}
   neighbours: {$ref: "#/$defs/count", default: 50}
   search: {$ref: "#/$defs/search", default: {}}
   # How many images are embedded at a time.
@@ -22,7 +25,10 @@ properties:
 
 
 class RandomFeatures(TrainedModule):
-    """Images [B, 1, *grid] in [0, 1] to embeddings [B, features]; the weights depend on the seed alone."""
+    """Images [B, 1, *grid] in [0, 1] to embeddings [B, features]; the weights depend on the seed alone.
+
+    By planes, volumes to embeddings [B, 3 features].
+    """
 
     def __init__(self, settings: dict, grid: list[int]):
         super().__init__(settings)
@@ -32,7 +38,7 @@ class RandomFeatures(TrainedModule):
                 "basic",
                 [1, 1, 1, 1],
                 settings["channels"],
-                spatial_dims=len(grid),
+                spatial_dims=2 if settings["planes"] else len(grid),
                 n_input_channels=1,
                 conv1_t_size=3,
                 conv1_t_stride=1,
@@ -41,7 +47,7 @@ class RandomFeatures(TrainedModule):
             )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.network(image)
+        return features_by_plane(self.network, image) if self.settings["planes"] else self.network(image)
 
     def weights(self):
         return self.network.state_dict()

@@ -8,6 +8,8 @@ import torch
 from torch.nn import functional
 
 from copylens.config.spec import data_root
+from copylens.detection.planes import features_by_plane
+from copylens.jobs.checksums import file_checksum
 from copylens.training.module import Untrained
 
 SETTINGS = """
@@ -15,6 +17,8 @@ required: [file]
 properties:
   # A file below $COPYLENS_DATA, written by torch.jit.save: images [B, channels, *size] to features [B, d].
   file: {type: string}
+  # The SHA-256 of that file, without which it isn't loaded.
+  checksum: {type: string, pattern: "^[0-9a-f]{64}$"}
   # Side of the network's input images; null leaves their size.
   size: {type: [integer, "null"], minimum: 4, default: null}
   # Channels of its input: a grey image is repeated.
@@ -22,6 +26,8 @@ properties:
   # Input values of black (0) and white (1).
   black: {type: number, default: -1.0}
   white: {type: number, default: 1.0}
+  # Of volumes: the network is for 2D images, and sees three slices across each axis (`copylens.detection.planes`).
+  planes: {type: boolean, default: false}
   neighbours: {$ref: "#/$defs/count", default: 50}
   search: {$ref: "#/$defs/search", default: {}}
   # How many images are embedded at a time.
@@ -30,14 +36,17 @@ properties:
 
 
 class TorchScriptFeatures(Untrained):
-    """Images [B, 1, *grid] in [0, 1] to embeddings [B, d]. The weights stay in the user's file."""
+    """Images [B, 1, *grid] in [0, 1] to embeddings [B, d], by planes [B, 3 d]. The weights stay in the user's file."""
 
     def __init__(self, settings: dict):
         super().__init__(settings)
-        self.network = _load(settings["file"])
+        self.network = _load(settings["file"], settings.get("checksum"))
 
     @torch.no_grad()
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return features_by_plane(self._features, image) if self.settings["planes"] else self._features(image)
+
+    def _features(self, image: torch.Tensor) -> torch.Tensor:
         settings = self.settings
         if settings["size"]:
             mode = "bilinear" if image.ndim == 4 else "trilinear"
@@ -61,12 +70,14 @@ def embed(module: TorchScriptFeatures, images_BC: torch.Tensor) -> torch.Tensor:
     return torch.cat([module(chunk.to(module.device)).cpu() for chunk in chunks])
 
 
-def _load(name: str) -> torch.jit.ScriptModule:
+def _load(name: str, wanted: str | None) -> torch.jit.ScriptModule:
     path = data_root() / name
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file; detectors of kind torchscript need one (file)")
+    if wanted is not None and file_checksum(path) != wanted:
+        raise ValueError(f"{path}: isn't the file whose checksum the configuration names (checksum)")
     try:
         return torch.jit.load(path, map_location="cpu").eval()
     except (RuntimeError, ValueError) as error:
-        wanted = "write one with torch.jit.save(torch.jit.script(network), file)"
-        raise ValueError(f"{path}: isn't a TorchScript file; {wanted}") from error
+        how = "write one with torch.jit.save(torch.jit.script(network), file)"
+        raise ValueError(f"{path}: isn't a TorchScript file; {how}") from error
