@@ -25,6 +25,21 @@ for path in snakemake.output:
     Path(path).write_text(snakemake.rule)
 raise SystemExit
 '''
+# A study of mitigations, one of which learns from the samples of another.
+VARIANTS = {
+    "guided": {"sampling": {"guidance": {"scale": 1.0}}},
+    "taught": {"teacher": {"model": "ldm", "variant": "guided"}},
+}
+CURE = {
+    "datasets": ["chest"],
+    "models": ["ldm"],
+    "variants": ["base", *VARIANTS],
+    "detectors": ["random"],
+    "quality": "random",
+    "usefulness": {},
+    "audit": {"detectors": ["windows", "random", "regressed"], "policy": {"transforms": ["identity"]}},
+    "figures": ["privacy_and_quality"],
+}
 CHECKOUT = ("Snakefile", "config.yaml", "configs", "rules", "workflow", "profiles", "slurm", "src", "envs")
 
 
@@ -60,6 +75,7 @@ def finished(tmp_path_factory) -> Path:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, folder / name)
+    change(folder, with_mitigations)
     scripts = {path: path.read_text() for path in (folder / "workflow" / "scripts").glob("*.py")}
     for path, text in scripts.items():
         path.write_text(STUB + text)  # what a script imports is an input of its rule
@@ -83,6 +99,11 @@ def change(folder: Path, edit) -> None:
     config = yaml.safe_load(path.read_text())
     edited = edit(config)
     path.write_text(yaml.safe_dump(edited if edited is not None else config, sort_keys=False))
+
+
+def with_mitigations(config: dict) -> None:
+    config["studies"]["cure"] = CURE
+    config["variants"] |= VARIANTS
 
 
 def touch(paths) -> None:
@@ -141,9 +162,32 @@ def test_a_variant_leaves_the_others_alone(checkout):
     assert "train_detector" not in {rule for rule, _ in rerun}
 
 
+def of_cure(rerun: set[tuple[str, str]]) -> set[str]:
+    """The variants that are trained, drawn or audited again."""
+    return {
+        name for name in CURE["variants"] for _, wildcards in rerun if re.search(rf"[=_]{name}\b|_{name}_", wildcards)
+    }
+
+
+def test_a_mitigation_reruns_its_branch_and_the_tables_alone(checkout):
+    change(checkout, lambda config: config["variants"]["taught"].update(training={"learning_rate": 2.0e-3}))
+    rerun = jobs(checkout)
+    assert of_cure(rerun) == {"taught"} and ("tabulate_mitigations", "study=cure") in rerun
+    assert {wildcards for rule, wildcards in rerun if rule == "judge_audit"} == {"audit=cure_ldm_taught_0"}
+
+
+def test_another_guidance_is_drawn_again_and_teaches_again(checkout):
+    change(checkout, lambda config: config["variants"]["guided"]["sampling"]["guidance"].update(scale=2.0))
+    rerun = jobs(checkout)
+    assert of_cure(rerun) == {"guided", "taught"} and ("draw_privacy_and_quality", "study=cure") in rerun
+    trained = {wildcards for rule, wildcards in rerun if rule == "train_model"}
+    assert trained == {"dataset=chest, model=ldm, variant=taught, seed=0"}
+
+
 def test_how_samples_are_drawn_trains_nothing(checkout):
     change(checkout, lambda config: config["models"]["ldm"]["sampling"].update(steps=5))
-    rules = {rule for rule, _ in jobs(checkout)}
+    rerun = jobs(checkout)
+    rules = {rule for rule, wildcards in rerun if "variant=taught" not in wildcards}  # which learns from samples
     assert "draw_samples" in rules and "train_model" not in rules and "train_detector" not in rules
 
 
