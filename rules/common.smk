@@ -31,6 +31,10 @@ def checked(subject, check, *arguments):
 config = checked("configuration", checks.check, config)
 
 
+# Variants whose networks aren't trained by themselves; a name that can't be if there are none.
+REUSING = "|".join(spec.reusing_variants(config)) or "-"
+
+
 wildcard_constraints:
     dataset="[a-z][a-z0-9_]*",
     model="[a-z][a-z0-9_]*",
@@ -152,6 +156,11 @@ def pretrained_weights(wildcards):
     """The weights that a model's training starts from, trained with the same seed on another data set."""
     start = spec.pretrained_of(config, wildcards.model, wildcards.variant)
     return [_weights(start["dataset"], start["model"], start["variant"], wildcards.seed)] if start else []
+
+
+def quality_trainings(wildcards):
+    """`quality_runs`, each with the variant that was trained."""
+    return [run | {"variant": spec.trained_variant(config, run["variant"])} for run in quality_runs(wildcards)]
 
 
 def teacher_samples(wildcards):

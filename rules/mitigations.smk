@@ -7,7 +7,7 @@ rule tabulate_mitigations:
         quality="results/quality/{study}.csv",
         usefulness=usefulness_files,
         spec=of_runs("results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml", quality_runs),
-        seconds=of_runs("results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv", quality_runs),
+        seconds=of_runs("results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv", quality_trainings),
         code=code("tabulate_mitigations"),
     output:
         mitigations="results/mitigations/{study}.csv",

@@ -16,6 +16,8 @@ rule train_model:
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
         losses="results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
+    wildcard_constraints:
+        variant=rf"(?!(?:{REUSING})/)[a-z][a-z0-9_]*",
     log:
         "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.log",
     # Of the last job, where a training was interrupted.
@@ -34,6 +36,35 @@ rule train_model:
         settings=settings_of(spec.training_settings, "model", "variant"),
     script:
         "../workflow/scripts/train_model.py"
+
+
+# Of variants that differ from base in how a network is used, such as in `sampling`, and not in its training.
+rule reuse_model:
+    input:
+        weights="results/models/{dataset}/{model}/base/seed{seed}/weights.safetensors",
+        snapshots="results/models/{dataset}/{model}/base/seed{seed}/snapshots.safetensors",
+        spec="results/models/{dataset}/{model}/base/seed{seed}/spec.yaml",
+        losses="results/models/{dataset}/{model}/base/seed{seed}/losses.csv",
+        training_rows="results/models/{dataset}/{model}/base/seed{seed}/training_rows.tsv",
+        code=code("reuse_model"),
+    output:
+        weights="results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors",
+        snapshots="results/models/{dataset}/{model}/{variant}/seed{seed}/snapshots.safetensors",
+        spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
+        losses="results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv",
+        training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
+    wildcard_constraints:
+        variant=REUSING,
+    log:
+        "results/logs/reuse_model/{dataset}/{model}/{variant}/seed{seed}.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../workflow/scripts/reuse_model.py"
 
 
 rule train_detector:

@@ -184,6 +184,13 @@ def test_another_guidance_is_drawn_again_and_teaches_again(checkout):
     assert trained == {"dataset=chest, model=ldm, variant=taught, seed=0"}
 
 
+def test_a_variant_that_is_only_drawn_otherwise_isnt_trained_by_itself(checkout):
+    change(checkout, lambda config: config["models"]["ldm"]["training"].update(learning_rate=2.0e-3))
+    rerun = jobs(checkout)
+    of_guided = {rule for rule, wildcards in rerun if "variant=guided" in wildcards}
+    assert {"reuse_model", "draw_samples"} <= of_guided and "train_model" not in of_guided
+
+
 def test_how_samples_are_drawn_trains_nothing(checkout):
     change(checkout, lambda config: config["models"]["ldm"]["sampling"].update(steps=5))
     rerun = jobs(checkout)

@@ -100,6 +100,16 @@ def training_settings(config: dict, model: str, variant: str) -> dict:
     return {key: value for key, value in resolve(config, model, variant).items() if key not in USAGE_KEYS}
 
 
+def trained_variant(config: dict, variant: str) -> str:
+    """The variant whose networks are those of `variant`: base, where it changes only how trained networks are used."""
+    return "base" if set(config["variants"][variant]) <= set(USAGE_KEYS) else variant
+
+
+def reusing_variants(config: dict) -> list[str]:
+    """The variants, base left out, that base's networks are used for."""
+    return [name for name in config["variants"] if name != "base" and trained_variant(config, name) == "base"]
+
+
 def sampling_settings(config: dict, model: str, variant: str) -> dict:
     """How images are drawn from a trained model."""
     return resolve(config, model, variant)["sampling"]

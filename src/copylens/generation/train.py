@@ -1,6 +1,7 @@
 """Train one generative network on T, the training images. Knows no network by name."""
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from copylens.config.dependencies import code_of
 from copylens.config.kinds import implementation
 from copylens.data.splits import rows_of, training_rows
 from copylens.generation.load import SNAPSHOTS, load_autoencoder
-from copylens.jobs.checksums import file_checksum
+from copylens.jobs.checksums import checked, file_checksum, whole
 from copylens.jobs.files import read_array, read_table, write_table, write_yaml
 from copylens.jobs.job import timed
 from copylens.jobs.seeds import derive_seed
@@ -95,6 +96,13 @@ def train_model(
         write_table(table, folder / "training_rows.tsv")
 
     unfinished.run(identity, [folder / name for name in FILES], compute, write)
+
+
+def reuse_model(source: Path, folder: Path) -> None:
+    """Copy the files of the trained network in `source` into `folder`."""
+    for name in FILES:
+        with whole(folder / name) as temporary:
+            shutil.copyfile(checked(source / name), temporary)
 
 
 def train_network(

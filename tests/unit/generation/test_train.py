@@ -9,6 +9,7 @@ from tiny_trainings import N_SCANS, break_off, draw_into, long, tiny_settings, t
 
 from copylens.detection.search import nearest
 from copylens.generation.load import load_model
+from copylens.generation.train import reuse_model
 from copylens.imaging.correlation import standardise_array
 from copylens.jobs.files import read_array, read_table, read_yaml
 from copylens.training import batches
@@ -181,3 +182,14 @@ def test_batches_pass_over_the_data_and_do_not_depend_on_where_a_run_began():
         chunks.set_epoch(chunk)
         pieces += list(chunks)
     assert pieces == rows
+
+
+def test_a_network_that_is_reused_is_whole_or_refused(tiny, data):
+    folder, _ = train(tiny, "vae", data, "model")
+    reuse_model(folder, data / "again")
+    assert weights_of(data / "again") == weights_of(folder)
+    assert sorted(path.name for path in (data / "again").iterdir()) == sorted(path.name for path in folder.iterdir())
+    (folder / "weights.safetensors").write_bytes(weights_of(folder)[:-1] + b"?")
+    with pytest.raises(ValueError, match=r"weights\.safetensors: isn't what was written there"):
+        reuse_model(folder, data / "broken")
+    assert not list((data / "broken").glob("*"))
