@@ -1,5 +1,6 @@
 """A checked configuration, resolved to the settings of one audit. Imports neither torch nor numpy."""
 
+from copylens.config.kinds import can
 from copylens.config.spec import autoencoder_dataset, autoencoder_of, listing_settings, networks, with_sorted_keys
 
 # The files of a network's samples that an audit uses.
@@ -7,7 +8,10 @@ SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
 
 
 def of_study(config: dict, study: str) -> dict[str, dict]:
-    """The audits of a study's networks by name, as entries of the configuration; none where the study asks for none."""
+    """The audits of a study's networks by name, as entries of the configuration; none where the study asks for none.
+
+    `weights` asks about the networks that have any that membership can be tested by: controls have none.
+    """
     entry = config["studies"][study]
     if entry["audit"] is None:
         return {}
@@ -17,9 +21,15 @@ def of_study(config: dict, study: str) -> dict[str, dict]:
             "held_out": None,
             "synthetic": {key: network[key] for key in ("model", "variant", "seed")},
             **entry["audit"],
+            "weights": entry["audit"]["weights"] and tests_membership(config["models"][network["model"]]),
         }
         for network in networks(config, study)
     }
+
+
+def tests_membership(model: dict) -> bool:
+    """Whether a model's denoising losses can be measured, by which membership is tested."""
+    return can("models", model["kind"], "errors_by_noise") and model.get("losses", True) is not None
 
 
 def name_in_study(config: dict, study: str, network: dict) -> str:

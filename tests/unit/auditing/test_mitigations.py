@@ -33,6 +33,13 @@ def test_each_network_of_a_study_gets_an_audit_with_the_studys_settings(audited)
     assert checks.check(config)["audits"] == config["audits"]
 
 
+def test_weights_are_judged_where_there_are_any(audited):
+    audited["studies"]["tiny"]["audit"]["weights"] = True
+    config = checks.check(audited)
+    judged = {name: config["audits"][name]["weights"] for name in audit_spec.of_study(config, "tiny")}
+    assert judged == {name: "_ldm_" in name for name in judged} and set(judged.values()) == {True, False}
+
+
 def test_an_audit_of_that_name_with_other_settings_is_refused(audited):
     config = checks.check(copy.deepcopy(audited))
     other = copy.deepcopy(config["audits"]["tiny_ldm_base_0"])
