@@ -16,13 +16,13 @@ rule train_model:
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
         losses="results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
-    wildcard_constraints:
-        variant=rf"(?!(?:{REUSING})/)[a-z][a-z0-9_]*",
     log:
         "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.log",
     # Of the last job, where a training was interrupted.
     benchmark:
         "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv"
+    wildcard_constraints:
+        variant=rf"(?!(?:{REUSING})/)[a-z][a-z0-9_]*",
     # Long jobs first: short ones fill up the end.
     priority: 1
     conda:
@@ -53,10 +53,10 @@ rule reuse_model:
         spec="results/models/{dataset}/{model}/{variant}/seed{seed}/spec.yaml",
         losses="results/models/{dataset}/{model}/{variant}/seed{seed}/losses.csv",
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
-    wildcard_constraints:
-        variant=REUSING,
     log:
         "results/logs/reuse_model/{dataset}/{model}/{variant}/seed{seed}.log",
+    wildcard_constraints:
+        variant=REUSING,
     conda:
         "../envs/train.yaml"
     threads: 1
