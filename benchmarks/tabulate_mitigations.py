@@ -38,9 +38,10 @@ def recipes(folder: Path, study: str) -> str:
     for name, of_recipe in groups:
         numbers = of_recipe["verdict"].value_counts()
         verdicts = ", ".join(f"{numbers[key]} {word}" for key, word in VERDICTS.items() if key in numbers)
+        failing = sorted({line for lines in of_recipe["failing"].dropna() for line in lines.split()})
         values = [_values(of_recipe[column], scale, column) for column, (_, scale) in COLUMNS.items()]
-        rows.append([_name(name), verdicts, *values])
-    return _markdown(["recipe", "verdicts", *(title for title, _ in COLUMNS.values())], rows)
+        rows.append([_name(name), verdicts, ", ".join(failing).replace("_", " ") or "-", *values])
+    return _markdown(["recipe", "verdicts", "what fails", *(title for title, _ in COLUMNS.values())], rows)
 
 
 def _values(values: pd.Series, scale: int, column: str) -> str:

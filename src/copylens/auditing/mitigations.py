@@ -21,11 +21,12 @@ QUALITY = ("frechet_distance_held_out", "coverage_held_out")
 def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], tables: list[Path], path: Path) -> None:
     """Write the table, a row per network.
 
-    Run columns and epoch (the last); verdict; copies and patients exposed (corrected shares), membership_samples and
-    membership_weights (areas under the curve; the latter where weights are judged), each with `_low` and `_high`; two
-    metrics of quality against held-out patients, each with `_real`, that of real images in the samples' place;
-    usefulness, with `_low` and `_high`, where it's measured; epsilon and delta (of differential privacy, where it has
-    any); seconds of its training.
+    Run columns and epoch (the last); verdict; rest, the verdict on what is left when doubtful samples are withheld
+    (nothing after a PASS); failing and unable, the lines that fail or can't be told; copies and patients exposed
+    (corrected shares), membership_samples and membership_weights (areas under the curve; the latter where weights are
+    judged), each with `_low` and `_high`; two metrics of quality against held-out patients, each with `_real`, that of
+    real images in the samples' place; usefulness, with `_low` and `_high`, where it's measured; epsilon and delta (of
+    differential privacy, where it has any); seconds of its training.
 
     runs: dataset, model, kind, variant and seed of each network. paths: for each of them the files verdict, spec and
     seconds. tables: the study's table of quality and, where there is one, that of usefulness.
@@ -42,9 +43,14 @@ def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], tables:
     write_table(pd.DataFrame(rows), path)
 
 
-def _rates(verdict: dict) -> dict[str, float | None]:
+def _rates(verdict: dict) -> dict[str, float | str | None]:
     by_name = {line["name"]: line for line in verdict["lines"]}
-    return {
+    named = {
+        column: " ".join(name for name, line in by_name.items() if line["outcome"] == outcome)
+        for column, outcome in (("failing", "fail"), ("unable", "unable"))
+    }
+    rest = verdict["quarantine"]["verdict"] if verdict["quarantine"] else None
+    return {"rest": rest, **named} | {
         f"{column}{suffix}": by_name.get(name, {}).get(key)
         for name, column in LINES.items()
         for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high"))
