@@ -14,7 +14,7 @@ from math import prod
 
 import count_networks
 
-from copylens.config import checks, spec
+from copylens.config import checks, spec, upstream
 
 ROOT = count_networks.ROOT
 PEAK, SHARE = 989e12, 0.15  # operations per second in bfloat16 without sparsity (NVIDIA's data sheet of the H100 SXM)
@@ -34,7 +34,7 @@ def row(path) -> dict:
     upstream = {
         (*below, network["seed"])
         for network in networks
-        if (below := spec.autoencoder_of(config, network["model"], network["variant"]))
+        if (below := upstream.autoencoder_of(config, network["model"], network["variant"]))
     }
     trained = {(network["model"], network["variant"], network["seed"]) for network in networks} | upstream
     for model, variant, _ in sorted(trained):

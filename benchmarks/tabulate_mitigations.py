@@ -1,7 +1,7 @@
 """A study of mitigations as a Markdown table, for docs/findings.md, and where its trainings stop.
 
     .venv/bin/python benchmarks/tabulate_mitigations.py results mitigations
-    .venv/bin/python benchmarks/tabulate_mitigations.py results stopping base:stopped long_0070:stopped_0070
+    .venv/bin/python benchmarks/tabulate_mitigations.py results stopping long:stopped long_0096:stopped_0096
 
 The first has one row per recipe: means over seeds with 95 % t-intervals over seeds. The second compares trainings that
 stopped by themselves with long ones on the same images, whose snapshots show when copying begins: pairs
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import t as student
 from tabulate_study import _markdown, _name, _short, mean_and_interval
 
 COLUMNS = {
@@ -45,8 +46,11 @@ def recipes(folder: Path, study: str) -> str:
 
 
 def _values(values: pd.Series, scale: int, column: str) -> str:
-    if column == "usefulness":
-        return f"{values.mean():.3f} ± {mean_and_interval(values).split(' ± ')[1]}"
+    if column == "usefulness":  # whose differences are small
+        half = (
+            student.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5 if len(values) > 1 else float("nan")
+        )
+        return f"{values.mean():.3f}" if pd.isna(half) else f"{values.mean():.3f} ± {half:.3f}"
     return mean_and_interval(scale * values)
 
 
@@ -59,6 +63,8 @@ def stops(folder: Path, study: str, pairs: list[tuple[str, str]]) -> str:
     table = scores.merge(quality[[*keys, "value"]], on=keys, validate="one_to_one")
     rows = []
     for long, stopped in pairs:
+        if not {long, stopped} <= set(table["variant"]):
+            raise ValueError(f"{long}:{stopped}: {study} has {', '.join(table['variant'].unique())}")
         for seed in sorted(table["seed"].unique()):
             states = table[(table["variant"] == long) & (table["seed"] == seed)].sort_values("epoch")
             end = table[(table["variant"] == stopped) & (table["seed"] == seed)].iloc[-1]

@@ -15,7 +15,7 @@ LIBRARY = str(PIPELINE / "src" if (PIPELINE / "src").is_dir() else PIPELINE.pare
 sys.path.insert(0, LIBRARY)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.getenv("PYTHONPATH")])))
 
-from copylens.config import audit_spec, checks, dependencies, execution, kinds, spec
+from copylens.config import audit_spec, checks, dependencies, execution, kinds, spec, upstream
 
 from copylens.data import source_files
 
@@ -32,7 +32,7 @@ config = checked("configuration", checks.check, config)
 
 
 # Variants whose networks aren't trained by themselves; a name that can't be if there are none.
-REUSING = "|".join(spec.reusing_variants(config)) or "-"
+REUSING = "|".join(upstream.reusing_variants(config)) or "-"
 
 
 wildcard_constraints:
@@ -75,7 +75,7 @@ def audited_readers(wildcards):
 
 def network_of(model, variant):
     """The kinds of a model and of the autoencoder that it works on."""
-    below = spec.autoencoder_of(config, model, variant)
+    below = upstream.autoencoder_of(config, model, variant)
     return [("models", config["models"][name]["kind"]) for name in (model, *(below or ())[:1])]
 
 
@@ -89,7 +89,7 @@ def audited_network(wildcards):
 
 
 def round_trip_network(wildcards):
-    networks = spec.round_trip(config, wildcards.dataset)
+    networks = upstream.round_trip(config, wildcards.dataset)
     return [("models", config["models"][network["model"]]["kind"]) for network in networks]
 
 
@@ -148,24 +148,26 @@ def neighbours(wildcards):
 def autoencoder_weights(wildcards):
     """The weights of the autoencoder that a model works on, trained with the same seed."""
     named = wildcards.model, wildcards.variant
-    below, dataset = spec.autoencoder_of(config, *named), spec.autoencoder_dataset(config, wildcards.dataset, *named)
+    below, dataset = upstream.autoencoder_of(config, *named), upstream.autoencoder_dataset(
+        config, wildcards.dataset, *named
+    )
     return [_weights(dataset, *below, wildcards.seed)] if below else []
 
 
 def pretrained_weights(wildcards):
     """The weights that a model's training starts from, trained with the same seed on another data set."""
-    start = spec.pretrained_of(config, wildcards.model, wildcards.variant)
+    start = upstream.pretrained_of(config, wildcards.model, wildcards.variant)
     return [_weights(start["dataset"], start["model"], start["variant"], wildcards.seed)] if start else []
 
 
 def quality_trainings(wildcards):
     """`quality_runs`, each with the variant that was trained."""
-    return [run | {"variant": spec.trained_variant(config, run["variant"])} for run in quality_runs(wildcards)]
+    return [run | {"variant": upstream.trained_variant(config, run["variant"])} for run in quality_runs(wildcards)]
 
 
 def teacher_samples(wildcards):
     """The samples that a model learns from in the place of training images, of a network with the same seed."""
-    teacher = spec.teacher_of(config, wildcards.model, wildcards.variant)
+    teacher = upstream.teacher_of(config, wildcards.model, wildcards.variant)
     folder = "results/samples/{dataset}/{model}/{variant}/seed{seed}"
     named = {"dataset": wildcards.dataset, "seed": wildcards.seed}
     return [f"{folder}/images.npy".format(**teacher, **named)] if teacher else []
@@ -177,7 +179,7 @@ def _weights(dataset, model, variant, seed):
 
 def round_trip_weights(wildcards):
     weights = "results/models/{dataset}/{model}/{variant}/seed{seed}/weights.safetensors"
-    return [weights.format(**network) for network in spec.round_trip(config, wildcards.dataset)]
+    return [weights.format(**network) for network in upstream.round_trip(config, wildcards.dataset)]
 
 
 def study_names(section):
@@ -237,4 +239,4 @@ def quality_files(wildcards):
 
 
 def study_losses(wildcards):
-    return [f"{network['folder']}/losses.csv" for network in spec.trained_networks(config, wildcards.study)]
+    return [f"{network['folder']}/losses.csv" for network in upstream.trained_networks(config, wildcards.study)]

@@ -81,7 +81,7 @@ use rule draw_copies_by_dataset as draw_training_curves with:
     log:
         "results/logs/draw_training_curves/{study}.log",
     params:
-        networks=settings_of(spec.trained_networks, "study"),
+        networks=settings_of(upstream.trained_networks, "study"),
 
 
 use rule draw_copies_by_dataset as draw_sample_sheet with:

@@ -7,6 +7,7 @@ model_checks  the same for one model's settings
 execution     checks of how the workflow is run: resources, the executor
 spec          the checked configuration resolved to the settings of one run
 audit_spec    the same for an audit
+upstream      the networks that a network comes from
 columns       the columns that every table of a study shares
 grids         sizes of latent grids
 pipeline      where the workflow's own files are

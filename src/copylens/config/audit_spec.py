@@ -1,7 +1,8 @@
 """A checked configuration, resolved to the settings of one audit. Imports neither torch nor numpy."""
 
 from copylens.config.kinds import can
-from copylens.config.spec import autoencoder_dataset, autoencoder_of, listing_settings, networks, with_sorted_keys
+from copylens.config.spec import listing_settings, networks, with_sorted_keys
+from copylens.config.upstream import autoencoder_dataset, autoencoder_of
 
 # The files of a network's samples that an audit uses.
 SAMPLED = {"synthetic": "images", "decoded": "reconstructed"}
@@ -15,7 +16,7 @@ def of_study(config: dict, study: str) -> dict[str, dict]:
     entry = config["studies"][study]
     if entry["audit"] is None:
         return {}
-    return {
+    audits = {
         name_in_study(config, study, network): {
             "training": network["dataset"],
             "held_out": None,
@@ -25,6 +26,9 @@ def of_study(config: dict, study: str) -> dict[str, dict]:
         }
         for network in networks(config, study)
     }
+    if len(audits) < len(networks(config, study)):
+        raise ValueError(f"studies.{study}.audit: two of its networks' audits would have one name; rename a variant")
+    return audits
 
 
 def tests_membership(model: dict) -> bool:

@@ -1,13 +1,15 @@
 """Checks of a configuration: against the schema, which fills in the defaults, and beyond it."""
 
+import itertools
 import re
 from pathlib import Path
 
 import yaml
 
 from copylens.config import audit_spec, spec
+from copylens.config.grids import halve
 from copylens.config.kinds import can, kinds
-from copylens.config.model_checks import check_halvings, check_model, check_n_train, check_reference, check_start
+from copylens.config.model_checks import check_model, check_network, check_reference
 from copylens.config.schema import validate
 
 
@@ -150,8 +152,8 @@ def _check_study(config: dict, key: str, study: dict) -> None:
             check_reference(f"{key}.more_variants.{model}[{position}]", name, config["variants"])
     if study["quality"] is not None:
         check_reference(f"{key}.quality", study["quality"], config["detectors"])
-    if study["usefulness"] and study["usefulness"]["classes"] and len(study["datasets"]) < 2:
-        raise ValueError(f"{key}.usefulness.classes: {key}.datasets names one class only; name a data set for each")
+    if study["usefulness"]:
+        _check_usefulness(config, key, study)
     if study["audit"] is not None and study["quality"] is None:
         raise ValueError(f"{key}.quality: name a detector, such as one of kind random_features; {key}.audit needs it")
     if "privacy_and_quality" in study["figures"] and study["audit"] is None:
@@ -170,13 +172,29 @@ def _check_study(config: dict, key: str, study: dict) -> None:
         if "sampling" not in config["models"][model]:
             raise ValueError(f"{key}.models[{position}]: '{model}' can't be sampled, so it can't be studied by itself")
         for variant in study["variants"] + study["more_variants"].get(model, []):
-            settings = spec.resolve(config, model, variant)
-            both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
-            check_model(config, both, settings)
             for dataset in study["datasets"]:
-                check_halvings(config, dataset, model, settings)
-                check_n_train(config, dataset, both, settings)
-                check_start(config, dataset, both, settings)
+                check_network(config, dataset, model, variant)
+
+
+def _check_usefulness(config: dict, key: str, study: dict) -> None:
+    """The networks that learn from samples halve images twice; of classes, no patient may be in two."""
+    for name in study["datasets"]:
+        halve(config["datasets"][name]["grid"], 2, f"datasets.{name}.grid (for {key}.usefulness)")
+    if not study["usefulness"]["classes"]:
+        return
+    if len(study["datasets"]) < 2:
+        raise ValueError(f"{key}.usefulness.classes: {key}.datasets names one class only; name a data set for each")
+    for one, other in itertools.combinations(study["datasets"], 2):
+        first, second = (config["datasets"][name] for name in (one, other))
+        if first["grid"] != second["grid"]:
+            raise ValueError(f"datasets.{other}.grid: must be that of datasets.{one} ({key}.usefulness.classes)")
+        values = first.get("only", {})
+        apart = any(values.get(column, value) != value for column, value in second.get("only", {}).items())
+        if not apart and spec.source_of(config, one) == spec.source_of(config, other):
+            raise ValueError(
+                f"datasets.{other}.only: must name another value than datasets.{one}.only in one of its columns, or "
+                f"patients could be in both ({key}.usefulness.classes)"
+            )
 
 
 def _check_audit(config: dict, key: str, audit: dict) -> None:
@@ -203,8 +221,7 @@ def _check_audit(config: dict, key: str, audit: dict) -> None:
             raise ValueError(f"{key}.synthetic.model: '{synthetic['model']}' can't be sampled")
         if training["split"] is None and "table" not in training:
             raise ValueError(f"datasets.{audit['training']}.split: {key} needs it to train '{synthetic['model']}'")
-        check_halvings(config, audit["training"], synthetic["model"], settings)
-        check_start(config, audit["training"], f"models.{synthetic['model']}", settings)
+        check_network(config, audit["training"], synthetic["model"], synthetic["variant"])
     else:
         check_reference(f"{key}.synthetic.dataset", synthetic["dataset"], config["datasets"])
     if audit["weights"]:

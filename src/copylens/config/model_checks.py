@@ -13,6 +13,20 @@ SHAPES = (
 )
 
 
+def check_network(config: dict, dataset: str, model: str, variant: str) -> None:
+    """Check a network on a data set, and those that it starts or learns from."""
+    settings = spec.resolve(config, model, variant)
+    both = f"models.{model}" if variant == "base" else f"models.{model} with variants.{variant}"
+    check_model(config, both, settings)
+    check_halvings(config, dataset, model, settings)
+    check_n_train(config, dataset, both, settings)
+    check_start(config, dataset, both, settings)
+    if settings.get("pretrained"):
+        check_network(config, **{key: settings["pretrained"][key] for key in ("dataset", "model", "variant")})
+    if settings.get("teacher"):
+        check_network(config, dataset, settings["teacher"]["model"], settings["teacher"]["variant"])
+
+
 def check_model(config: dict, key: str, settings: dict) -> None:
     _check_network(key, settings)
     _check_pretrained(config, key, settings)
@@ -37,6 +51,8 @@ def _check_pretrained(config: dict, key: str, settings: dict) -> None:
             "training.compile: must be false": training["compile"],
             "training.precision: must be 32-true": training["precision"] != "32-true",
         }
+        looking = {name: settings["sampling"].get(name) for name in ("guidance", "reject")}
+        excluded |= {f"sampling.{name}: looks at the patients; leave it out": part for name, part in looking.items()}
         for reason in (reason for reason, is_there in excluded.items() if is_there):
             raise ValueError(f"{key}.{reason} ({key}.privacy)")
     if start is None:
@@ -44,6 +60,8 @@ def _check_pretrained(config: dict, key: str, settings: dict) -> None:
     for name, section in (("dataset", "datasets"), ("model", "models"), ("variant", "variants")):
         check_reference(f"{key}.pretrained.{name}", start[name], config[section])
     other = spec.resolve(config, start["model"], start["variant"])
+    if other.get("pretrained"):
+        raise ValueError(f"{key}.pretrained: starts from another network itself; name one that starts anew")
     for name in SHAPES:
         if other.get(name) != settings.get(name):
             raise ValueError(
@@ -59,8 +77,8 @@ def _check_teacher(config: dict, key: str, settings: dict) -> None:
     check_reference(f"{key}.teacher.model", teacher["model"], config["models"])
     check_reference(f"{key}.teacher.variant", teacher["variant"], config["variants"])
     other = spec.resolve(config, teacher["model"], teacher["variant"])
-    if "sampling" not in other:
-        raise ValueError(f"{key}.teacher.model: '{teacher['model']}' can't be sampled")
+    if not {"training", "sampling"} <= other.keys():
+        raise ValueError(f"{key}.teacher.model: '{teacher['model']}' isn't trained and sampled here; name one that is")
     if other.get("teacher"):
         raise ValueError(f"{key}.teacher: learns from samples itself; name a network that learns from training images")
     if settings["n_train"] != other.get("n_train"):
@@ -105,6 +123,8 @@ def check_start(config: dict, dataset: str, both: str, settings: dict) -> None:
     other, key = settings["pretrained"]["dataset"], f"{both}.pretrained.dataset"
     if other == dataset:
         raise ValueError(f"{key}: is the data set that it is trained on; name another one")
+    if settings["privacy"] and spec.source_of(config, other) == spec.source_of(config, dataset):
+        raise ValueError(f"{key}: has the same source as datasets.{dataset}; name other patients ({both}.privacy)")
     if config["datasets"][other]["split"] is None and "table" not in config["datasets"][other]:
         raise ValueError(f"datasets.{other}.split: {key} needs it, or a table with a column split")
     if config["datasets"][other]["grid"] != config["datasets"][dataset]["grid"]:

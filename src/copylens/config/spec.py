@@ -30,6 +30,12 @@ def listing_settings(config: dict, dataset: str) -> dict:
     return with_sorted_keys({key: entry[key] for key in entry if key not in IMAGE_KEYS + SPLIT_KEYS + PLANTED_KEYS})
 
 
+def source_of(config: dict, dataset: str) -> tuple:
+    """What tells a data set's source from others: the reader, and the folder or, without one, all of its settings."""
+    settings = listing_settings(config, dataset)
+    return settings["reader"], settings.get("root", settings)
+
+
 def image_settings(config: dict, dataset: str) -> dict:
     """How the scans of `dataset` become one array: grid, fit, scaling."""
     return with_sorted_keys({key: config["datasets"][dataset][key] for key in IMAGE_KEYS})
@@ -65,21 +71,6 @@ def planted_settings(config: dict, dataset: str) -> dict:
     return with_sorted_keys(config["datasets"][dataset]["planted"])
 
 
-def round_trip(config: dict, dataset: str) -> list[dict]:
-    """Autoencoder and diffusion model that planted copies of `dataset` go through, as their paths' wildcards."""
-    named = config["datasets"][dataset]["planted"]["round_trip"]
-    if named is None:
-        return []
-    return [
-        {"dataset": place, "model": model, "variant": variant, "seed": named["seed"]}
-        for place, (model, variant) in zip(
-            (autoencoder_dataset(config, dataset, named["model"], named["variant"]), dataset),
-            with_autoencoder(config, named["model"], named["variant"]),
-            strict=True,
-        )
-    ]
-
-
 def benchmark_files(config: dict, dataset: str) -> list[str]:
     """The benchmark of every detector that a study of `dataset` uses, in the order of the configuration."""
     studies = [study for study in config["studies"].values() if dataset in study["datasets"]]
@@ -98,16 +89,6 @@ def resolve(config: dict, model: str, variant: str) -> dict:
 def training_settings(config: dict, model: str, variant: str) -> dict:
     """The part of `resolve` that a model's weights depend on."""
     return {key: value for key, value in resolve(config, model, variant).items() if key not in USAGE_KEYS}
-
-
-def trained_variant(config: dict, variant: str) -> str:
-    """The variant whose networks are those of `variant`: base, where it changes only how trained networks are used."""
-    return "base" if set(config["variants"][variant]) <= set(USAGE_KEYS) else variant
-
-
-def reusing_variants(config: dict) -> list[str]:
-    """The variants, base left out, that base's networks are used for."""
-    return [name for name in config["variants"] if name != "base" and trained_variant(config, name) == "base"]
 
 
 def sampling_settings(config: dict, model: str, variant: str) -> dict:
@@ -146,34 +127,6 @@ def named_files(settings: dict) -> list[str]:
     named += [data_root() / folder for folder in folders if (data_root() / folder).is_file()]
     named += [path for folder in folders for path in (data_root() / folder).rglob("*") if path.is_file()]
     return sorted({str(path) for path in (*named, *(data_root() / path for path in settings.get("files", [])))})
-
-
-def autoencoder_of(config: dict, model: str, variant: str) -> tuple[str, str] | None:
-    """(model, variant) of the autoencoder in whose latent space `model` works; None if it has none."""
-    named = resolve(config, model, variant).get("autoencoder")
-    return (named["model"], named["variant"]) if named else None
-
-
-def pretrained_of(config: dict, model: str, variant: str) -> dict | None:
-    """The network that `model` starts from: dataset, model, variant; None if it starts anew."""
-    return resolve(config, model, variant).get("pretrained")
-
-
-def teacher_of(config: dict, model: str, variant: str) -> dict | None:
-    """The network whose samples `model` learns from: model, variant; None if it learns from training images."""
-    return resolve(config, model, variant).get("teacher")
-
-
-def autoencoder_dataset(config: dict, dataset: str, model: str, variant: str) -> str:
-    """The data set on which the autoencoder below a model on `dataset` was trained."""
-    return (pretrained_of(config, model, variant) or {"dataset": dataset})["dataset"]
-
-
-def with_autoencoder(config: dict, model: str, variant: str) -> list[tuple[str, str]]:
-    """(model, variant) of the autoencoder that a latent diffusion model works on, and of that model."""
-    below = autoencoder_of(config, model, variant)
-    assert below is not None, f"{model} has no autoencoder"
-    return [below, (model, variant)]
 
 
 def variants_of(config: dict, study: str, model: str) -> list[str]:
@@ -267,26 +220,6 @@ def usefulness_settings(config: dict, study: str) -> dict:
 def review_settings(config: dict, study: str) -> dict:
     """Number of pairs that people judge, and the seed."""
     return with_sorted_keys(config["studies"][study]["review"])
-
-
-def trained_networks(config: dict, study: str) -> list[dict]:
-    """Every network that a study trains, each once: dataset, network (its label) and folder in results/."""
-    networks = {}
-    for run in runs(config, study):
-        place = autoencoder_dataset(config, run["dataset"], run["model"], run["variant"])
-        below = autoencoder_of(config, run["model"], run["variant"])
-        named = [(run["dataset"], run["model"], run["variant"]), *([(place, *below)] if below else [])]
-        for dataset, model, variant in named:
-            if "training" not in config["models"][model]:
-                continue
-            folder = f"results/models/{dataset}/{model}/{variant}/seed{run['seed']}"
-            label = model if variant == "base" else f"{model} {variant}"
-            networks[folder] = {"dataset": dataset, "network": label, "folder": folder}
-        if "training" not in config["detectors"][run["detector"]]:
-            continue
-        folder = f"results/detectors/{run['dataset']}/{run['detector']}"
-        networks[folder] = {"dataset": run["dataset"], "network": run["detector"], "folder": folder}
-    return list(networks.values())
 
 
 def with_sorted_keys(value):

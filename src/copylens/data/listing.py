@@ -19,7 +19,8 @@ def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
     """(root, scans) of a data set, in the reader's order. Roots are relative to COPYLENS_DATA (default `data/`).
 
     Where the settings name a table, only the scans that it names, with its patients (`copylens.data.folders.choose`);
-    with `only`, those of patients all of whose scans have its values, so that no patient is in two such data sets.
+    with `only`, those of patients all of whose scans have its values: data sets of different values of a column share
+    no patient.
     """
     root = data_root() / settings.get("root", "")
     scans = choose(root, reader_of(settings).list_scans(root, settings), settings)

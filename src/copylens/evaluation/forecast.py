@@ -5,6 +5,7 @@ depends on their number n, and begins to learn single ones after a time proporti
 are the steps.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from copylens.config.columns import NETWORK
 from copylens.jobs.files import read_table, read_yaml, write_table
 
+LENGTH = ("steps", "snapshots", "checkpoint_every")
 GAP = "denoising_gap"  # in a training's losses (`copylens.training.stopping`)
 
 
@@ -20,23 +22,23 @@ def forecast_memorization(runs: list[dict], paths: list[dict[str, Path]], path: 
     """Write the table, a row for each network whose training measured the gap of denoising losses (`training.stop`).
 
     dataset, model, variant, seed; n_train (images); gap, the limit; begins, the step at which the gap passed it (NaN if
-    it never did); forecast, that step as foretold from networks of the study with fewer training images, the same data
-    set and model, and the same limit (NaN without any).
+    it never did); forecast, that step as foretold from networks of the study with fewer training images, on the same
+    data set and with the same settings but for the training's length (NaN without any).
 
     runs: dataset, model, variant and seed of each network. paths: for each of them the files losses, training_rows,
     spec.
     """
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        losses, stop = read_table(files["losses"]), read_yaml(files["spec"])["settings"].get("training", {}).get("stop")
+        losses, settings = read_table(files["losses"]), read_yaml(files["spec"])["settings"]
+        stop = settings.get("training", {}).get("stop")
         if stop:
-            found = {"n_train": len(read_table(files["training_rows"])), "gap": stop["gap"]}
+            found = {"n_train": len(read_table(files["training_rows"])), "gap": stop["gap"], "alike": _alike(settings)}
             gaps = losses[losses["name"] == GAP]
             rows.append({key: run[key] for key in NETWORK} | found | {"begins": begins(gaps, stop["gap"])})
-    table = pd.DataFrame(rows, columns=[*NETWORK, "n_train", "gap", "begins"])
-    write_table(
-        table.assign(forecast=[forecast(_smaller(table, row), row.n_train) for row in table.itertuples()]), path
-    )
+    table = pd.DataFrame(rows, columns=[*NETWORK, "n_train", "gap", "alike", "begins"])
+    foretold = [forecast(_smaller(table, row), row.n_train) for row in table.itertuples()]
+    write_table(table.drop(columns="alike").assign(forecast=foretold), path)
 
 
 def begins(gaps: pd.DataFrame, limit: float) -> float:
@@ -64,5 +66,11 @@ def forecast(smaller: pd.DataFrame, n_train: int) -> float:
 
 
 def _smaller(table: pd.DataFrame, row) -> pd.DataFrame:
-    same = (table["dataset"] == row.dataset) & (table["model"] == row.model) & (table["gap"] == row.gap)
+    same = (table["dataset"] == row.dataset) & (table["alike"] == row.alike)
     return table[same & (table["n_train"] < row.n_train)]
+
+
+def _alike(settings: dict) -> str:
+    """What trainings share that are compared: all settings but the number of images and the training's length."""
+    training = {key: value for key, value in settings["training"].items() if key not in LENGTH}
+    return json.dumps(settings | {"n_train": None, "training": training}, sort_keys=True)

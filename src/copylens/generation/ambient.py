@@ -17,7 +17,7 @@ class Ambient:
 
     def __init__(self, alphas_cumprod: torch.Tensor, share: float):
         self.alphas_cumprod = alphas_cumprod
-        self.least = round(share * len(alphas_cumprod))  # the timestep t_n
+        self.least = min(round(share * len(alphas_cumprod)), len(alphas_cumprod) - 1)  # the timestep t_n
         self.variance = float(1 / alphas_cumprod[self.least] - 1)  # of the fixed noise, relative to the image
 
     def applies(self, timesteps: torch.Tensor) -> torch.Tensor:

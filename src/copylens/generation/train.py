@@ -36,7 +36,7 @@ class Trained:
 
     @property
     def epochs(self) -> list[int]:
-        """Passes over T of each kept state, the final state last."""
+        """Passes over its training images (S for a student) of each kept state, the final state last."""
         return [*sorted(self.snapshots), self.epoch]
 
 
@@ -71,13 +71,17 @@ def train_model(
         "code": [file_checksum(path) for path in code_of("models", settings["kind"], "training/loop")],
     }
 
+    patients = np.unique(splits["patient"][rows], return_inverse=True)[1]
+    if settings.get("privacy"):  # whose steps take patients
+        identity["patients"] = hashlib.sha256(patients.astype(np.int64).tobytes()).hexdigest()
+
     def compute() -> Trained:
         autoencoder = load_autoencoder(below) if below else None
         torch.manual_seed(derive_seed(seed, "initial weights"))
         network = implementation("models", settings["kind"]).build(settings, list(images.shape[1:]), autoencoder)
-        network.patients = np.unique(splits["patient"][rows], return_inverse=True)[1]
+        network.patients = patients
         if start:
-            network.start_from(load_file(start / "weights.safetensors"))
+            network.start_from(load_file(checked(start / "weights.safetensors")))
         return train_network(network, seed, shown, unfinished, identity, n_gpus)
 
     def write(trained: Trained) -> None:

@@ -3,7 +3,8 @@
 Each step takes every patient with the same probability, independently of the others, and one random image of each who
 was taken. The gradient of each patient is clipped to a norm, their sum gets normally distributed noise, and an
 accountant says what all steps together give away: whoever sees the weights, and everything made with them, can tell
-whether a patient was trained on hardly better than by guessing, by epsilon and delta.
+whether a patient was trained on hardly better than by guessing, by epsilon and delta. Who knows the seed knows the
+noise: it must stay secret.
 """
 
 import torch

@@ -33,6 +33,15 @@ def test_each_network_of_a_study_gets_an_audit_with_the_studys_settings(audited)
     assert checks.check(config)["audits"] == config["audits"]
 
 
+def test_audits_that_would_share_a_name_are_refused(audited):
+    audited["models"] |= {"ldm_wide": audited["models"]["ldm"]}
+    audited["variants"]["wide_base"] = {"channels": [16, 16]}
+    study = audited["studies"]["tiny"]
+    study |= {"models": ["ldm", "ldm_wide"], "variants": ["base"], "more_variants": {"ldm": ["wide_base"]}}
+    with pytest.raises(ValueError, match=r"studies\.tiny\.audit: two of its networks' audits would have one name"):
+        checks.check(audited)
+
+
 def test_weights_are_judged_where_there_are_any(audited):
     audited["studies"]["tiny"]["audit"]["weights"] = True
     config = checks.check(audited)

@@ -200,6 +200,15 @@ def test_classes_are_named_by_columns_and_are_several(tiny):
     tiny["datasets"]["basel"] = tiny["datasets"]["chest"] | {"only": {"site": "Basel"}}
     tiny["studies"]["tiny"] |= {"usefulness": {"classes": True}, "datasets": ["chest", "basel"]}
     checks.check(tiny)
+    for changes, message in (
+        ({"only": {"site": "Bern"}}, r"datasets\.basel\.only: must name another value than datasets\.chest\.only"),
+        ({"about": ["sex"], "only": {"sex": "F"}}, r"datasets\.basel\.only: must name another value"),
+        ({"grid": [32, 32]}, r"datasets\.basel\.grid: must be that of datasets\.chest"),
+        ({"grid": [18, 18]}, r"datasets\.basel\.grid \(for studies\.tiny\.usefulness\): 18x18 can't be halved"),
+    ):
+        wrong = tiny | {"datasets": tiny["datasets"] | {"basel": tiny["datasets"]["basel"] | changes}}
+        with pytest.raises(ValueError, match=message):
+            checks.check(wrong)
     tiny["studies"]["tiny"]["datasets"] = ["chest"]
     with pytest.raises(ValueError, match=r"tiny\.usefulness\.classes: studies\.tiny\.datasets names one class only"):
         checks.check(tiny)

@@ -23,22 +23,24 @@ def test_steps_are_foretold_in_proportion_to_images():
 
 def test_only_smaller_sets_of_the_same_kind_foretell(tmp_path):
     runs, paths = [], []
-    facts = [("ldm", "few", 10, 0.1), ("ldm", "base", 40, 0.1), ("ldm", "other", 40, 0.2), ("vae", "few", 10, None)]
-    for number, (model, variant, n, limit) in enumerate(facts):
+    facts = [("few", 10, 0.1, 1e-3), ("base", 40, 0.1, 1e-3), ("other", 40, 0.2, 1e-3), ("whole", 10, None, 1e-3)]
+    facts += [("faster", 40, 0.1, 2e-3)]
+    for number, (variant, n, limit, rate) in enumerate(facts):
         folder = tmp_path / str(number)
         folder.mkdir()
-        runs.append({"dataset": "nih", "model": model, "variant": variant, "seed": 0, "kind": "latent_diffusion"})
+        runs.append({"dataset": "nih", "model": "ldm", "variant": variant, "seed": 0, "kind": "latent_diffusion"})
         gaps = {"step": [10 * n, 20 * n], "epoch": [1, 2], "name": "denoising_gap", "value": [0.0, 0.4]}
         other = {"step": [10 * n], "epoch": [1], "name": "loss", "value": [9.0]}
         write_table(pd.concat([pd.DataFrame(gaps), pd.DataFrame(other)]), folder / "losses.csv")
         write_table(pd.DataFrame({"row": range(n)}), folder / "rows.tsv")
         stop = {"stop": None if limit is None else {"gap": limit, "images": 8}}
-        write_yaml({"settings": {"training": stop}}, folder / "spec.yaml")
+        training = stop | {"learning_rate": rate, "steps": 100 * n}
+        write_yaml({"settings": {"training": training, "n_train": n}}, folder / "spec.yaml")
         paths.append(
             {"losses": folder / "losses.csv", "training_rows": folder / "rows.tsv", "spec": folder / "spec.yaml"}
         )
     forecast.forecast_memorization(runs, paths, tmp_path / "forecast.csv")
     table = read_table(tmp_path / "forecast.csv").set_index("variant")
-    assert list(table.index) == ["few", "base", "other"]
-    np.testing.assert_allclose(table["begins"], [125, 500, 600])
-    np.testing.assert_allclose(table["forecast"], [np.nan, 500, np.nan])
+    assert list(table.index) == ["few", "base", "other", "faster"]
+    np.testing.assert_allclose(table["begins"], [125, 500, 600, 500])
+    np.testing.assert_allclose(table["forecast"], [np.nan, 500, np.nan, np.nan])

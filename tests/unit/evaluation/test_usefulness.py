@@ -54,7 +54,7 @@ def bright(rng, n: int, dark: float) -> np.ndarray:
     return np.clip(rng.normal(dark, 0.1, (n, 16, 16)), 0, 1).astype(np.float32)
 
 
-def test_classes_are_told_apart_by_what_was_learnt_from_good_samples_alone(tmp_path):
+def test_a_classifier_that_learnt_from_good_samples_alone_knows_real_classes(tmp_path):
     """Two classes, bright and dark; one generator draws them, the other takes each for the other."""
     rng, runs, paths = np.random.default_rng(0), [], []
     splits = pd.DataFrame({"patient": range(30), "role": ["train"] * 10 + ["calibration"] * 10 + ["control"] * 10})

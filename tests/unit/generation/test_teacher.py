@@ -3,7 +3,7 @@
 import pytest
 from tiny_trainings import draw_into, files_of, long, tiny_settings, train_into, weights_of
 
-from copylens.config import checks, spec
+from copylens.config import checks, upstream
 from copylens.generation.train import train_model
 from copylens.jobs.files import read_array, read_table, write_array
 from copylens.jobs.workdir import Unfinished
@@ -47,13 +47,14 @@ def student(tiny: dict, **changes) -> dict:
     tiny["models"]["teacher"] = {**ldm}
     training = ldm["training"] | changes.pop("training", {})
     tiny["models"]["ldm"] = ldm | {"teacher": {"model": "teacher"}, "training": training} | changes
+    tiny["variants"]["slow"] = {"sampling": {"steps": 5000}}
     return tiny
 
 
 def test_the_teacher_is_found_by_its_name(tiny):
     config = checks.check(student(tiny))
-    assert spec.teacher_of(config, "ldm", "base") == {"model": "teacher", "variant": "base"}
-    assert spec.teacher_of(config, "teacher", "base") is None
+    assert upstream.teacher_of(config, "ldm", "base") == {"model": "teacher", "variant": "base"}
+    assert upstream.teacher_of(config, "teacher", "base") is None
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,9 @@ def test_the_teacher_is_found_by_its_name(tiny):
     [
         ({"teacher": {"model": "nobody"}}, r"models.ldm.teacher.model: no entry 'nobody'"),
         ({"teacher": {"model": "ldm"}}, r"models.ldm.teacher: learns from samples itself"),
-        ({"teacher": {"model": "autoencoder"}}, r"models.ldm.teacher.model: 'autoencoder' can't be sampled"),
+        ({"teacher": {"model": "autoencoder"}}, r"models.ldm.teacher.model: 'autoencoder' isn't trained and sampled"),
+        ({"teacher": {"model": "copycat"}}, r"models.ldm.teacher.model: 'copycat' isn't trained and sampled"),
+        ({"teacher": {"model": "teacher", "variant": "slow"}}, r"models.teacher with variants.slow.sampling.steps: at"),
         ({"n_train": 4}, r"models.ldm.n_train: must be that of models.ldm.teacher, None"),
         ({"training": {"stop": {}}}, r"models.ldm.training.stop: is about training images, which it never sees"),
     ],

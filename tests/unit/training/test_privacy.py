@@ -6,7 +6,7 @@ import torch
 from opacus.accountants import PRVAccountant
 from tiny_trainings import break_off, long, tiny_settings, train_into, weights_of
 
-from copylens.config import checks, spec
+from copylens.config import checks, upstream
 from copylens.generation.train import train_model
 from copylens.jobs.files import read_yaml
 from copylens.jobs.workdir import Unfinished
@@ -135,7 +135,7 @@ def with_start(tiny: dict) -> dict:
     ldm = tiny["models"]["ldm"]
     ldm["prediction"] = "v_prediction"
     tiny["models"]["start"] = {**ldm}
-    tiny["datasets"]["other"] = tiny["datasets"]["chest"]
+    tiny["datasets"]["other"] = tiny["datasets"]["chest"] | {"n_patients": 61}
     ldm["pretrained"] = {"dataset": "other", "model": "start"}
     return ldm
 
@@ -151,6 +151,9 @@ def with_start(tiny: dict) -> dict:
             {"pretrained": {"dataset": "nowhere", "model": "start"}},
             r"ldm.pretrained.dataset: no entry 'nowhere'",
         ),
+        ({"sampling": {"n_samples": 8, "reject": {}}}, r"models.ldm.sampling.reject: looks at the patients"),
+        ({"sampling": {"n_samples": 8, "guidance": {"scale": 1.0}}}, r"models.ldm.sampling.guidance: looks at"),
+        ({"pretrained": {"dataset": "other", "model": "again"}}, r"models.ldm.pretrained: starts from another network"),
         ({"prediction": "epsilon"}, r"models.ldm.prediction: is epsilon; .*pretrained was trained with v_prediction"),
     ],
 )
@@ -158,6 +161,7 @@ def test_what_rules_privacy_out_is_named(tiny, changes, message):
     ldm = with_start(tiny)
     ldm["privacy"] = {"epsilon": 8.0}
     ldm["training"]["precision"] = "32-true"
+    tiny["models"]["again"] = tiny["models"]["start"] | {"pretrained": {"dataset": "knee", "model": "start"}}
     checks.check(tiny)
     tiny["models"]["ldm"] = ldm | changes | {"training": ldm["training"] | changes.get("training", {})}
     with pytest.raises(ValueError, match=message):
@@ -176,7 +180,7 @@ def test_a_start_on_images_that_dont_fit_is_refused(tiny, changes, message):
     with_start(tiny)
     tiny["studies"]["tiny"]["datasets"] = ["chest"]
     tiny["audits"] = {}
-    tiny["datasets"]["other"] = tiny["datasets"]["chest"] | changes
+    tiny["datasets"]["other"] = tiny["datasets"]["chest"] | {"n_patients": 61} | changes
     tiny["models"]["ldm"]["pretrained"]["dataset"] = "other" if changes else "chest"
     with pytest.raises(ValueError, match=message):
         checks.check(tiny)
@@ -185,5 +189,23 @@ def test_a_start_on_images_that_dont_fit_is_refused(tiny, changes, message):
 def test_the_autoencoder_is_the_one_of_the_other_data_set(tiny):
     with_start(tiny)
     config = checks.check(tiny)
-    assert spec.autoencoder_dataset(config, "knee", "ldm", "base") == "other"
-    assert spec.autoencoder_dataset(config, "knee", "start", "base") == "knee"
+    assert upstream.autoencoder_dataset(config, "knee", "ldm", "base") == "other"
+    assert upstream.autoencoder_dataset(config, "knee", "start", "base") == "knee"
+
+
+def test_the_same_patients_under_another_name_are_no_other_images(tiny):
+    ldm = with_start(tiny)
+    ldm |= {"privacy": {"epsilon": 8.0}, "training": ldm["training"] | {"precision": "32-true"}}
+    tiny["studies"]["tiny"]["datasets"] = ["chest"]
+    tiny["audits"] = {}
+    checks.check(tiny)
+    tiny["datasets"]["other"] = tiny["datasets"]["chest"]
+    with pytest.raises(ValueError, match=r"pretrained.dataset: has the same source as datasets.chest"):
+        checks.check(tiny)
+
+
+def test_a_private_network_that_only_an_audit_names_is_checked_too(tiny):
+    tiny["audits"]["release"]["synthetic"] = {"model": "ldm", "variant": "private"}
+    tiny["variants"]["private"] = {"privacy": {"epsilon": 8.0}, "training": {"precision": "32-true"}}
+    with pytest.raises(ValueError, match=r"models.ldm with variants.private.pretrained: name a network of other"):
+        checks.check(tiny)

@@ -17,7 +17,7 @@ required: [file]
 properties:
   # A file below $COPYLENS_DATA, written by torch.jit.save: images [B, channels, *size] to features [B, d].
   file: {type: string}
-  # The SHA-256 of that file, without which it isn't loaded.
+  # If given, only the file with this SHA-256 is loaded.
   checksum: {type: string, pattern: "^[0-9a-f]{64}$"}
   # Side of the network's input images; null leaves their size.
   size: {type: [integer, "null"], minimum: 4, default: null}

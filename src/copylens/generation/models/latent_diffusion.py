@@ -202,13 +202,15 @@ class LatentDiffusion(TrainedModule):
     def denoising_gap(self, n_images):
         if not len(self.known.get("calibration", [])):
             raise ValueError("training.stop: needs calibration images; give the data set some, or leave it out")
-        self.average.module.eval()
         steps = [round(share * self.settings["timesteps"]) for share in GAP_LEVELS]
         train, calibration = (
-            denoising.losses_by_noise(self, self.known[role][:n_images], steps, 0, n_images).mean().item()
-            for role in ("train", "calibration")
+            self._losses(self.known[role][:n_images], steps, 0).mean().item() for role in ("train", "calibration")
         )
         return calibration / train - 1
+
+    def _losses(self, images_BC: torch.Tensor, timesteps: list[int], seed: int) -> torch.Tensor:
+        self.average.module.eval()
+        return denoising.losses_by_noise(self, images_BC, timesteps, seed, self.settings["training"]["batch_size"])
 
     def weights(self):
         return {"scale_factor": self.scale_factor, **self.average.module.state_dict()}
@@ -240,8 +242,7 @@ def round_trip(module: LatentDiffusion, images_BC: torch.Tensor, strength: float
 
 def losses_by_noise(module: LatentDiffusion, images_BC: torch.Tensor, timesteps: list[int], seed: int) -> torch.Tensor:
     """The denoising loss of each image at each of `timesteps`, [B, timestep] (see `copylens.generation.denoising`)."""
-    module.average.module.eval()
-    return denoising.losses_by_noise(module, images_BC, timesteps, seed, module.settings["training"]["batch_size"])
+    return module._losses(images_BC, timesteps, seed)
 
 
 def errors_by_noise(
