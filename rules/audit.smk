@@ -67,6 +67,7 @@ rule compare_audit:
         scans=rules.train_audit_detector.output.scans,
         weights=rules.train_audit_detector.output.weights,
         spec=rules.train_audit_detector.output.spec,
+        other=other_comparison,
         files=users_files(spec.detector_files, "detector"),
         code=code("compare_audit", detector),
     output:
@@ -83,6 +84,7 @@ rule compare_audit:
     params:
         neighbours=neighbours,
         search=settings_of(spec.search_settings, "detector"),
+        other=list(OTHER),
     script:
         "../workflow/scripts/compare_audit.py"
 

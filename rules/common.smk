@@ -31,6 +31,16 @@ def checked(subject, check, *arguments):
 config = checked("configuration", checks.check, config)
 
 
+# Of another audit that may have compared the same real images (`copylens.auditing.nearest`).
+OTHER = {
+    "nearest": "nearest/{detector}.npz",
+    "images": "data/images.npy",
+    "splits": "data/splits.tsv",
+    "decoded": "data/decoded.npy",
+    "planted": "planted/images.npy",
+    "scans": "detectors/{detector}/scans.npy",
+    "weights": "detectors/{detector}/weights.safetensors",
+}
 # Variants whose networks aren't trained by themselves; a name that can't be if there are none.
 REUSING = "|".join(upstream.reusing_variants(config)) or "-"
 
@@ -81,6 +91,14 @@ def network_of(model, variant):
 
 def network(wildcards):
     return network_of(wildcards.model, wildcards.variant)
+
+
+def other_comparison(wildcards):
+    """What another audit of the study found, of which real images are compared once; files of `OTHER`, in that order."""
+    other = audit_spec.other_audit(config, wildcards.audit)
+    folder = f"results/audits/{other}/restricted"
+    # Whether it may be used is seen from checksums: what else changes there concerns nobody here.
+    return [ancient(f"{folder}/{path.format(detector=wildcards.detector)}") for path in OTHER.values()] if other else []
 
 
 def audited_network(wildcards):

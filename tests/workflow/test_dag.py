@@ -184,6 +184,15 @@ def test_another_guidance_is_drawn_again_and_teaches_again(checkout):
     assert trained == {"dataset=chest, model=ldm, variant=taught, seed=0"}
 
 
+def test_what_audits_share_doesnt_tie_them_together(checkout):
+    """Base is the audit whose comparisons of real images the others take."""
+    change(checkout, lambda config: config["variants"].update(wide={"channels": [16, 24]}))
+    assert not of_cure(jobs(checkout))
+    (checkout / "results/samples/chest/ldm/base/seed0/images.npy").unlink()
+    rerun = jobs(checkout)
+    assert ("judge_audit", "audit=cure_ldm_base_0") in rerun and of_cure(rerun) == {"base"}
+
+
 def test_a_variant_that_is_only_drawn_otherwise_isnt_trained_by_itself(checkout):
     change(checkout, lambda config: config["models"]["ldm"]["training"].update(learning_rate=2.0e-3))
     rerun = jobs(checkout)

@@ -14,4 +14,5 @@ with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
         snakemake.params.neighbours,
         snakemake.params.search,
         snakemake.output.nearest,
+        dict(zip(snakemake.params.other, snakemake.input.other, strict=True)) if snakemake.input.other else None,
     )

@@ -12,13 +12,16 @@ from copylens.auditing.findings import HELD_OUT
 from copylens.data.splits import rows_of
 from copylens.detection.embed import Embedder
 from copylens.detection.nearest import Comparer, Images, all_of
-from copylens.jobs.files import read_array, read_table, write_arrays
+from copylens.jobs.checksums import file_checksum
+from copylens.jobs.files import read_array, read_arrays, read_table, write_arrays
 from copylens.jobs.job import timed
 
 SAMPLES, TRAINED = 1000, 100  # at most, that are compared with V and H
 
 
-def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, path: Path) -> None:
+def compare_audit(
+    files: dict[str, Path], detector: Path, k: int, search: dict, path: Path, other: dict[str, Path] | None = None
+) -> None:
     """Write for each set `<set>_similarity`, float32, and `<set>_index`, int64 [image]: its nearest row of T.
 
     The sets are synthetic, calibration, control, calibration_decoded, control_decoded (no rows without a decoder) and
@@ -29,7 +32,9 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
     Likewise synthetic_to_held_out and train_to_held_out: samples, and images of T, beside the images of V and H. At
     most `SAMPLES` and `TRAINED` of them, spread evenly, because only shares are computed from these.
 
-    files: images, splits and scans (the embeddings of images), synthetic, decoded, planted.
+    files: images, splits and scans (the embeddings of images), synthetic, decoded, planted. other: the same of another
+    audit by the same detector, its weights, and nearest, what was written for it: sets that both share are taken from
+    there.
     """
     splits = read_table(files["splits"])
     real = all_of(read_array(files["images"]), read_array(files["scans"]))
@@ -44,21 +49,38 @@ def compare_audit(files: dict[str, Path], detector: Path, k: int, search: dict, 
     }
     trained = rows_of(splits, "train")
     comparer = _comparer(detector, real, trained, splits, search)
-    arrays = {}
+    arrays = _known(files, detector, other) if other else {}
     with timed("comparison"):
         sets = {role: real[rows_of(splits, role)] for role in HELD_OUT}
-        sets |= {name: all_of(array, embed(array)) for name, array in new.items()}
+        sets |= {name: all_of(new[name], embed(new[name])) for name in new if f"{name}_index" not in arrays}
         for name, images in sets.items():
-            similarity, index = comparer.nearest(images, k)
-            arrays[f"{name}_similarity"], arrays[f"{name}_index"] = similarity[:, 0], index[:, 0]
+            if f"{name}_index" not in arrays:
+                arrays |= _nearest(name, comparer, images, k)
         held_out = np.concatenate([rows_of(splits, role) for role in HELD_OUT])
         comparer = _comparer(detector, real, held_out, splits, search)
         for name, images, most in (("synthetic", sets["synthetic"], SAMPLES), ("train", real[trained], TRAINED)):
-            subset = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
-            similarity, index = comparer.nearest(images[subset], k)
-            arrays[f"{name}_to_held_out_similarity"] = similarity[:, 0]
-            arrays[f"{name}_to_held_out_index"] = index[:, 0]
+            if f"{name}_to_held_out_index" not in arrays:
+                subset = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
+                arrays |= _nearest(f"{name}_to_held_out", comparer, images[subset], k)
     write_arrays(arrays, path)
+
+
+def _nearest(name: str, comparer: Comparer, images: Images, k: int) -> dict[str, np.ndarray]:
+    similarity, index = comparer.nearest(images, k)
+    return {f"{name}_similarity": similarity[:, 0], f"{name}_index": index[:, 0]}
+
+
+def _known(files: dict[str, Path], detector: Path, other: dict[str, Path]) -> dict[str, np.ndarray]:
+    """What another audit's comparisons say of sets that are byte by byte this audit's, beside the same images of T."""
+    mine = {**files, "weights": detector / "weights.safetensors"}
+    same = {name for name in mine.keys() & other.keys() if file_checksum(mine[name]) == file_checksum(other[name])}
+    if not {"images", "splits", "scans", "weights"} <= same:
+        return {}
+    shared = [*HELD_OUT, "train_to_held_out"]
+    shared += ["planted"] if "planted" in same else []
+    shared += ["calibration_decoded", "control_decoded"] if "decoded" in same else []
+    arrays = read_arrays(other["nearest"])
+    return {f"{name}_{part}": arrays[f"{name}_{part}"] for name in shared for part in ("similarity", "index")}
 
 
 def _comparer(detector: Path, real: Images, rows: np.ndarray, splits: pd.DataFrame, search: dict) -> Comparer:

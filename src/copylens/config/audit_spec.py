@@ -107,6 +107,17 @@ def comparisons(config: dict, audit: str) -> list[str]:
     return [f"results/audits/{audit}/restricted/nearest/{name}.npz" for name in config["audits"][audit]["detectors"]]
 
 
+def other_audit(config: dict, audit: str) -> str | None:
+    """The first audit of the same study, data set and seed, which shares real images with this one; None for itself."""
+    for study, entry in config["studies"].items():
+        named = {name_in_study(config, study, each): each for each in networks(config, study)} if entry["audit"] else {}
+        if audit in named:
+            alike = {(each["dataset"], each["seed"]): name for name, each in reversed(named.items())}
+            first = alike[named[audit]["dataset"], named[audit]["seed"]]
+            return None if first == audit else first
+    return None
+
+
 def membership(config: dict, audit: str) -> list[str]:
     """The losses of the membership test, if weights are to be released."""
     tested = config["audits"][audit]["weights"]
