@@ -21,12 +21,13 @@ QUALITY = ("frechet_distance_held_out", "coverage_held_out")
 def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], tables: list[Path], path: Path) -> None:
     """Write the table, a row per network.
 
-    Run columns and epoch (the last); verdict; rest, the verdict on what is left when doubtful samples are withheld
-    (nothing after a PASS); failing and unable, the lines that fail or can't be told; copies and patients exposed
-    (corrected shares), membership_samples and membership_weights (areas under the curve; the latter where weights are
-    judged), each with `_low` and `_high`; two metrics of quality against held-out patients, each with `_real`, that of
-    real images in the samples' place; usefulness, with `_low` and `_high`, where it's measured; epsilon and delta (of
-    differential privacy, where it has any); seconds of its training.
+    Run columns and epoch (the last); verdict; samples_alone, the verdict if the weights aren't released; rest, the
+    verdict on what is left when doubtful samples are withheld (nothing after a PASS); failing and unable, the lines
+    that fail or can't be told; copies and patients exposed (corrected shares), membership_samples and
+    membership_weights (areas under the curve; the latter where weights are judged), each with `_low` and `_high`; two
+    metrics of quality against held-out patients, each with `_real`, that of real images in the samples' place;
+    usefulness, with `_low` and `_high`, where it's measured; epsilon and delta (of differential privacy, where it has
+    any); seconds of its training.
 
     runs: dataset, model, kind, variant and seed of each network. paths: for each of them the files verdict, spec and
     seconds. tables: the study's table of quality and, where there is one, that of usefulness.
@@ -39,22 +40,28 @@ def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], tables:
         cost = {"epsilon": spec.get("epsilon"), "delta": spec.get("delta"), "seconds": _seconds(files["seconds"])}
         of_run = _of(quality, named).set_index("metric")
         worth = {key: value for table in useful for key, value in _usefulness(table, named).items()}
-        rows.append({**named, "verdict": verdict["verdict"], **_rates(verdict), **_quality(of_run), **worth, **cost})
+        rows.append({**named, **_verdicts(verdict), **_rates(verdict), **_quality(of_run), **worth, **cost})
     write_table(pd.DataFrame(rows), path)
 
 
-def _rates(verdict: dict) -> dict[str, float | str | None]:
+def _rates(verdict: dict) -> dict[str, float | None]:
+    by_name = {line["name"]: line for line in verdict["lines"]}
+    return {
+        f"{column}{suffix}": by_name.get(name, {}).get(key)
+        for name, column in LINES.items()
+        for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+
+
+def _verdicts(verdict: dict) -> dict[str, str | None]:
     by_name = {line["name"]: line for line in verdict["lines"]}
     named = {
         column: " ".join(name for name, line in by_name.items() if line["outcome"] == outcome)
         for column, outcome in (("failing", "fail"), ("unable", "unable"))
     }
     rest = verdict["quarantine"]["verdict"] if verdict["quarantine"] else None
-    return {"rest": rest, **named} | {
-        f"{column}{suffix}": by_name.get(name, {}).get(key)
-        for name, column in LINES.items()
-        for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high"))
-    }
+    alone = verdict["samples_alone"] or verdict["verdict"]
+    return {"verdict": verdict["verdict"], "samples_alone": alone, "rest": rest, **named}
 
 
 def _quality(rows: pd.DataFrame) -> dict[str, float]:

@@ -39,14 +39,15 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
     """
     measured = measure(evidence, policy, member)
     lines = _lines(measured, policy)
-    first = conclude(lines)[0]
-    others = halvings(evidence, policy["seed"]) if first != UNABLE else []
-    verdicts = [conclude(_lines(measure(other, policy, member, measured.disclosure), policy))[0] for other in others]
-    lines.append(consistency(first, verdicts))
+    alone = _of_samples(lines)
+    others = halvings(evidence, policy["seed"]) if {UNABLE} != {conclude(each)[0] for each in (lines, alone)} else []
+    otherwise = [_lines(measure(other, policy, member, measured.disclosure), policy) for other in others]
+    lines = _consistent(lines, otherwise)
     verdict, reasons, needed = conclude(lines)
     return {
         "schema": SCHEMA,
         "verdict": verdict,
+        "samples_alone": conclude(_consistent(alone, [_of_samples(each) for each in otherwise]))[0] if member else None,
         "reasons": reasons,
         "needed": needed,
         "policy": {name: policy[name] for name in policy if name not in ("detectors", "seed")},
@@ -69,6 +70,18 @@ def judge(evidence: Evidence, policy: dict, member: dict | None) -> dict:
         "quarantine": None if verdict == PASS else _quarantine(evidence, measured, policy, distrust(lines)),
         "limits": list(LIMITS),
     }
+
+
+def _of_samples(lines: list[Line]) -> list[Line]:
+    """The lines of a release of the samples without the weights."""
+    return [line for line in lines if line.name != "membership"]
+
+
+def _consistent(lines: list[Line], otherwise: list[list[Line]]) -> list[Line]:
+    """The lines, and one about what they would be with other held-out patients."""
+    first = conclude(lines)[0]
+    verdicts = [conclude(each)[0] for each in otherwise] if first != UNABLE else []
+    return [*lines, consistency(first, verdicts)]
 
 
 def _lines(measured: Measured, policy: dict) -> list[Line]:

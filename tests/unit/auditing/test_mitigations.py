@@ -79,7 +79,12 @@ def test_verdicts_stand_beside_the_quality_of_the_last_epoch(tmp_path):
         folder = tmp_path / str(seed)
         line = {"name": "copies", "value": 0.1 + seed, "low": 0.0, "high": 0.2, "outcome": "fail"}
         doubtful = {"name": "kind", "value": None, "low": None, "high": None, "outcome": "unable"}
-        verdict = {"verdict": "FAIL", "lines": [line, doubtful], "quarantine": {"verdict": "PASS"}}
+        verdict = {
+            "verdict": "FAIL",
+            "samples_alone": "PASS",
+            "lines": [line, doubtful],
+            "quarantine": {"verdict": "PASS"},
+        }
         folder.mkdir()
         (folder / "verdict.json").write_text(json.dumps(verdict))
         write_yaml({"epochs": [5, 9], "epsilon": 8.0}, folder / "spec.yaml")
@@ -99,6 +104,7 @@ def test_verdicts_stand_beside_the_quality_of_the_last_epoch(tmp_path):
     tabulate_mitigations(runs, paths, tables, tmp_path / "mitigations.csv")
     table = read_table(tmp_path / "mitigations.csv").set_index("seed")
     assert table["copies"].tolist() == [0.1, 1.1] and table["seconds"].tolist() == [12.5, 13.5]
+    assert set(table["verdict"]) == {"FAIL"} and set(table["samples_alone"]) == {"PASS"}
     assert set(table["rest"]) == {"PASS"} and set(table["failing"]) == {"copies"} and set(table["unable"]) == {"kind"}
     assert table["frechet_distance_held_out"].tolist() == [90, 91] and set(table["epoch"]) == {9}
     assert (

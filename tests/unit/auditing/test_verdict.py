@@ -490,6 +490,8 @@ def test_weights_that_know_their_patients_fail(learnt, outcome):
     verdict = judge(evidence(of_share(0.0)), POLICY, member)
     assert line(verdict, "membership")["outcome"] == outcome
     assert verdict["verdict"] == ("FAIL" if learnt else "PASS")
+    assert verdict["samples_alone"] == "PASS"  # whatever the weights say
+    assert judge(evidence(of_share(0.0)), POLICY, None)["samples_alone"] is None
 
 
 def test_weights_that_know_some_patients_for_sure_fail():

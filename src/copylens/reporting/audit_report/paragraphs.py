@@ -203,6 +203,7 @@ def membership_words(verdict: dict) -> list[str]:
         f"It was made on {number(test['n_members'])} training images and {number(test['n_others'])} control images.",
         f"Area under the curve: {interval_of(test, 'auc', '')}; 0.5 is chance. The interval counts the choice.",
         f"Training images found at a false positive rate of 1 %: {interval_of(test, 'tpr_at_1fpr')}; 1 % is chance.",
+        f"If the samples are released and the weights are not, the verdict is {verdict['samples_alone']}.",
     ]
 
 
