@@ -31,12 +31,12 @@ def row(path) -> dict:
     images = sum(split[role] * (split["scans_per_patient"] or 1) for role in ("train", "calibration", "control"))
     total, memory, disk, counted = 0.0, 0.0, 4 * images * prod(grid), {}
     networks = spec.networks(config, study)
-    upstream = {
+    below_them = {
         (*below, network["seed"])
         for network in networks
         if (below := upstream.autoencoder_of(config, network["model"], network["variant"]))
     }
-    trained = {(network["model"], network["variant"], network["seed"]) for network in networks} | upstream
+    trained = {(network["model"], network["variant"], network["seed"]) for network in networks} | below_them
     for model, variant, _ in sorted(trained):
         settings = spec.resolve(config, model, variant)
         if "training" not in settings:

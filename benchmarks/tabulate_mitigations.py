@@ -5,15 +5,14 @@
 
 The first has one row per recipe: means over seeds with 95 % t-intervals over seeds. The second compares trainings that
 stopped by themselves with long ones on the same images, whose snapshots show when copying begins: pairs
-`long:stopped`. A snapshot is clean while copies by the matched rule are at most 8 %, as many as among control patients.
+`long:stopped`. A snapshot is clean while copies by the matched rule are at most 8 %.
 """
 
 import sys
 from pathlib import Path
 
 import pandas as pd
-from scipy.stats import t as student
-from tabulate_study import _markdown, _name, _short, mean_and_interval
+from tabulate_study import markdown, mean_and_interval, name_of, short
 
 COLUMNS = {
     "copies": ("copies, %", 100),
@@ -37,29 +36,31 @@ def recipes(folder: Path, study: str) -> str:
     groups = sorted(table.groupby(["model", "variant"], sort=False), key=lambda group: group[1][DISTANCE].mean())
     rows = []
     for name, of_recipe in groups:
-        numbers = of_recipe["verdict"].value_counts()
-        verdicts = ", ".join(f"{numbers[key]} {word}" for key, word in VERDICTS.items() if key in numbers)
+        verdicts = [_counted(of_recipe[column]) for column in ("verdict", "samples_alone")]
         failing = sorted({line for lines in of_recipe["failing"].dropna() for line in lines.split()})
         values = [_values(of_recipe[column], scale, column) for column, (_, scale) in COLUMNS.items()]
-        rows.append([_name(name), verdicts, ", ".join(failing).replace("_", " ") or "-", *values])
-    return _markdown(["recipe", "verdicts", "what fails", *(title for title, _ in COLUMNS.values())], rows)
+        rows.append([name_of(name), *verdicts, ", ".join(failing).replace("_", " ") or "-", *values])
+    return markdown(
+        ["recipe", "verdict", "of samples alone", "what fails", *(title for title, _ in COLUMNS.values())], rows
+    )
+
+
+def _counted(verdicts: pd.Series) -> str:
+    numbers = verdicts.value_counts()
+    return ", ".join(f"{numbers[key]} {word}" for key, word in VERDICTS.items() if key in numbers)
 
 
 def _values(values: pd.Series, scale: int, column: str) -> str:
-    if column == "usefulness":  # whose differences are small
-        half = (
-            student.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5 if len(values) > 1 else float("nan")
-        )
-        return f"{values.mean():.3f}" if pd.isna(half) else f"{values.mean():.3f} ± {half:.3f}"
-    return mean_and_interval(scale * values)
+    # Differences of usefulness are small.
+    return mean_and_interval(scale * values, written="{:.3f}".format if column == "usefulness" else short)
 
 
 def stops(folder: Path, study: str, pairs: list[tuple[str, str]]) -> str:
     """A row per pair of variants and seed."""
-    scores = pd.read_csv(folder / "scores" / f"{study}.csv").query("rule == 'matched'")
+    scores = pd.read_csv(folder / "scores" / f"{study}.csv").query("rule == 'matched' and kind == 'latent_diffusion'")
     quality = pd.read_csv(folder / "quality" / f"{study}.csv").query("metric == @DISTANCE")
     forecast = pd.read_csv(folder / "forecast" / f"{study}.csv")
-    keys = ["variant", "seed", "epoch"]
+    keys = ["model", "variant", "seed", "epoch"]
     table = scores.merge(quality[[*keys, "value"]], on=keys, validate="one_to_one")
     rows = []
     for long, stopped in pairs:
@@ -77,9 +78,9 @@ def stops(folder: Path, study: str, pairs: list[tuple[str, str]]) -> str:
                     str(seed),
                     str(end["epoch"]),
                     str(clean["epoch"].max()),
-                    _short(100 * end["copies"]),
-                    _short(end["value"]),
-                    _short(clean["value"].min()),
+                    short(100 * end["copies"]),
+                    short(end["value"]),
+                    short(clean["value"].min()),
                     f"{found['begins']:.0f}",
                     "-" if pd.isna(found["forecast"]) else f"{found['forecast']:.0f}",
                 ]
@@ -95,7 +96,7 @@ def stops(folder: Path, study: str, pairs: list[tuple[str, str]]) -> str:
         "begins at step",
         "foretold",
     ]
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 if __name__ == "__main__":

@@ -29,15 +29,22 @@ METRICS = {
 RUN = ["model", "variant", "seed"]
 
 
-def mean_and_interval(values: pd.Series, low: pd.Series | None = None, high: pd.Series | None = None) -> str:
+def short(value: float) -> str:
+    """A number in two digits or so."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
+
+
+def mean_and_interval(
+    values: pd.Series, low: pd.Series | None = None, high: pd.Series | None = None, written=short
+) -> str:
     """`mean ± half the interval over seeds`; with one value that and its own interval, if it has one."""
     mean = values.mean()
     if pd.isna(mean):
         return "-"
     if len(values) > 1:
         half = student.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5
-        return f"{_short(mean)} ± {_short(half)}"
-    return f"{_short(mean)} ({_short(low.item())}–{_short(high.item())})" if low is not None else _short(mean)
+        return f"{written(mean)} ± {written(half)}"
+    return f"{written(mean)} ({written(low.item())}–{written(high.item())})" if low is not None else written(mean)
 
 
 def tables(folder: Path, study: str) -> str:
@@ -50,7 +57,7 @@ def tables(folder: Path, study: str) -> str:
     last_scores, last_quality = (table[table["epoch"] == _last_epoch(table)] for table in (scores, quality))
     parts = []
     rows = [_rates(name, of_network) for name, of_network in last_scores.groupby(RUN[:2], sort=False)]
-    parts.append(_markdown(["network", "\\|T\\|", *RATES.values()], rows))
+    parts.append(markdown(["network", "\\|T\\|", *RATES.values()], rows))
     rows = [_metrics(name, of_network) for name, of_network in last_quality.groupby(RUN[:2], sort=False)]
     most = last_quality[last_quality["n_samples"] == last_quality["n_samples"].max()]
     most = most[most["n_reference"] == most["n_reference"].max()]
@@ -58,17 +65,17 @@ def tables(folder: Path, study: str) -> str:
     rows.append(
         [
             f"*as many real images ({most['n_samples'].max()})*",
-            *(_short(_scaled(metric, real[metric])) for metric in METRICS),
+            *(short(_scaled(metric, real[metric])) for metric in METRICS),
         ]
     )
-    parts.append(_markdown(["network", *METRICS.values()], rows))
+    parts.append(markdown(["network", *METRICS.values()], rows))
     several = scores[scores.groupby(RUN)["epoch"].transform("nunique") > 1]
     shown = ("copies", "patients_memorized")
     rows = [
-        [_name(name[:2]), str(name[2]), *(mean_and_interval(*_columns(of_epoch, rate)) for rate in shown)]
+        [name_of(name[:2]), str(name[2]), *(mean_and_interval(*_columns(of_epoch, rate)) for rate in shown)]
         for name, of_epoch in several.groupby(["model", "variant", "epoch"], sort=False)
     ]
-    parts.append(_markdown(["network", "epoch", "copies, %", "patients memorized, %"], rows))
+    parts.append(markdown(["network", "epoch", "copies, %", "patients memorized, %"], rows))
     return "\n".join(parts)
 
 
@@ -81,13 +88,13 @@ def _columns(rows: pd.DataFrame, rate: str) -> list[pd.Series]:
 
 
 def _rates(name: tuple[str, str], rows: pd.DataFrame) -> list[str]:
-    return [_name(name), str(rows["n_train"].iloc[0]), *(mean_and_interval(*_columns(rows, rate)) for rate in RATES)]
+    return [name_of(name), str(rows["n_train"].iloc[0]), *(mean_and_interval(*_columns(rows, rate)) for rate in RATES)]
 
 
 def _metrics(name: tuple[str, str], rows: pd.DataFrame) -> list[str]:
     values = [rows.loc[rows["metric"] == metric, "value"] for metric in METRICS]
     return [
-        _name(name),
+        name_of(name),
         *(mean_and_interval(_scaled(metric, each)) for metric, each in zip(METRICS, values, strict=True)),
     ]
 
@@ -96,15 +103,11 @@ def _scaled(metric: str, values):
     return 100 * values if METRICS[metric].endswith("%") else values
 
 
-def _name(name: tuple[str, str]) -> str:
+def name_of(name: tuple[str, str]) -> str:
     return name[0] if name[1] == "base" else f"{name[0]} {name[1]}"
 
 
-def _short(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
+def markdown(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

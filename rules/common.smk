@@ -166,9 +166,8 @@ def neighbours(wildcards):
 def autoencoder_weights(wildcards):
     """The weights of the autoencoder that a model works on, trained with the same seed."""
     named = wildcards.model, wildcards.variant
-    below, dataset = upstream.autoencoder_of(config, *named), upstream.autoencoder_dataset(
-        config, wildcards.dataset, *named
-    )
+    below = upstream.autoencoder_of(config, *named)
+    dataset = upstream.autoencoder_dataset(config, wildcards.dataset, *named)
     return [_weights(dataset, *below, wildcards.seed)] if below else []
 
 

@@ -50,7 +50,7 @@ def score_classes(runs: list[dict], paths: list[dict[str, Path]], settings: dict
 
 
 def _held_out(files: list[dict[str, Path]], images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images of V and H of all classes, the class of each, and its patient (a number of its own in each class)."""
+    """Images of V and H of all classes, the class of each, and its patient's pseudonym in that class."""
     tested, labels, patients = [], [], []
     for number, (each, part) in enumerate(zip(files, images, strict=True)):
         splits = read_table(each["splits"])
@@ -98,8 +98,7 @@ def probabilities_of(learnt_from: list[np.ndarray], tested: np.ndarray, settings
 
 def area(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The area under the ROC curve, 0.5 for guessing; of several classes the mean over each against the others."""
-    numbers = range(probabilities.shape[1])
-    return float(np.mean([roc_auc_score(labels == number, probabilities[:, number]) for number in numbers]))
+    return float(roc_auc_score(np.eye(probabilities.shape[1])[labels], probabilities))
 
 
 def area_interval(probabilities: np.ndarray, labels: np.ndarray, patients: np.ndarray) -> tuple[float, float]:
