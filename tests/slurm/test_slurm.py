@@ -1,5 +1,6 @@
 """`snakemake --profile slurm` on a real Slurm, as a user types it: to PDFs, through requeues, kills and time limits."""
 
+import datetime
 import itertools
 import os
 import re
@@ -98,11 +99,15 @@ def weights(results: Path) -> dict[Path, bytes]:
     return {path.relative_to(results): path.read_bytes() for path in results.rglob("weights.safetensors")}
 
 
+def seconds(time_of_day: str) -> float:
+    return datetime.datetime.fromisoformat(time_of_day).timestamp()
+
+
 def test_the_literal_command_goes_from_nothing_to_pdfs_on_two_gpus(cluster, checkout):
     process, devices = start(cluster, checkout), set()
     while process.poll() is None:
-        running = [job for job in jobs(cluster) if job["JobState"] == "RUNNING" and "train_model" in job["Comment"]]
-        devices.add(frozenset(job.get("GRES", "") for job in running))
+        running = [job for job in jobs(cluster) if job["JobState"] == "RUNNING" and "rule_train_" in job["Comment"]]
+        devices.update(job["GRES"] for job in running if "GRES" in job)
         time.sleep(0.3)
     assert process.returncode == 0, output_of(checkout)
     for figure in yaml.safe_load((checkout / "config.yaml").read_text())["studies"]["tiny"]["figures"]:
@@ -111,8 +116,9 @@ def test_the_literal_command_goes_from_nothing_to_pdfs_on_two_gpus(cluster, chec
     assert len(trainings) >= 5 and all(job["TresPerJob"] == "gres:gpu:1" for job in trainings)
     figures = [job for job in jobs(cluster) if "rule_draw_over_training" in job["Comment"]]
     assert figures and not any("gpu" in job.get("TresPerJob", "") for job in figures)
-    both = {"gpu:1(IDX:0)", "gpu:1(IDX:1)"}
-    assert any(both <= seen for seen in devices), f"two trainings at once on two devices; seen: {devices}"
+    assert devices == {"gpu:1(IDX:0)", "gpu:1(IDX:1)"}, "each training sees one device, and both are used"
+    times = sorted((seconds(job["StartTime"]), seconds(job["EndTime"])) for job in trainings)
+    assert any(after < end for (_, end), (after, _) in itertools.pairwise(times)), f"two trainings at once: {times}"
     left = [path for path in (checkout / "work").rglob("*.*") if path.suffix != ".lock"]
     assert left == [], "a finished run leaves no state"
 
