@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from copylens.data.splits import rows_of
 from copylens.imaging.correlation import standardise
 from copylens.imaging.filters import resize
-from copylens.imaging.orientation import BETTER, Lie, Orienter, orientations
+from copylens.imaging.orientation import BETTER, Lie, Orienter
 from copylens.imaging.warps import look, places_of
 from copylens.jobs.files import read_array, read_table, write_arrays
 from copylens.jobs.job import timed
@@ -80,12 +80,6 @@ def cross_validated(few: list[np.ndarray]) -> list[np.ndarray]:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     score = cross_val_predict(classifier, np.concatenate(few), truth, cv=folds, method="decision_function")
     return np.split(score.astype(np.float32), ends[:-1])
-
-
-def words_of(orientation: int, sorted_along: int, dims: int) -> str:
-    """An image's best orientation in words; empty if that is its own."""
-    parts = [f"with its slices along axis {sorted_along + 1} in another order"] if sorted_along >= 0 else []
-    return ", ".join(filter(None, [*parts, orientations(dims)[orientation].words]))
 
 
 def _few_pixels(images: np.ndarray) -> np.ndarray:

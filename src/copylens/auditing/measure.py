@@ -14,9 +14,9 @@ from copylens.auditing.disclosure import Disclosure, Risk, disclose, residual_ri
 from copylens.auditing.evidence import RARE, Evidence, called_shares, exact_interval, rates
 from copylens.auditing.exposure import exposed_patients, exposed_share, exposure_of, exposure_rule, groups_of
 from copylens.auditing.findings import HELD_OUT, Findings
-from copylens.auditing.kind import words_of
 from copylens.evaluation.areas import auc_interval
 from copylens.evaluation.prevalence import highest_false_positive_rate
+from copylens.imaging.axes import words_of
 
 Interval = tuple[float, float, float]  # value, low, high
 

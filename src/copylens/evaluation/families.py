@@ -14,7 +14,7 @@ from torch.nn import functional
 from copylens.evaluation import contents, transforms
 from copylens.imaging import acquisition
 from copylens.imaging.augment import through_curves
-from copylens.imaging.orientation import orientations
+from copylens.imaging.axes import orientations
 from copylens.imaging.warps import places_of, planes, rotation, warp
 
 Family = Callable[[torch.Tensor, torch.Tensor, float, torch.Generator], torch.Tensor]
@@ -65,7 +65,7 @@ def _turn(images_BC, partners_BC, severity, generator):
     if dims == 3:
         angles = angles / 2
     matrix = rotation(angles, dims)
-    group = [each.matrix for each in orientations(dims)[1 : len(orientations(dims)) // 2]]
+    group = [torch.from_numpy(each.matrix) for each in orientations(dims)[1 : len(orientations(dims)) // 2]]
     laid = torch.rand(batch, generator=generator) < severity
     drawn = torch.randint(len(group), (batch,), generator=generator)
     for number in laid.nonzero()[:, 0].tolist():

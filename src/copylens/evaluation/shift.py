@@ -16,8 +16,6 @@ from sklearn.preprocessing import StandardScaler
 
 from copylens.evaluation.areas import auc_interval
 from copylens.evaluation.intervals import effective_number
-from copylens.imaging.filters import resize
-from copylens.training.tensors import as_batch
 
 QUANTILES = np.linspace(0.05, 0.95, 10)  # of an image's grey values: brightness, contrast, gamma
 RINGS = 12  # of spatial frequencies, from none to half the sampling rate: blur, noise, resolution
@@ -61,6 +59,10 @@ def shift(
 
 def _features(images: np.ndarray) -> np.ndarray:
     """Those of `grey_and_frequencies`, and a few pixels, float [n, feature]."""
+    # Imported here, because who reads scores needs no torch.
+    from copylens.imaging.filters import resize
+    from copylens.training.tensors import as_batch
+
     dims = images.ndim - 1
     few = [resize(as_batch(some), [PIXELS[dims - 2]] * dims).flatten(1).numpy() for some in _blocks(images)]
     return np.concatenate([grey_and_frequencies(images), np.concatenate(few)], axis=1)

@@ -34,7 +34,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from copylens.evaluation.intervals import (
     Resampled,
@@ -81,6 +80,9 @@ def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
     """
     if n_released > n_synthetic:
         raise ValueError(f"exposure: {n_released} samples can't be released, there are {n_synthetic}")
+    # Imported here, because scipy.stats takes longer than most jobs.
+    from scipy.stats import hypergeom
+
     of_count = 1 - hypergeom.pmf(0, n_synthetic, np.arange(k.max(initial=0) + 1), n_released)
     return of_count[k]
 

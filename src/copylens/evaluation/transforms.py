@@ -13,8 +13,8 @@ import PIL.Image
 import torch
 from skimage.exposure import equalize_adapthist
 
+from copylens.imaging.axes import Orientation, orientations
 from copylens.imaging.filters import smooth
-from copylens.imaging.orientation import Orientation, orientations
 from copylens.imaging.warps import planes, rotation, warp
 
 Transform = Callable[[torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]
@@ -65,7 +65,7 @@ def _laid(in_group: Callable[[Orientation], bool]) -> Transform:
             images_BC, torch.randint(len(group), (len(images_BC),), generator=generator), strict=True
         ):
             fitted = min(size / sizes[axis] for size, axis in zip(sizes, group[drawn].axes, strict=True))
-            turned = warp(image[None], group[drawn].matrix[None] / fitted)[0]
+            turned = warp(image[None], torch.from_numpy(group[drawn].matrix)[None] / fitted)[0]
             results.append(1 - turned if group[drawn].inverted else turned)
         return torch.stack(results)
 

@@ -10,5 +10,6 @@ correlation   rows whose inner products are Pearson correlations
 windows       small windows of an image, and the images that have the same near the same place
 order         rows in order
 poses         the poses in which an image looks most like a population of images
+axes          the group of orientations: axes permuted and mirrored, grey values inverted
 orientation   the orientation in which an image fits other images best
 """

@@ -11,8 +11,6 @@ from math import prod
 import torch
 from torch.nn import functional
 
-from copylens.jobs.lean_monai import layers
-
 SMALL = 256  # pixels, of the last two axes of a volume, up to which one matrix for both is faster than one for each
 
 
@@ -83,6 +81,9 @@ def _filter(images_BC: torch.Tensor, axis: int, matrix: torch.Tensor) -> torch.T
 @functools.cache
 def _gaussian(size: int, width: float) -> torch.Tensor:
     """Row i: the weights of pixel i's neighbourhood; a weight that falls outside is the border's. [size, size]."""
+    # Imported here, because most jobs only resize.
+    from copylens.jobs.lean_monai import layers
+
     kernel = layers.gaussian_1d(torch.tensor(width), truncated=3.0, normalize=True)
     reach = len(kernel) // 2
     pixel = torch.arange(size)

@@ -7,7 +7,6 @@ volumes whose neighbouring slices are unlike also with their slices sorted.
 """
 
 import functools
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from copylens.imaging.axes import orientations
 from copylens.imaging.correlation import standardise
 from copylens.imaging.filters import no_larger, resize
 from copylens.imaging.warps import look, places_of
@@ -25,74 +25,6 @@ DISORDERED = 0.5  # share of slices that have their most similar slice beside th
 PROFILES = 2000  # training volumes, or a few more, whose slices others are matched with
 TRIED = 20  # of them, into which a volume's slices are fitted
 BLOCK = 2**13  # training images that are compared at a time
-
-
-@dataclass(frozen=True)
-class Orientation:
-    """A change of an image's axes and grey values."""
-
-    axes: tuple[int, ...]  # axis i of the result is axis axes[i] of the image
-    mirrored: tuple[bool, ...]  # by axis of the result
-    inverted: bool = False
-
-    @property
-    def is_upright(self) -> bool:
-        """Whether the axes are unchanged."""
-        return self.axes == tuple(range(len(self.axes))) and not any(self.mirrored)
-
-    @property
-    def is_none(self) -> bool:
-        """Whether axes and grey values are unchanged."""
-        return self.is_upright and not self.inverted
-
-    @property
-    def is_quarter_turn(self) -> bool:
-        """Whether it is a quarter turn about one axis and nothing else."""
-        swapped = [axis for axis in range(len(self.axes)) if self.axes[axis] != axis]
-        one = sum(self.mirrored) == 1 and any(self.mirrored[axis] for axis in swapped)
-        return len(swapped) == 2 and one and not self.inverted
-
-    @property
-    def matrix(self) -> torch.Tensor:
-        """The map of coordinates, last axis first, from the result to the image (see `copylens.imaging.warps.warp`)."""
-        dims = len(self.axes)
-        matrix = torch.zeros(dims, dims)
-        for place, (axis, mirrored) in enumerate(zip(self.axes, self.mirrored, strict=True)):
-            matrix[dims - 1 - axis, dims - 1 - place] = -1.0 if mirrored else 1.0
-        return matrix
-
-    @property
-    def words(self) -> str:
-        """The change in words, for a sentence; empty for no change."""
-        dims = len(self.axes)
-        moved = [axis for axis in range(dims) if self.axes[axis] != axis]
-        turned = round(float(torch.linalg.det(self.matrix))) == 1
-        mirrored = [axis + 1 for axis in range(dims) if self.mirrored[axis]]
-        changes = []
-        if moved and turned and dims == 2:
-            changes.append("turned by a quarter")
-        elif moved:
-            swapped = " and ".join(str(axis + 1) for axis in moved)
-            changes.append("transposed" if dims == 2 else f"with axes {swapped} swapped")
-            mirrored = [] if dims == 2 else mirrored
-        elif mirrored and dims == 2 and len(mirrored) == 2:
-            changes.append("turned by a half")
-        if mirrored and not (dims == 2 and (moved or len(mirrored) == 2)):
-            along = " and ".join(map(str, mirrored))
-            changes.append(f"mirrored along {'axis' if len(mirrored) == 1 else 'axes'} {along}")
-        if self.inverted:
-            changes.append("with inverted grey values")
-        return ", ".join(changes)
-
-
-def orientations(dims: int) -> list[Orientation]:
-    """The whole group: the identity first, and in the second half the same with inverted grey values."""
-    return [
-        Orientation(axes, mirrored, inverted)
-        for inverted in (False, True)
-        for axes in itertools.permutations(range(dims))
-        for mirrored in itertools.product((False, True), repeat=dims)
-    ]
 
 
 @dataclass(frozen=True)
@@ -171,14 +103,16 @@ class Orienter:
     def apply(self, images_BC: torch.Tensor, orientation: int, zoom: float) -> torch.Tensor:
         """Images in another orientation; pixels from outside repeat the border."""
         change = self.group[orientation]
-        places = places_of(torch.Size(self.grid), float(zoom) * change.matrix[None]).to(images_BC.device)
+        matrix = torch.from_numpy(change.matrix) * float(zoom)
+        places = places_of(torch.Size(self.grid), matrix[None]).to(images_BC.device)
         images_BC = look(images_BC, places.expand(len(images_BC), *places.shape[1:]))
         return 1 - images_BC if change.inverted else images_BC
 
     @functools.cached_property
     def _places(self) -> list[torch.Tensor]:
         size = torch.Size(self.low)
-        return [places_of(size, zoom * self.group[number].matrix[None]) for number, zoom in self.views]
+        matrices = [torch.from_numpy(self.group[number].matrix) * zoom for number, zoom in self.views]
+        return [places_of(size, matrix[None]) for matrix in matrices]
 
     def _likeness(self, images_BC: torch.Tensor) -> torch.Tensor:
         """Fisher's z of the correlation with the most similar training image, [view, B]: unchanged, then inverted."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
+from copylens.imaging.axes import orientations
 from copylens.imaging.filters import no_larger
-from copylens.imaging.orientation import orientations
 from copylens.imaging.warps import flips, look, places_of, planes, rotation, turns, warp
 
 MEMBERS, FIRST = 48, 16  # of the population, at most, spread evenly; of these, that all poses are tried against
@@ -185,7 +185,7 @@ def _poses(dims: int) -> tuple[torch.Tensor, torch.Tensor]:
         every = torch.cat([every, every @ flips(2)[1]])
     else:
         angles = torch.tensor(list(itertools.product((-30.0, 0.0, 30.0), repeat=3)))
-        quarters = torch.stack([one.matrix for one in orientations(3) if not one.inverted])
+        quarters = torch.stack([torch.from_numpy(one.matrix) for one in orientations(3) if not one.inverted])
         every = (rotation(torch.deg2rad(angles), 3)[:, None] @ quarters).flatten(0, 1)
     every = torch.cat([zoom * every for zoom in ZOOMS[dims - 2]])
     others = torch.cdist(every.flatten(1), mirrors.flatten(1)).amin(dim=1) > 1e-3

@@ -7,7 +7,8 @@ import torch
 from copylens.data.images import scale
 from copylens.data.readers import phantom
 from copylens.evaluation import transforms
-from copylens.imaging.orientation import Orientation, Orienter, orientations
+from copylens.imaging.axes import Orientation, orientations
+from copylens.imaging.orientation import Orienter
 
 
 def drawn(anatomy: str, n: int) -> torch.Tensor:
