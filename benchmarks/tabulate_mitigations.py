@@ -1,9 +1,10 @@
 """A study of mitigations as a Markdown table, for docs/findings.md, and where its trainings stop.
 
-    .venv/bin/python benchmarks/tabulate_mitigations.py results mitigations
+    .venv/bin/python benchmarks/tabulate_mitigations.py results/mitigations/mitigations.csv
     .venv/bin/python benchmarks/tabulate_mitigations.py results stopping long:stopped long_0096:stopped_0096
 
-The first has one row per recipe: means over seeds with 95 % t-intervals over seeds. The second compares trainings that
+The first has one row per recipe: means over seeds with 95 % t-intervals over seeds. Tables of several runs, one per
+seed, may be given together. The second compares trainings that
 stopped by themselves with long ones on the same images, whose snapshots show when copying begins: pairs
 `long:stopped`. A snapshot is clean while copies by the matched rule are at most 8 %.
 """
@@ -30,9 +31,9 @@ DISTANCE = "frechet_distance_held_out"
 CLEAN = 0.08
 
 
-def recipes(folder: Path, study: str) -> str:
+def recipes(paths: list[Path]) -> str:
     """A row per recipe, by its distance to held-out patients."""
-    table = pd.read_csv(folder / "mitigations" / f"{study}.csv")
+    table = pd.concat([pd.read_csv(path) for path in paths])
     groups = sorted(table.groupby(["model", "variant"], sort=False), key=lambda group: group[1][DISTANCE].mean())
     rows = []
     for name, of_recipe in groups:
@@ -100,8 +101,8 @@ def stops(folder: Path, study: str, pairs: list[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    results, name, *compared = sys.argv[1:]
-    if compared:
-        sys.stdout.write(stops(Path(results), name, [tuple(pair.split(":")) for pair in compared]))
+    if sys.argv[1].endswith(".csv"):
+        sys.stdout.write(recipes([Path(argument) for argument in sys.argv[1:]]))
     else:
-        sys.stdout.write(recipes(Path(results), name))
+        results, name, *compared = sys.argv[1:]
+        sys.stdout.write(stops(Path(results), name, [tuple(pair.split(":")) for pair in compared]))

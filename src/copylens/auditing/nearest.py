@@ -80,6 +80,7 @@ def _known(files: dict[str, Path], detector: Path, other: dict[str, Path]) -> di
     shared += ["planted"] if "planted" in same else []
     shared += ["calibration_decoded", "control_decoded"] if "decoded" in same else []
     arrays = read_arrays(other["nearest"])
+    print(f"compared already by another audit: {', '.join(shared)}")
     return {f"{name}_{part}": arrays[f"{name}_{part}"] for name in shared for part in ("similarity", "index")}
 
 

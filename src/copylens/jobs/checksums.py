@@ -58,8 +58,9 @@ def checked(path: Path | str) -> Path:
     return path
 
 
-def file_checksum(path: Path) -> str:
+def file_checksum(path: Path | str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal. Computed once for an unchanged file."""
+    path = Path(path)
     status = path.stat()
     version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     # Clocks of file systems tick every few milliseconds: two writes may have one time.

@@ -37,7 +37,7 @@ def audit(data):
             "scans": data / "scans.npy",
             "nearest": data / "marked.npz",
         }
-        return files | shared | changed
+        return {name: str(path) for name, path in (files | shared | changed).items()}  # as a rule names its files
 
     first = compare("first")
     write_arrays({name: array + 7 for name, array in first.items()}, data / "marked.npz")
