@@ -51,8 +51,8 @@ def folder(tmp_path_factory) -> Path:
 
 def test_the_copycat_fails_and_other_patients_dont(folder):
     table = pd.read_csv(folder / "results" / "mitigations" / "cures.csv").set_index("model")
-    assert table.loc["copycat", "verdict"] == "FAIL" and "copies" in table.loc["copycat", "failing"].split()
-    assert table.loc["unseen", "verdict"] != "FAIL" and table.loc["unseen", "copies"] < 0.2
+    assert table.loc["copycat", "verdict"] == "FAIL" and "identical_files" in table.loc["copycat", "failing"].split()
+    assert table.loc["unseen", "verdict"] != "FAIL" and table.loc["unseen", "copies"] < table.loc["copycat", "copies"]
     assert (folder / "results" / "figures" / "cures" / "privacy_and_quality.pdf").read_bytes().startswith(b"%PDF")
 
 
