@@ -4,9 +4,10 @@
     .venv/bin/python benchmarks/tabulate_mitigations.py results stopping long:stopped long_0096:stopped_0096
 
 The first has one row per recipe: means over seeds with 95 % t-intervals over seeds. Tables of several runs, one per
-seed, may be given together. The second compares trainings that
-stopped by themselves with long ones on the same images, whose snapshots show when copying begins: pairs
-`long:stopped`. A snapshot is clean while copies by the matched rule are at most 8 %.
+seed, may be given together; benchmarks/mitigations_nih.csv has seed 0 of configs/mitigations_nih.yaml, without seconds,
+because other work ran beside it. The second compares trainings that stopped by themselves with long ones on the same
+images, whose snapshots show when copying begins: pairs `long:stopped`. A snapshot is clean while copies by the matched
+rule are at most 8 %.
 """
 
 import sys

@@ -80,7 +80,7 @@ def exposure(k: np.ndarray, n_synthetic: int, n_released: int) -> np.ndarray:
     """
     if n_released > n_synthetic:
         raise ValueError(f"exposure: {n_released} samples can't be released, there are {n_synthetic}")
-    # Imported here, because scipy.stats takes longer than most jobs.
+    # Imported here, because jobs that only compare images need no scipy.stats.
     from scipy.stats import hypergeom
 
     of_count = 1 - hypergeom.pmf(0, n_synthetic, np.arange(k.max(initial=0) + 1), n_released)
