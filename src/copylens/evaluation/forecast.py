@@ -15,15 +15,15 @@ from copylens.config.columns import NETWORK
 from copylens.jobs.files import read_table, read_yaml, write_table
 
 LENGTH = ("steps", "snapshots", "checkpoint_every")
-GAP = "denoising_gap"  # in a training's losses (`copylens.training.stopping`)
+RISE = "denoising_gap_rise"  # in a training's losses (`copylens.training.stopping`)
 
 
 def forecast_memorization(runs: list[dict], paths: list[dict[str, Path]], path: Path) -> None:
-    """Write the table, a row for each network whose training measured the gap of denoising losses (`training.stop`).
+    """Write the table, a row for each network whose training watched the gap of denoising losses (`training.stop`).
 
-    dataset, model, variant, seed; n_train (images); gap, the limit; begins, the step at which the gap passed it (NaN if
-    it never did); forecast, that step as foretold from networks of the study with fewer training images, on the same
-    data set and with the same settings but for the training's length (NaN without any).
+    dataset, model, variant, seed; n_train (images); rise, the limit; begins, the step at which the gap had risen so far
+    (NaN if it never did); forecast, that step as foretold from networks of the study with fewer training images, on the
+    same data set and with the same settings but for the training's length (NaN without any).
 
     runs: dataset, model, variant and seed of each network. paths: for each of them the files losses, training_rows,
     spec.
@@ -33,20 +33,24 @@ def forecast_memorization(runs: list[dict], paths: list[dict[str, Path]], path: 
         losses, settings = read_table(files["losses"]), read_yaml(files["spec"])["settings"]
         stop = settings.get("training", {}).get("stop")
         if stop:
-            found = {"n_train": len(read_table(files["training_rows"])), "gap": stop["gap"], "alike": _alike(settings)}
-            gaps = losses[losses["name"] == GAP]
-            rows.append({key: run[key] for key in NETWORK} | found | {"begins": begins(gaps, stop["gap"])})
-    table = pd.DataFrame(rows, columns=[*NETWORK, "n_train", "gap", "alike", "begins"])
+            found = {
+                "n_train": len(read_table(files["training_rows"])),
+                "rise": stop["rise"],
+                "alike": _alike(settings),
+            }
+            rises = losses[losses["name"] == RISE]
+            rows.append({key: run[key] for key in NETWORK} | found | {"begins": begins(rises, stop["rise"])})
+    table = pd.DataFrame(rows, columns=[*NETWORK, "n_train", "rise", "alike", "begins"])
     foretold = [forecast(_smaller(table, row), row.n_train) for row in table.itertuples()]
     write_table(table.drop(columns="alike").assign(forecast=foretold), path)
 
 
-def begins(gaps: pd.DataFrame, limit: float) -> float:
-    """The step at which the gap first passes the limit, between measurements on a straight line; NaN if it never does.
+def begins(rises: pd.DataFrame, limit: float) -> float:
+    """The step at which the rise first passes the limit, between measurements on a straight line; NaN if it never does.
 
-    gaps: columns step, value, by ascending step.
+    rises: columns step, value, by ascending step.
     """
-    steps, values = (np.array([0.0, *gaps[name]]) for name in ("step", "value"))
+    steps, values = (np.array([0.0, *rises[name]]) for name in ("step", "value"))
     if not (values > limit).any():
         return float("nan")
     after = int((values > limit).argmax())

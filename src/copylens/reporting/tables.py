@@ -134,14 +134,15 @@ def by_severity(benchmark: pd.DataFrame) -> pd.DataFrame:
 
 
 def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
-    """Losses of several networks: panel, network, step, name, value."""
+    """Losses of several networks, without what `training.stop` watches: panel, network, step, name, value."""
     tables = [
         read_table(path)[["step", "name", "value"]].assign(
             panel=network["dataset"].replace("_", " "), network=network["network"]
         )
         for network, path in zip(networks, losses, strict=True)
     ]
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    return table[~table["name"].str.startswith("denoising_gap")].reset_index(drop=True)
 
 
 def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:

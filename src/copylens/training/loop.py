@@ -25,7 +25,7 @@ from copylens.training.batches import Batches, ChunkBatches, PatientBatches
 from copylens.training.callbacks import History, Snapshots, TerminalBar
 from copylens.training.checkpoints import Best, PlainFiles, Saver, newest
 from copylens.training.module import TrainedModule, device
-from copylens.training.stopping import StopAtGap
+from copylens.training.stopping import StopAtRise
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -108,7 +108,7 @@ def fit(
     _compile(module)
     batches = _batches(module, len(tensors[0]), chunk_steps, seed, n_devices)
     history, best = History(chunk_steps, settings["steps"]), Best()
-    callbacks = [Reseed(seed), history, *([StopAtGap(module, settings["stop"], history)] if settings["stop"] else [])]
+    callbacks = [Reseed(seed), history, *([StopAtRise(module, settings["stop"], history)] if settings["stop"] else [])]
     if settings["snapshots"]:
         callbacks.append(Snapshots(work / "snapshots", _snapshot_steps(settings, len(tensors[0])), chunk_steps))
     if validation_BC is not None:

@@ -1,4 +1,4 @@
-"""When memorization begins: read off a training's gaps, and foretold from trainings on fewer images."""
+"""When memorization begins: read off the rise of a training's gap, and foretold from trainings on fewer images."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from copylens.jobs.files import read_table, write_table, write_yaml
 
 
 def test_it_begins_where_the_line_between_measurements_passes_the_limit():
-    gaps = pd.DataFrame({"step": [100, 200, 300], "value": [0.0, 0.05, 0.25]})
-    assert forecast.begins(gaps, 0.1) == pytest.approx(225)
-    assert forecast.begins(gaps, 0.02) == pytest.approx(140)
-    assert np.isnan(forecast.begins(gaps, 0.3))
+    rises = pd.DataFrame({"step": [100, 200, 300], "value": [0.0, 0.05, 0.25]})
+    assert forecast.begins(rises, 0.1) == pytest.approx(225)
+    assert forecast.begins(rises, 0.02) == pytest.approx(140)
+    assert np.isnan(forecast.begins(rises, 0.3))
 
 
 def test_steps_are_foretold_in_proportion_to_images():
@@ -29,11 +29,11 @@ def test_only_smaller_sets_of_the_same_kind_foretell(tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         runs.append({"dataset": "nih", "model": "ldm", "variant": variant, "seed": 0, "kind": "latent_diffusion"})
-        gaps = {"step": [10 * n, 20 * n], "epoch": [1, 2], "name": "denoising_gap", "value": [0.0, 0.4]}
+        rises = {"step": [10 * n, 20 * n], "epoch": [1, 2], "name": "denoising_gap_rise", "value": [0.0, 0.4]}
         other = {"step": [10 * n], "epoch": [1], "name": "loss", "value": [9.0]}
-        write_table(pd.concat([pd.DataFrame(gaps), pd.DataFrame(other)]), folder / "losses.csv")
+        write_table(pd.concat([pd.DataFrame(rises), pd.DataFrame(other)]), folder / "losses.csv")
         write_table(pd.DataFrame({"row": range(n)}), folder / "rows.tsv")
-        stop = {"stop": None if limit is None else {"gap": limit, "images": 8}}
+        stop = {"stop": None if limit is None else {"rise": limit, "images": 8}}
         training = stop | {"learning_rate": rate, "steps": 100 * n}
         write_yaml({"settings": {"training": training, "n_train": n}}, folder / "spec.yaml")
         paths.append(

@@ -34,7 +34,7 @@ def settings_of(tiny: dict, steps: int = 8, training: dict | None = None, **more
 RECIPES = {
     "told": {"augment": {"flip": 0.5, "rotation": 0.5, "degrees": 5.0, "condition": True}},
     "ambient": {"ambient": 0.4},
-    "stopped": {"training": {"stop": {"gap": 100.0, "images": 8}}},
+    "stopped": {"training": {"stop": {"rise": 100.0, "images": 8}}},
 }
 
 
@@ -96,31 +96,31 @@ def test_the_ambient_loss_is_least_for_the_noise_that_really_is_there(prediction
     assert losses[1] < min(losses[0], losses[2])
 
 
-def gaps_of(settings: dict, data, below, name: str):
+def rises_of(settings: dict, data, below, name: str):
     train_into(settings, data, data / name, below)
     losses = read_table(data / name / "losses.csv")
-    return losses[losses["name"] == "denoising_gap"]
+    return losses[losses["name"] == "denoising_gap_rise"]
 
 
-def test_a_training_stops_where_the_gap_is_first_too_large(tiny, data, below, capsys):
-    def stopping(gap: float) -> dict:
-        return settings_of(tiny, steps=60, training={"stop": {"gap": gap, "images": 12}, "checkpoint_every": 10})
+def test_a_training_stops_where_the_gap_has_risen_too_far(tiny, data, below, capsys):
+    def stopping(rise: float) -> dict:
+        return settings_of(tiny, steps=60, training={"stop": {"rise": rise, "images": 12}, "checkpoint_every": 10})
 
-    whole = gaps_of(stopping(100.0), data, below, "whole")
+    whole = rises_of(stopping(100.0), data, below, "whole")
     assert len(whole) == 6 and "stopped" not in capsys.readouterr().out
     limit = float(whole["value"].iloc[:-1].max()) - 1e-6
     first = int((whole["value"] > limit).argmax())
-    short = gaps_of(stopping(limit), data, below, "short")
+    short = rises_of(stopping(limit), data, below, "short")
     np.testing.assert_array_equal(short["value"], whole["value"][: first + 1])
-    assert "more than training.stop.gap" in capsys.readouterr().out
+    assert "more than training.stop.rise" in capsys.readouterr().out
     epoch = short["step"].iloc[-1] * min(16, stopping(limit)["training"]["batch_size"]) // 16
     assert read_yaml(data / "short" / "spec.yaml")["epochs"][-1] == short["epoch"].iloc[-1] == epoch
 
 
 def test_a_training_that_stopped_and_lost_its_job_goes_no_further(tiny, data, below, monkeypatch):
     """The job is killed between the stop and the writing of its results."""
-    settings = settings_of(tiny, training={"stop": {"gap": 1e-9, "images": 12}})
-    monkeypatch.setattr("copylens.generation.models.latent_diffusion.LatentDiffusion.denoising_gap", lambda *_: 1.0)
+    settings = settings_of(tiny, training={"stop": {"rise": 1e-9, "images": 12}})
+    _gaps_are(monkeypatch, [0.0, 1.0, 0.0, 1.0])
     train_into(settings, data, data / "whole", below)
     with monkeypatch.context() as patch, pytest.raises(TimeoutError):
         patch.setattr("copylens.generation.train.save_module", _killed)
@@ -128,6 +128,21 @@ def test_a_training_that_stopped_and_lost_its_job_goes_no_further(tiny, data, be
     train_into(settings, data, data / "killed", below)
     assert weights_of(data / "whole") == weights_of(data / "killed")
     assert read_table(data / "killed" / "losses.csv").equals(read_table(data / "whole" / "losses.csv"))
+
+
+@pytest.mark.parametrize(
+    ("gaps", "rises"), [([-0.3, -0.4, -0.2], [0, 0, 0.2]), ([0.5, 0.5, 0.6, 0.9], [0, 0, 0.1, 0.4])]
+)
+def test_it_is_the_rise_that_counts_not_where_the_gap_began(tiny, data, below, monkeypatch, gaps, rises):
+    _gaps_are(monkeypatch, gaps)
+    settings = settings_of(tiny, steps=60, training={"stop": {"rise": 0.15, "images": 12}, "checkpoint_every": 10})
+    np.testing.assert_allclose(rises_of(settings, data, below, "short")["value"], rises, atol=1e-12)
+
+
+def _gaps_are(monkeypatch, gaps: list[float]) -> None:
+    denoiser = "copylens.generation.models.latent_diffusion.LatentDiffusion"
+    remaining = iter(gaps)
+    monkeypatch.setattr(f"{denoiser}.denoising_gap", lambda *_: next(remaining))
 
 
 def _killed(*_):
