@@ -25,7 +25,8 @@ def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], tables:
     verdict on what is left when doubtful samples are withheld (nothing after a PASS); failing and unable, the lines
     that fail or can't be told; copies and patients exposed (corrected shares), membership_samples and
     membership_weights (areas under the curve; the latter where weights are judged), each with `_low` and `_high`; two
-    metrics of quality against held-out patients, each with `_real`, that of real images in the samples' place;
+    metrics of quality against held-out patients, each with `_real`, that of real images in the samples' place, the
+    Frechet distance also with `_low` and `_high`, over these patients;
     usefulness, with `_low` and `_high`, where it's measured; epsilon and delta (of differential privacy, where it has
     any); seconds of its training.
 
@@ -65,11 +66,9 @@ def _verdicts(verdict: dict) -> dict[str, str | None]:
 
 
 def _quality(rows: pd.DataFrame) -> dict[str, float]:
-    return {
-        f"{metric}{suffix}": rows.loc[metric, key]
-        for metric in QUALITY
-        for suffix, key in (("", "value"), ("_real", "real"))
-    }
+    filled = [(metric, suffix, key) for metric in QUALITY for suffix, key in (("", "value"), ("_real", "real"))]
+    filled += [(QUALITY[0], f"_{key}", key) for key in ("low", "high")]
+    return {f"{metric}{suffix}": rows.loc[metric, key] for metric, suffix, key in filled}
 
 
 def _usefulness(table: pd.DataFrame, named: dict) -> dict[str, float]:

@@ -18,6 +18,7 @@ import pandas as pd
 import prdc
 import torch
 from scipy.stats import mannwhitneyu
+from scipy.stats import t as student
 from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
@@ -32,6 +33,7 @@ from copylens.jobs.seeds import generator_of
 
 NEAREST = 5  # neighbours behind precision, recall, density and coverage (Naeem et al. 2020)
 HELD_OUT, HALVINGS = "_held_out", 5
+GROUPS = 10  # of held-out patients, left out in turn
 CELLS = 3  # of the data-copying test
 SMALLEST_CELL = 10  # images of each kind that a cell of it needs
 PAIRS = 200  # of images whose MS-SSIM is averaged
@@ -43,7 +45,8 @@ def score_quality(runs: list[dict], paths: list[dict[str, Path]], features: str,
     """Write the quality table: run columns, epoch, features (detector), metric, value, real, n_samples, n_reference.
 
     The reference is T, or for `<metric>_held_out` half of the held-out patients V and H, and `real` the value of the
-    other half in the samples' place: means over both halves of several halvings.
+    other half in the samples' place: means over both halves of several halvings. low and high are the 95 % interval of
+    `frechet_distance_held_out` over held-out patients, by the jackknife that leaves out a tenth of them in turn.
 
     paths: for each run the folder of its detector, and the files scans (features of images), images, samples,
     reconstructed, splits, training_rows and spec. `real` is the value of as many held-out real images in the samples'
@@ -122,6 +125,52 @@ def self_similarity(images: np.ndarray, seed: int) -> float:
     return float(metric(left, right).mean())
 
 
+class HeldOut:
+    """Patients of V and H as the reference: half of them at a time, means over both halves of `HALVINGS` halvings.
+
+    features: of all images [n, d]. splits: which of them are whose.
+    """
+
+    def __init__(self, features: np.ndarray, splits: pd.DataFrame):
+        self.features, self.patients = features, splits["patient"].to_numpy()
+        rows = np.concatenate([rows_of(splits, role) for role in ("calibration", "control")])
+        everybody, generator = np.unique(self.patients[rows]), generator_of("halves of held-out patients")
+        self.halvings = []
+        for _ in range(HALVINGS):
+            is_first = np.isin(self.patients[rows], generator.permutation(everybody)[::2])
+            self.halvings.append([generator.permutation(half) for half in (rows[is_first], rows[~is_first])])
+        self.groups = np.array_split(generator.permutation(everybody), min(GROUPS, len(everybody)))
+        self.smallest = min(len(half) for half in self._halves())
+
+    def of_real(self, m: int) -> dict[str, float]:
+        """Metrics of `m` real images of the one half beside the other."""
+        pairs = [pair for both in self.halvings for pair in (both, both[::-1])]
+        return _mean([_beside(self.features[one[:m]], self.features[other]) for one, other in pairs])
+
+    def of_samples(self, features: np.ndarray) -> dict[str, float]:
+        """Metrics of samples' features [m, d]."""
+        return _mean([_beside(features, self.features[half]) for half in self._halves()])
+
+    def interval(self, features: np.ndarray) -> tuple[float, float]:
+        """The 95 % interval over held-out patients of the Frechet distance of samples' features [m, d].
+
+        By the jackknife over groups of patients (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter
+        11), because images drawn twice, as in a bootstrap, would bias the covariance.
+        """
+        without = np.array([self._distance(features, leaving_out=group) for group in self.groups])
+        n = len(without)
+        reach = student.ppf(0.975, n - 1) * np.sqrt((n - 1) / n * np.square(without - without.mean()).sum())
+        middle = self._distance(features, leaving_out=np.array([], dtype=self.patients.dtype))
+        return middle - reach, middle + reach
+
+    def _distance(self, features: np.ndarray, leaving_out: np.ndarray) -> float:
+        kept = [half[~np.isin(self.patients[half], leaving_out)] for half in self._halves()]
+        return float(np.mean([frechet_distance(features, self.features[half]) for half in kept]))
+
+    def _halves(self) -> list[np.ndarray]:
+        return [half for both in self.halvings for half in both]
+
+
 def _score_run(files: dict[str, Path]) -> list[dict]:
     """Rows epoch, metric, value, real, n_samples and n_reference of every state of one network."""
     embed = _embedder(files["detector"])
@@ -147,11 +196,11 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
     reconstructed = read_array(files["reconstructed"])
     if len(reconstructed):
         error = np.abs(reconstructed - images[np.concatenate([calibration, control])]).mean()
-    halves = [[scaled(scans[half]) for half in halves] for halves in _halves(splits)]
-    m = min(samples.shape[1], *(len(half) for both in halves for half in both))
+    apart = HeldOut(scaled(scans), splits)
+    m = min(samples.shape[1], apart.smallest)
     few = np.sort(generator.permutation(samples.shape[1])[:m])
-    real |= _mean([_beside(one[:m], other) for both in halves for one, other in (both, both[::-1])])
-    sizes = {False: (n, len(train)), True: (m, len(halves[0][0]))}
+    real |= apart.of_real(m)
+    sizes = {False: (n, len(train)), True: (m, apart.smallest)}
     rows = []
     for epoch, of_state in zip(read_yaml(files["spec"])["epochs"], samples, strict=True):
         with timed("embedding"):
@@ -159,8 +208,9 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
         values = _metrics(features[drawn], training) | {
             "data_copying": data_copying(features[drawn], training, of_calibration, 0),
             "self_similarity": self_similarity(of_state[drawn], 0),
-            **_mean([_beside(features[few], half) for both in halves for half in both]),
+            **apart.of_samples(features[few]),
         }
+        intervals = {f"frechet_distance{HELD_OUT}": apart.interval(features[few])}
         if len(reconstructed):
             values["reconstruction_error"] = error
         rows += [
@@ -168,12 +218,18 @@ def _score_run(files: dict[str, Path]) -> list[dict]:
                 "epoch": epoch,
                 "metric": metric,
                 "value": value,
+                **dict(zip(("low", "high"), intervals.get(metric, (np.nan, np.nan)), strict=True)),
                 "real": real.get(metric, np.nan),
                 **dict(zip(("n_samples", "n_reference"), sizes[metric.endswith(HELD_OUT)], strict=True)),
             }
             for metric, value in values.items()
         ]
     return rows
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Means of the metrics beside halves of the held-out patients, under names of their own."""
+    return {f"{metric}{HELD_OUT}": float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
 
 
 def _metrics(features: np.ndarray, training: np.ndarray) -> dict[str, float]:
@@ -186,22 +242,6 @@ def _beside(features: np.ndarray, reference: np.ndarray) -> dict[str, float]:
         "kernel_distance": kernel_distance(features, reference),
         **prdc_scores(features, reference),
     }
-
-
-def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Means of the metrics beside halves of the held-out patients, under names of their own."""
-    return {f"{metric}{HELD_OUT}": float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
-
-
-def _halves(splits: pd.DataFrame) -> list[list[np.ndarray]]:
-    """Rows of the images of V and H in two halves of their patients, in random order; `HALVINGS` times."""
-    held_out = np.concatenate([rows_of(splits, role) for role in ("calibration", "control")])
-    patients, generator = splits["patient"].to_numpy()[held_out], generator_of("halves of held-out patients")
-    found = []
-    for _ in range(HALVINGS):
-        is_first = np.isin(patients, generator.permutation(np.unique(patients))[::2])
-        found.append([generator.permutation(half) for half in (held_out[is_first], held_out[~is_first])])
-    return found
 
 
 @functools.cache

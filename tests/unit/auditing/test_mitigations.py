@@ -93,7 +93,9 @@ def test_verdicts_stand_beside_the_quality_of_the_last_epoch(tmp_path):
             {"verdict": folder / "verdict.json", "spec": folder / "spec.yaml", "seconds": folder / "seconds.tsv"}
         )
         quality += [
-            run | {"epoch": epoch, "metric": metric, "value": 10 * epoch + seed, "real": 3.0}
+            run
+            | {"epoch": epoch, "metric": metric, "value": 10 * epoch + seed, "low": 9 * epoch, "high": 11 * epoch}
+            | {"real": 3.0}
             for epoch in (5, 9)
             for metric in (*QUALITY, "recall")
         ]
@@ -107,6 +109,7 @@ def test_verdicts_stand_beside_the_quality_of_the_last_epoch(tmp_path):
     assert set(table["verdict"]) == {"FAIL"} and set(table["samples_alone"]) == {"PASS"}
     assert set(table["rest"]) == {"PASS"} and set(table["failing"]) == {"copies"} and set(table["unable"]) == {"kind"}
     assert table["frechet_distance_held_out"].tolist() == [90, 91] and set(table["epoch"]) == {9}
+    assert set(table["frechet_distance_held_out_low"]) == {81} and set(table["frechet_distance_held_out_high"]) == {99}
     assert (
         set(table["usefulness"]) == {0.9}
         and set(table["epsilon"]) == {8.0}

@@ -48,11 +48,24 @@ def test_data_copying_is_far_below_zero_for_copies_alone(sets):
 def test_held_out_patients_are_halved_by_patient():
     roles = ["train"] * 4 + ["calibration"] * 12 + ["control"] * 12
     splits = pd.DataFrame({"patient": np.repeat(range(14), 2), "role": roles})
-    halvings = quality._halves(splits)
+    halvings = quality.HeldOut(np.zeros((28, 2)), splits).halvings
     assert len({tuple(sorted(first)) for first, _ in halvings}) > 1
     for first, second in halvings:
         assert sorted([*first, *second]) == list(range(4, 28)) and len(first) == len(second) == 12
         assert not set(splits["patient"][first]) & set(splits["patient"][second])
+
+
+def test_the_interval_over_held_out_patients_is_as_wide_as_other_patients_make_it(sets):
+    """Against the spread of the distances that 60 draws of the patients give; two images of each."""
+    generator = np.random.default_rng(1)
+    splits = pd.DataFrame({"patient": np.repeat(range(140), 2), "role": ["calibration"] * 140 + ["control"] * 140})
+    middles, widths = [], []
+    for _ in range(60):
+        features = np.repeat(generator.normal(size=(140, 6)), 2, axis=0) + 0.3 * generator.normal(size=(280, 6))
+        low, high = quality.HeldOut(features, splits).interval(sets["shifted"])
+        middles.append((low + high) / 2)
+        widths.append(high - low)
+    assert np.mean(widths) == pytest.approx(2 * 2.26 * np.std(middles), rel=0.25)  # t, 9 degrees of freedom
 
 
 def test_held_out_patients_dont_reward_copies(sets):
