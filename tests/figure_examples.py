@@ -204,7 +204,15 @@ def recipes(datasets=("nih",), variants=RECIPES, seeds=3, copycat=True):
     ):
         share = min(1.0, copies * (1 + 0.1 * seed))
         row = {"dataset": dataset, "model": model, "kind": kind, "variant": variant, "seed": seed, "epoch": 100}
-        row |= {"verdict": verdict, "copies": share, "copies_low": 0.7 * share, "copies_high": min(1, share + 0.06)}
+        row |= {"verdict": "FAIL" if copies > 0 else verdict, "samples_alone": verdict, "copies": share}
+        row |= {"copies_low": 0.7 * share, "copies_high": min(1, share + 0.06)}
+        if copycat:  # else no attack was tried
+            area = min(1.0, 0.5 + 2 * share + 0.02 * seed)
+            row |= {"membership_samples": area, "membership_weights": area, "usefulness": 1 - 0.01 * distance}
+            row |= {"membership_samples_low": area - 0.05, "membership_samples_high": min(1.0, area + 0.05)}
+            row |= {
+                f"{privacy_and_quality.DISTANCE}_{end}": distance + by for end, by in (("low", -0.2), ("high", 0.3))
+            }
         row |= {privacy_and_quality.DISTANCE: distance + 0.1 * seed, f"{privacy_and_quality.DISTANCE}_real": 3.0}
         rows.append(row)
     return pd.DataFrame(rows)

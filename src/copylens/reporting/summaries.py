@@ -1,5 +1,7 @@
 """Numbers in figures: gaps, fronts, spreads and differences. T are the training images, V calibration images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
@@ -62,28 +64,29 @@ def spread(wanted: np.ndarray, heights: np.ndarray | list[float], low: float, hi
     return middles
 
 
-def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no other row beats: lower `value` and no more `copies`, or the reverse; by ascending value."""
-    ordered = points.sort_values(["value", "copies"])
-    best = ordered["copies"].cummin().shift(fill_value=np.inf)
-    return ordered[ordered["copies"] < best]
+def pareto_front(points: pd.DataFrame, risk: str = "copies") -> pd.DataFrame:
+    """The rows that no other row beats: lower `value` and no more `risk`, or the reverse; by ascending value."""
+    ordered = points.sort_values(["value", risk])
+    best = ordered[risk].cummin().shift(fill_value=np.inf)
+    return ordered[ordered[risk] < best]
 
 
-def recipe_means(group: pd.DataFrame) -> pd.DataFrame:
-    """A row per recipe: its kind, the worst verdict of its seeds, and means over seeds of value and copies.
+def recipe_means(group: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """A row per recipe: its kind, the worst verdict of its seeds, and means over seeds of the measures.
 
-    Each mean has its 95 % t-interval over seeds, `_least` and `_most`; copies_low and copies_high are means of the
-    audits' own. group: recipe, kind, seed, verdict, value, copies, copies_low, copies_high.
+    Each mean has its 95 % t-interval over seeds, `_least` and `_most`; `_low` and `_high` are means of each seed's own
+    interval, NaN where it has none. group: recipe, kind, seed, verdict, the measures, their `_low` and `_high`.
     """
     rows = []
     for recipe, seeds in group.groupby("recipe", sort=False):
         row = {"recipe": recipe, "kind": seeds["kind"].iloc[0]}
         row["verdict"] = next(verdict for verdict in WORST_FIRST if (seeds["verdict"] == verdict).any())
-        for name in ("value", "copies"):
-            mean, n = seeds[name].mean(), len(seeds)
+        for name in measures:
+            mean, n = seeds[name].mean(), seeds[name].count()
             half = student.ppf(0.975, n - 1) * seeds[name].std() / n**0.5 if n > 1 else 0.0
             row |= {name: mean, f"{name}_least": mean - half, f"{name}_most": mean + half}
-        rows.append(row | {name: seeds[name].mean() for name in ("copies_low", "copies_high")})
+            row |= {f"{name}{end}": seeds[f"{name}{end}"].mean() for end in ("_low", "_high")}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

@@ -27,10 +27,10 @@ def frame(axes: Axes, distances: pd.Series, end: float) -> None:
     axes.grid()
 
 
-def draw_lines(axes: Axes, front: pd.DataFrame, real: float) -> list[list[tuple]]:
+def draw_lines(axes: Axes, front: list[tuple[float, float]], real: float) -> list[list[tuple]]:
     """Draw the distance of real images, if it's above 0, and the step line through the front; their segments.
 
-    front: rows of `copylens.reporting.summaries.pareto_front`, value and copies (a share).
+    front: points in the axes' data coordinates, by ascending x.
     """
     (_, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     segments = []
@@ -39,8 +39,8 @@ def draw_lines(axes: Axes, front: pd.DataFrame, real: float) -> list[list[tuple]
         segments.append([(real, bottom), (real, top)])
     if len(front):
         # From the upper edge down and to the right, to the right edge.
-        x = np.repeat([*front["value"], high], 2)[:-1]
-        y = np.repeat([top, *(100 * front["copies"])], 2)[1:]
+        x = np.repeat([*(value for value, _ in front), high], 2)[:-1]
+        y = np.repeat([top, *(risk for _, risk in front)], 2)[1:]
         axes.plot(x, y, zorder=2, **FRONT_LINE)
         segments += [[start, end] for start, end in itertools.pairwise(zip(x, y, strict=True))]
     return segments

@@ -144,7 +144,8 @@ def _panel(axes: Axes, group: pd.DataFrame, colour_of: dict[str, str]) -> None:
     real = group.loc[(group[SIZES] == group[SIZES].max(axis=0)).all(axis=1), "real"].mean()
     segments = [[(end, EXPECTED_CONTROL) for end in axes.get_xlim()]]
     axes.axhline(EXPECTED_CONTROL, zorder=1, **EXPECTED_LINE)
-    segments += draw_lines(axes, pareto_front(means[~means["kind"].isin(UNTRAINED)]), real)
+    front = pareto_front(means[~means["kind"].isin(UNTRAINED)])
+    segments += draw_lines(axes, list(zip(front["value"], 100 * front["copies"], strict=True)), real)
     bars = []
     for point in means.itertuples():
         of_point = seeds.get_group(point.network)

@@ -1,4 +1,4 @@
-"""Copies against the distance to held-out patients: what each recipe costs, what it buys, and the verdict on it."""
+"""What each recipe gives away against what its images are worth: copies and membership, and the verdict on them."""
 
 import numpy as np
 import pandas as pd
@@ -26,18 +26,19 @@ from copylens.reporting.page import (
 from copylens.reporting.summaries import pareto_front, recipe_means
 from copylens.reporting.trade_off import FRONT_LINE, REAL_LINE, draw_lines, frame
 
-DISTANCE = "frechet_distance_held_out"
-COLUMNS = (*NETWORK, "kind", "verdict", "copies", "copies_low", "copies_high", DISTANCE, f"{DISTANCE}_real")
+DISTANCE, COPIES, MEMBERSHIP, USEFULNESS = "frechet_distance_held_out", "copies", "membership_samples", "usefulness"
+MEASURES = ("value", COPIES, MEMBERSHIP, USEFULNESS)
+AUDITED = ("kind", "verdict", "samples_alone", COPIES, f"{COPIES}_low", f"{COPIES}_high")
+COLUMNS = (*NETWORK, *AUDITED, DISTANCE, f"{DISTANCE}_real")
 # Marker and colour of each verdict.
 VERDICTS = {"FAIL": ("X", "#9C2B15"), "NOT ABLE TO SAY": ("^", "#B07A10"), "PASS": ("o", "#17603C")}
-COPYCAT = (
-    "The copycat replays training images. Neither its distance to held-out patients nor its usefulness tells them from "
-    "new patients' images; "
-)
+CHANCE = 0.5
+CHANCE_LINE = {"color": QUIET, "linewidth": 0.6, "linestyle": (0, (1, 2))}
+NAMED_FROM, NAMED = 0.02, 4  # copies, and at most so many recipes, where the other panel has the names
 
 # All in inches.
-MARGIN, TICKS, RIGHT, TOP = 0.2, 0.38, 0.12, 0.52
-TITLE, PANEL, BELOW, NOTE_LINE = 0.12, 3.6, 0.5, 0.15
+MARGIN, TICKS, RIGHT, TOP = 0.2, 0.42, 0.12, 0.52
+TITLE, COPIES_PANEL, MEMBERSHIP_PANEL, BETWEEN, BELOW, NOTE_LINE = 0.12, 1.9, 3.0, 0.16, 0.5, 0.15
 
 
 def pages(files, settings) -> list[Figure]:
@@ -47,74 +48,144 @@ def pages(files, settings) -> list[Figure]:
 
 @house_style()
 def draw(mitigations: pd.DataFrame) -> Figure:
-    """One panel per data set, one point per model and variant.
+    """Two panels per data set over the same distance, copies and membership; one point per model and variant.
 
-    mitigations: the table of `copylens.auditing.mitigations`; dataset, model, kind, variant, seed, verdict, copies with
-        its interval (shares), the Frechet distance to held-out patients, and that of real images in the samples' place.
+    mitigations: the table of `copylens.auditing.mitigations`; dataset, model, kind, variant, seed, verdict,
+        samples_alone (the verdict without the weights), copies (shares) and, where there are any, membership_samples
+        (areas under the curve), membership_weights and usefulness; the Frechet distance to held-out patients, and that
+        of real images in the samples' place. Each with its interval, `_low` and `_high`, where it has one.
 
-    Points are means over seeds. Thick bars are 95 % t-intervals over seeds, in both directions; thin ones the audits'
-    own intervals, over patients, means over seeds. The marker is the worst verdict of the seeds. The step line joins
-    the trained recipes that no other trained one beats in both.
+    Points are means over seeds. Thick bars are 95 % t-intervals over seeds, thin ones those over patients, means over
+    seeds; both in both directions. The marker is the worst verdict of the seeds on the samples alone. The step line
+    joins the trained recipes that no other trained one beats in both.
 
     Raises ValueError where columns or rows are missing.
     """
     require(mitigations, COLUMNS, "mitigations")
-    table = mitigations.dropna(subset=["copies", DISTANCE])
+    table = mitigations.dropna(subset=[COPIES, DISTANCE])
     require(table, (), "mitigations with copies and a distance")
-    names = zip(table["model"], table["variant"], strict=True)
-    table = table.assign(recipe=[network_name(*name) for name in names], value=table[DISTANCE])
-    groups = list(table.groupby("dataset", sort=False))
-    width = PAGE_WIDTH - 2 * MARGIN - TICKS - RIGHT
-    verdicts = table.loc[table["kind"] == "copycat", "verdict"]
-    texts = (
-        [f"{COPYCAT}{'the audit does.' if verdicts.eq('FAIL').all() else 'see its verdict.'}"] if len(verdicts) else []
-    )
-    notes = [line for text in texts for line in paragraph(text, PAGE_WIDTH - 2 * MARGIN, 7)]
-    block = TITLE + PANEL + BELOW
-    figure = blank_page(PAGE_WIDTH, TOP + len(groups) * block + NOTE_LINE * len(notes) + 0.1)
-    for row, (dataset, group) in enumerate(groups):
-        title = fit(dataset.replace("_", " "), width, 7.5, "bold")
-        write(figure, MARGIN + TICKS, TOP + row * block, title, size=7.5, weight="bold")
-        _panel(place(figure, MARGIN + TICKS, TOP + row * block + TITLE, width, PANEL), group)
+    groups = [(str(dataset), _means(group), group) for dataset, group in table.groupby("dataset", sort=False)]
+    notes = [
+        line
+        for dataset, means, group in groups
+        for line in paragraph(_sentences(means, group, dataset if len(groups) > 1 else ""), _width() + TICKS, 7)
+    ]
+    heights = [_height(means) for _, means, _ in groups]
+    figure = blank_page(PAGE_WIDTH, TOP + sum(heights) + NOTE_LINE * len(notes) + 0.1)
+    for number, (dataset, means, group) in enumerate(groups):
+        top = TOP + sum(heights[:number])
+        title = fit(dataset.replace("_", " "), _width(), 7.5, "bold")
+        write(figure, MARGIN + TICKS, top, title, size=7.5, weight="bold")
+        _panels(figure, top + TITLE, means, group[f"{DISTANCE}_real"].mean())
     for line, text in enumerate(notes):
-        write(figure, MARGIN, TOP + len(groups) * block + NOTE_LINE * line, text)
+        write(figure, MARGIN, TOP + sum(heights) + NOTE_LINE * line, text)
     _legend(figure)
     return figure
 
 
-def _panel(axes: Axes, group: pd.DataFrame) -> None:
-    means, real = recipe_means(group), group[f"{DISTANCE}_real"].mean()
-    for name in ("copies_least", "copies_most"):  # an interval over seeds may leave what is possible
-        means[name] = means[name].clip(0, 1)
-    means["value_least"] = means["value_least"].clip(lower=means["value"].min() / 3)
-    _frame(axes, means, real)
-    segments = draw_lines(axes, pareto_front(means[~means["kind"].isin(UNTRAINED)]), real)
+def _width() -> float:
+    return PAGE_WIDTH - 2 * MARGIN - TICKS - RIGHT
+
+
+def _height(means: pd.DataFrame) -> float:
+    membership = BETWEEN + MEMBERSHIP_PANEL if means[MEMBERSHIP].notna().any() else 0.0
+    return TITLE + COPIES_PANEL + membership + BELOW
+
+
+def _means(group: pd.DataFrame) -> pd.DataFrame:
+    """A row per recipe: `copylens.reporting.summaries.recipe_means` of `MEASURES`, within what is possible."""
+    names = [network_name(*name) for name in zip(group["model"], group["variant"], strict=True)]
+    table = group.assign(recipe=names, verdict=group["samples_alone"])
+    for measure, column in zip(MEASURES, (DISTANCE, *MEASURES[1:]), strict=True):
+        for end in ("", "_low", "_high"):
+            table[f"{measure}{end}"] = group.get(f"{column}{end}", np.nan)
+    means = recipe_means(table, MEASURES)
+    for measure in (COPIES, MEMBERSHIP):
+        for end in ("_least", "_most"):
+            means[f"{measure}{end}"] = means[f"{measure}{end}"].clip(0, 1)
+    for end in ("_least", "_low"):
+        means[f"value{end}"] = means[f"value{end}"].clip(lower=means["value"].min() / 3)
+    return means
+
+
+def _sentences(means: pd.DataFrame, group: pd.DataFrame, dataset: str) -> str:
+    """What the copycat gets for replaying training images, and what the weights would change, of one data set."""
+    trained, said = means[~means["kind"].isin(UNTRAINED)], []
+    for copycat in means[means["kind"] == "copycat"].itertuples():
+        nearer = (trained["value"] < copycat.value).sum()
+        ranks = [f"{nearer or 'none'} of {len(trained)} trained recipes {_come(nearer)} nearer to held-out patients"]
+        if trained[USEFULNESS].notna().any() and pd.notna(copycat.usefulness):
+            better = (trained[USEFULNESS] > copycat.usefulness).sum()
+            ranks.append(f"{better or 'none'} {'is' if better < 2 else 'are'} more useful")
+        of_copycat = f"the verdict on it is {copycat.verdict}"
+        said.append(f"The copycat replays training images: {' and '.join(ranks)}; {of_copycat}.")
+    weighed = group[~group["kind"].isin(UNTRAINED)].assign(weights=group.get("membership_weights", np.nan))
+    weighed = weighed.dropna(subset="weights")
+    if len(weighed):
+        failing = weighed[weighed["verdict"] == "FAIL"]
+        n = [len(rows[["model", "variant"]].drop_duplicates()) for rows in (failing, weighed)]
+        said.append(f"Released with their weights, {n[0] or 'none'} of {n[1]} trained recipes FAIL for some seed.")
+    where = f"{dataset.replace('_', ' ')}: " if dataset and said else ""
+    return where + " ".join(said)
+
+
+def _come(number: int) -> str:
+    return "comes" if number == 1 else "come"
+
+
+def _panels(figure: Figure, top: float, means: pd.DataFrame, real: float) -> None:
+    left, width = MARGIN + TICKS, _width()
+    distances = pd.concat([means[f"value{end}"] for end in ("", "_least", "_most", "_low", "_high")]).dropna()
+    distances = pd.Series([*distances, *([real] if real > 0 else [])])
+    upper = place(figure, left, top, width, COPIES_PANEL)
+    highest = 100 * means[["copies_most", "copies_high", COPIES]].max(axis=None)
+    frame(upper, distances, min(100, 10 * np.ceil((highest + 2) / 10)))
+    upper.set_ylabel("copies, per cent, corrected")
+    lowest = upper
+    both = means[MEMBERSHIP].notna().any()
+    if both:
+        lowest = place(figure, left, top + COPIES_PANEL + BETWEEN, width, MEMBERSHIP_PANEL)
+        frame(lowest, distances, 100)
+        _membership_axis(lowest, means)
+        upper.tick_params(labelbottom=False)
+    attacked = means.dropna(subset=[MEMBERSHIP])
+    elsewhere = attacked.index.difference(attacked[attacked[COPIES] >= NAMED_FROM].nlargest(NAMED, COPIES).index)
+    _points(upper, means, COPIES, 100, real, means.drop(index=elsewhere) if both else means)
+    if both:
+        _points(lowest, attacked, MEMBERSHIP, 1, real, attacked)
+    lowest.set_xlabel("Fréchet distance to patients who weren't trained on (log; lower is better)")
+
+
+def _membership_axis(axes: Axes, means: pd.DataFrame) -> None:
+    ends = means[[f"{MEMBERSHIP}{end}" for end in ("", "_least", "_low")]].min(axis=None)
+    low = np.floor(10 * min(ends, CHANCE)) / 10
+    axes.set_ylim(low - 0.04 * (1 - low), 1 + 0.04 * (1 - low))
+    axes.set_yticks(np.arange(low, 1.01, 0.1))
+    axes.spines["left"].set_bounds(low, 1)
+    axes.set_ylabel("membership by samples, area under the curve")
+    axes.axhline(CHANCE, zorder=1, **CHANCE_LINE)
+
+
+def _points(axes: Axes, means: pd.DataFrame, risk: str, scale: float, real: float, named: pd.DataFrame) -> None:
+    """The recipes with their bars, the best trade-offs, and the names of those in `named`."""
+    front = pareto_front(means[~means["kind"].isin(UNTRAINED)], risk)
+    segments = draw_lines(axes, list(zip(front["value"], scale * front[risk], strict=True)), real)
     bars = []
-    for point in means.itertuples():
-        marker, colour = VERDICTS[point.verdict]
-        x, y = point.value, 100 * point.copies
-        own = [
-            ([(point.value_least, y), (point.value_most, y)], 1.1),
-            ([(x, 100 * point.copies_least), (x, 100 * point.copies_most)], 1.1),
-            ([(x, 100 * point.copies_low), (x, 100 * point.copies_high)], 0.45),
-        ]
-        bars += [bar for bar, _ in own]
-        for bar, linewidth in own:
-            axes.plot(*zip(*bar, strict=True), color=colour, linewidth=linewidth, zorder=3)
-        face = "white" if point.kind in UNTRAINED else colour
+    for point in means.to_dict("records"):
+        marker, colour = VERDICTS[point["verdict"]]
+        x, y = point["value"], scale * point[risk]
+        for (low, high), linewidth in ((("_least", "_most"), 1.1), (("_low", "_high"), 0.45)):
+            across = [(point[f"value{low}"], y), (point[f"value{high}"], y)]
+            along = [(x, scale * point[f"{risk}{low}"]), (x, scale * point[f"{risk}{high}"])]
+            for bar in (across, along):
+                if np.isfinite(bar).all():
+                    bars.append(bar)
+                    axes.plot(*zip(*bar, strict=True), color=colour, linewidth=linewidth, zorder=3)
+        face = "white" if point["kind"] in UNTRAINED else colour
         axes.plot(x, y, marker, color=colour, markerfacecolor=face, markersize=5, zorder=4, clip_on=False)
-
-    places = [(point.value, 100 * point.copies) for point in means.itertuples()]
-    name_points(axes, list(means["recipe"]), places, bars, segments)
-
-
-def _frame(axes: Axes, means: pd.DataFrame, real: float) -> None:
-    """A logarithmic axis that holds every bar, and copies from 0 to the highest bar."""
-    distances = pd.Series([*means["value_least"], *means["value_most"], *([real] if real > 0 else [])])
-    highest = 100 * means[["copies_most", "copies_high", "copies"]].max(axis=None)
-    frame(axes, distances, min(100, 10 * np.ceil((highest + 2) / 10)))
-    axes.set_ylabel("copies, per cent of synthetic images, corrected")
-    axes.set_xlabel("Fréchet distance to patients who weren't trained on (log; lower is better)")
+    places = [(value, scale * of_risk) for value, of_risk in zip(named["value"], named[risk], strict=True)]
+    if places:
+        name_points(axes, list(named["recipe"]), places, bars, segments)
 
 
 def _legend(figure: Figure) -> None:
@@ -125,9 +196,10 @@ def _legend(figure: Figure) -> None:
     hollow = Line2D([], [], color=QUIET, marker="o", markersize=5, markerfacecolor="white", linewidth=0)
     lines = [
         ("best trade-off", Line2D([], [], **FRONT_LINE)),
-        ("real images in the samples' place", Line2D([], [], **REAL_LINE)),
-        ("95 % over seeds", Line2D([], [], color=QUIET, linewidth=1.1)),
-        ("95 % over patients, by the audit", Line2D([], [], color=QUIET, linewidth=0.45)),
+        ("real images", Line2D([], [], **REAL_LINE)),
+        ("chance", Line2D([], [], **CHANCE_LINE)),
+        ("95 % over seeds", Line2D([], [], color=QUIET, linewidth=2)),
+        ("95 % over patients", Line2D([], [], color=QUIET, linewidth=0.45)),
     ]
     height = figure.get_size_inches()[1]
     for top, row in ((0.06, [*verdicts, ("not trained", hollow)]), (0.21, lines)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from figure_examples import MODELS, denoisings, effects, exposures, losses, sheets, study
+from figure_examples import MODELS, denoisings, effects, exposures, losses, recipes, sheets, study
 
 from copylens.reporting.figures import (
     copies_by_model,
@@ -11,6 +11,7 @@ from copylens.reporting.figures import (
     exposure_curve,
     memorization_and_quality,
     over_training,
+    privacy_and_quality,
     sample_sheet,
     training_curves,
     variant_effects,
@@ -51,6 +52,28 @@ def test_pareto_front_has_no_beaten_point():
     points = pd.DataFrame({"value": [3.0, 1.0, 2.0, 1.0, 4.0, 3.0], "copies": [0.1, 0.5, 0.3, 0.4, 0.1, 0.2]})
     front = memorization_and_quality.pareto_front(points)
     assert front[["value", "copies"]].to_numpy().tolist() == [[1.0, 0.4], [2.0, 0.3], [3.0, 0.1]]
+
+
+def test_what_the_copycat_gets_and_what_weights_change_is_counted():
+    table = recipes()
+    words = said_by(privacy_and_quality.draw(table))
+    assert "none of 5 trained recipes come nearer to held-out patients and none is more useful" in words
+    assert "the verdict on it is FAIL. Released with their weights, 4 of 5 trained recipes FAIL" in words
+    told = table["variant"] == "told"
+    better = table.assign(usefulness=table["usefulness"].mask(told, 1.1))
+    better[privacy_and_quality.DISTANCE] = table[privacy_and_quality.DISTANCE].mask(told, 2.0)
+    words = said_by(privacy_and_quality.draw(better))
+    assert "1 of 5 trained recipes comes nearer to held-out patients and 1 is more useful" in words
+
+
+def test_only_what_was_measured_has_a_panel():
+    assert len(privacy_and_quality.draw(recipes()).axes) == 2
+    alone = privacy_and_quality.draw(recipes(copycat=False))
+    assert len(alone.axes) == 1 and "copycat" not in said_by(alone)
+
+
+def said_by(figure) -> str:
+    return " ".join(text.get_text() for text in figure.texts)
 
 
 @pytest.mark.parametrize(
