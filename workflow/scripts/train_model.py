@@ -4,7 +4,8 @@ from pathlib import Path
 
 from copylens.jobs.job import deadline, job
 
-with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
+# Alone, because Snakemake measures the memory of this process.
+with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu, alone=True):
     from copylens.generation.train import train_model
     from copylens.jobs.workdir import Unfinished, work_of
 

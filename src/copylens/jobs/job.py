@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from copylens.jobs.forks import run_as_fork
+
 # Batch systems' variables for a job's number.
 BATCH_VARIABLES = ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "SGE_TASK_ID")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -26,10 +28,15 @@ def deadline(runtime: float) -> float | None:
     job of a batch system. None elsewhere, where jobs have no time limit."""
     if "SLURM_JOB_END_TIME" in os.environ:
         return float(os.environ["SLURM_JOB_END_TIME"])
-    if any(name in os.environ for name in BATCH_VARIABLES):
+    if in_batch():
         begun = min(120, 6 * runtime)  # seconds assumed between the job's start and this line
         return time.time() + 60 * runtime - begun
     return None
+
+
+def in_batch() -> bool:
+    """Whether a batch system runs this process."""
+    return any(name in os.environ for name in BATCH_VARIABLES)
 
 
 def rank() -> int:
@@ -73,10 +80,11 @@ def timed(stage: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
+def job(log: str, threads: int, n_gpus: int = 0, alone: bool = False) -> Iterator[None]:
     """Run the body with `threads` threads, `n_gpus` GPUs of its own and its output in the file `log`.
 
-    Import numeric libraries inside the body: they read the number of threads when they are imported.
+    Import numeric libraries inside the body: they read the number of threads when they are imported. On one machine the
+    body runs in a fork that has them already (`copylens.jobs.forks`), unless the process is to be `alone`.
     A ValueError (a user's mistake), an OSError (a disk's or a system's) and the end of its time end the process with
     one line on stderr; the log has every traceback.
     """
@@ -84,6 +92,8 @@ def job(log: str, threads: int, n_gpus: int = 0) -> Iterator[None]:
     own_process = True
     gc.set_threshold(100_000, 50, 50)  # imports stay to the end: collecting garbage among them takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    if not (alone or rank() or in_batch()) and (status := run_as_fork()) is not None:
+        raise SystemExit(status)
     if n_gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:  # a batch system sets it
         gpus = sorted(Path("/dev").glob("nvidia[0-9]*"), key=lambda path: int(path.name.removeprefix("nvidia")))
         if gpus:
