@@ -66,8 +66,11 @@ def _place() -> Path:
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
         raise PermissionError(f"{folder}: isn't this user's alone")
     read = {name: value for name, value in os.environ.items() if name.startswith(READ_BY_LIBRARIES)}
-    alike = [sys.executable, sorted(read.items()), sorted(os.sched_getaffinity(0)), Path(__file__).stat().st_mtime]
-    return folder / f"{hashlib.sha256(json.dumps(alike).encode()).hexdigest()[:16]}.socket"
+    places = filter(None, read.pop("PYTHONPATH", "").split(os.pathsep))
+    elsewhere = [place for place in places if not (Path(place) / "copylens").is_dir()]  # checkouts share a server
+    alike = [sys.executable, sorted(read.items()), elsewhere, sorted(os.sched_getaffinity(0))]
+    text = json.dumps([*alike, Path(__file__).read_text()])
+    return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.socket"
 
 
 @contextlib.contextmanager
