@@ -18,9 +18,8 @@ rule train_model:
         training_rows="results/models/{dataset}/{model}/{variant}/seed{seed}/training_rows.tsv",
     log:
         "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.log",
-    # Of the last job, where a training was interrupted.
-    benchmark:
-        "results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv"
+        # Seconds and memory, of the last job where a training was interrupted.
+        cost="results/logs/train_model/{dataset}/{model}/{variant}/seed{seed}.tsv",
     wildcard_constraints:
         variant=rf"(?!(?:{REUSING})/)[a-z][a-z0-9_]*",
     # Long jobs first: short ones fill up the end.

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from copylens.jobs.job import deadline, job
 
-with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu):
+libraries = ("lightning",) if "training" in snakemake.params.settings else ()
+with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu, libraries):
     from copylens.detection.embed import Embedder, embed_file
     from copylens.detection.train import train_detector
     from copylens.jobs.workdir import Unfinished, work_of

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from copylens.jobs.job import deadline, job
 
-# Alone, because Snakemake measures the memory of this process.
-with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu, alone=True):
+with job(snakemake.log[0], snakemake.threads, snakemake.resources.gpu, ("lightning",), snakemake.log.cost):
     from copylens.generation.train import train_model
     from copylens.jobs.workdir import Unfinished, work_of
 

@@ -81,5 +81,5 @@ def _of(table: pd.DataFrame, named: dict) -> pd.DataFrame:
 
 
 def _seconds(path: Path) -> float:
-    """The wall time that Snakemake noted of a job."""
+    """The seconds that a job noted (`copylens.jobs.job`)."""
     return float(read_table(path)["s"].iloc[0])

@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 OFF = "COPYLENS_FORKS"  # "0" in this variable: every job imports by itself
@@ -43,17 +43,18 @@ LIBRARIES = (
 READ_BY_LIBRARIES = ("CUDA", "LD_", "MKL", "MPL", "NUMEXPR", "OMP", "OPENBLAS", "PYTHON", "PYTORCH", "TORCH")
 
 
-def run_as_fork() -> int | None:
+def run_as_fork(libraries: tuple[str, ...] = ()) -> int | None:
     """Run this process's script in a fork of the server; its exit status, or None where it must run here.
 
-    The server is started if there is none. Variables that libraries read must be set before.
+    The server is started if there is none, and imports `libraries` beside its own before the fork. Variables that
+    libraries read must be set before.
     """
     if sys.platform != "linux" or os.environ.get(OFF) == "0" or not Path(sys.argv[0]).is_file():
         return None
     try:
         place = _place()
         with _connected(place) as connection:
-            return _ask(connection)
+            return _ask(connection, libraries)
     except OSError:  # no server and no way to start one
         return None
 
@@ -99,11 +100,12 @@ def _start(place: Path, connection: socket.socket) -> None:
     raise ConnectionError("the server ended by itself")
 
 
-def _ask(connection: socket.socket) -> int | None:
+def _ask(connection: socket.socket, libraries: tuple[str, ...]) -> int | None:
     """Have the script run; its exit status, or None if it wasn't begun."""
     umask = os.umask(0o077)
     os.umask(umask)
     job = {"argv": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ), "path": sys.path, "umask": umask}
+    job["libraries"] = libraries
     message = json.dumps(job).encode()
     streams = array.array("i", range(N_STREAMS))
     header = struct.pack("!I", len(message))
@@ -162,6 +164,7 @@ class Server:
         except (OSError, ValueError):  # a process that was killed while it asked
             connection.close()
             return
+        load(job["libraries"])
         number = os.fork()
         if not number:
             self._leave()
@@ -253,13 +256,19 @@ def _run(job: dict, streams: list[int]) -> None:
         os._exit(status)
 
 
+def load(libraries: Iterable[str]) -> None:
+    """Import what isn't there yet, and isn't missing."""
+    if new := [name for name in libraries if name not in sys.modules]:
+        for name in new:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # forks share what is there
+
+
 def main() -> None:
     os.chdir("/")  # holds no folder of a workflow
-    for name in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # forks share what is there
+    load(LIBRARIES)
     Server(Path(sys.argv[1])).serve()
 
 

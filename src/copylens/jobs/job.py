@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import gc
 import os
+import resource
 import sys
 import time
 import traceback
@@ -80,11 +81,14 @@ def timed(stage: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def job(log: str, threads: int, n_gpus: int = 0, alone: bool = False) -> Iterator[None]:
+def job(
+    log: str, threads: int, n_gpus: int = 0, libraries: tuple[str, ...] = (), cost: str | None = None
+) -> Iterator[None]:
     """Run the body with `threads` threads, `n_gpus` GPUs of its own and its output in the file `log`.
 
     Import numeric libraries inside the body: they read the number of threads when they are imported. On one machine the
-    body runs in a fork that has them already (`copylens.jobs.forks`), unless the process is to be `alone`.
+    body runs in a fork that has them already, and `libraries`, which few jobs need (`copylens.jobs.forks`).
+    cost: a table to write, with the seconds that the body took, and the peak memory of its process in MiB.
     A ValueError (a user's mistake), an OSError (a disk's or a system's) and the end of its time end the process with
     one line on stderr; the log has every traceback.
     """
@@ -92,7 +96,7 @@ def job(log: str, threads: int, n_gpus: int = 0, alone: bool = False) -> Iterato
     own_process = True
     gc.set_threshold(100_000, 50, 50)  # imports stay to the end: collecting garbage among them takes a tenth
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    if not (alone or rank() or in_batch()) and (status := run_as_fork()) is not None:
+    if not (rank() or in_batch()) and (status := run_as_fork(libraries)) is not None:
         raise SystemExit(status)
     if n_gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:  # a batch system sets it
         gpus = sorted(Path("/dev").glob("nvidia[0-9]*"), key=lambda path: int(path.name.removeprefix("nvidia")))
@@ -102,11 +106,15 @@ def job(log: str, threads: int, n_gpus: int = 0, alone: bool = False) -> Iterato
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     if rank() == 0:
         Path(log).write_text("")
+    start = time.perf_counter()
     # A file's name needn't be UTF-8.
     with open(log, "a", buffering=1, errors="backslashreplace") as file:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
+            if cost and rank() == 0:
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                Path(cost).write_text(f"s\tmemory_mib\n{time.perf_counter() - start:.2f}\t{peak:.0f}\n")
         except Exception as error:
             if rank() and isinstance(error, OutOfTime):
                 return  # the first process reports it

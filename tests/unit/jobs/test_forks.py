@@ -100,6 +100,17 @@ def test_a_fork_is_what_the_script_would_be_by_itself(tmp_path, environment, ser
     assert alone.stdout == done.stdout.replace("True", "False")
 
 
+def test_a_job_notes_its_seconds_and_its_memory(tmp_path, environment, server):
+    server()
+    path = script(tmp_path, "import time; block = bytearray(200 * 2**20); time.sleep(0.3)")
+    path.write_text(path.read_text().replace('job("log", 1)', 'job("log", 1, 0, ("fractions",), "cost")'))
+    assert run(path, environment).returncode == 0
+    names, values = (tmp_path / "cost").read_text().splitlines()
+    assert names.split("\t") == ["s", "memory_mib"]
+    seconds, memory = map(float, values.split("\t"))
+    assert 0.3 <= seconds < 10 and 200 < memory < 400
+
+
 def test_the_fork_has_the_code_as_it_is_now(tmp_path, environment, server):
     server()
     assert run(script(tmp_path), environment).stdout.startswith("one")
