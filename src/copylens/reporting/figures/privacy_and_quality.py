@@ -34,6 +34,7 @@ COLUMNS = (*NETWORK, *AUDITED, DISTANCE, f"{DISTANCE}_real")
 VERDICTS = {"FAIL": ("X", "#9C2B15"), "NOT ABLE TO SAY": ("^", "#B07A10"), "PASS": ("o", "#17603C")}
 CHANCE = 0.5
 CHANCE_LINE = {"color": QUIET, "linewidth": 0.6, "linestyle": (0, (1, 2))}
+SMALLEST = 1e-3  # distance that is shown
 NAMED_FROM, NAMED = 0.02, 4  # copies, and at most so many recipes, where the other panel has the names
 
 # All in inches.
@@ -55,14 +56,14 @@ def draw(mitigations: pd.DataFrame) -> Figure:
         (areas under the curve), membership_weights and usefulness; the Frechet distance to held-out patients, and that
         of real images in the samples' place. Each with its interval, `_low` and `_high`, where it has one.
 
-    Points are means over seeds. Thick bars are 95 % t-intervals over seeds, thin ones those over patients, means over
-    seeds; both in both directions. The marker is the worst verdict of the seeds on the samples alone. The step line
-    joins the trained recipes that no other trained one beats in both.
+    Points are means over seeds, of distances geometric ones. Thick bars are 95 % t-intervals over seeds, thin ones
+    those over patients, means over seeds; both in both directions. The marker is the worst verdict of the seeds on the
+    samples alone. The step line joins the trained recipes that no other trained one beats in both.
 
     Raises ValueError where columns or rows are missing.
     """
     require(mitigations, COLUMNS, "mitigations")
-    table = mitigations.dropna(subset=[COPIES, DISTANCE])
+    table = mitigations.dropna(subset=[COPIES, DISTANCE]).reset_index(drop=True)
     require(table, (), "mitigations with copies and a distance")
     groups = [(str(dataset), _means(group), group) for dataset, group in table.groupby("dataset", sort=False)]
     notes = [
@@ -99,12 +100,14 @@ def _means(group: pd.DataFrame) -> pd.DataFrame:
     for measure, column in zip(MEASURES, (DISTANCE, *MEASURES[1:]), strict=True):
         for end in ("", "_low", "_high"):
             table[f"{measure}{end}"] = group.get(f"{column}{end}", np.nan)
+    distances = [f"value{end}" for end in ("", "_low", "_high")]
+    table[distances] = np.log(table[distances].clip(lower=SMALLEST))  # which are above 0, and their axis logarithmic
     means = recipe_means(table, MEASURES)
+    distances += [f"value{end}" for end in ("_least", "_most")]
+    means[distances] = np.exp(means[distances])
     for measure in (COPIES, MEMBERSHIP):
         for end in ("_least", "_most"):
             means[f"{measure}{end}"] = means[f"{measure}{end}"].clip(0, 1)
-    for end in ("_least", "_low"):
-        means[f"value{end}"] = means[f"value{end}"].clip(lower=means["value"].min() / 3)
     return means
 
 
