@@ -95,8 +95,7 @@ def _height(means: pd.DataFrame) -> float:
 
 def _means(group: pd.DataFrame) -> pd.DataFrame:
     """A row per recipe: `copylens.reporting.summaries.recipe_means` of `MEASURES`, within what is possible."""
-    names = [network_name(*name) for name in zip(group["model"], group["variant"], strict=True)]
-    table = group.assign(recipe=names, verdict=group["samples_alone"])
+    table = group.assign(recipe=_names(group), verdict=group["samples_alone"])
     for measure, column in zip(MEASURES, (DISTANCE, *MEASURES[1:]), strict=True):
         for end in ("", "_low", "_high"):
             table[f"{measure}{end}"] = group.get(f"{column}{end}", np.nan)
@@ -109,6 +108,14 @@ def _means(group: pd.DataFrame) -> pd.DataFrame:
         for end in ("_least", "_most"):
             means[f"{measure}{end}"] = means[f"{measure}{end}"].clip(0, 1)
     return means
+
+
+def _names(group: pd.DataFrame) -> list[str]:
+    """Names of the rows' recipes: the variant alone, where one model has them all."""
+    trained = ~group["kind"].isin(UNTRAINED)
+    one = group.loc[trained, "model"].nunique() == 1
+    rows = zip(group["model"], group["variant"], trained, strict=True)
+    return [variant if one and recipe else network_name(model, variant) for model, variant, recipe in rows]
 
 
 def _sentences(means: pd.DataFrame, group: pd.DataFrame, dataset: str) -> str:
