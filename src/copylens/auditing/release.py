@@ -14,7 +14,7 @@ from copylens.auditing.outcomes import may_be_released
 from copylens.auditing.sums import FILES, write_sums
 from copylens.data import source_files
 from copylens.data.listing import files_of, find_scans, listed_scans
-from copylens.jobs.checksums import checked, file_checksum, note_of
+from copylens.jobs.checksums import checked, file_checksum, note_of, unfinished
 from copylens.jobs.files import new_array, read_array, read_table, write_table
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins with one of these
@@ -78,8 +78,8 @@ def sample_names(listing: dict | None, scans_path: Path | None, n: int) -> list[
 @contextmanager
 def _whole_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place when the body ends; removed when the body fails."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)  # left by a process with this number that was killed
+    temporary = unfinished(folder)
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a process with this number
     temporary.mkdir(parents=True)
     try:
         yield temporary

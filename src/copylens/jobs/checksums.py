@@ -3,13 +3,16 @@
 Imports neither numpy nor pandas: the workflow computes checksums each time that it starts.
 """
 
+import glob
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+HOST = hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:6]  # its name isn't told
 SETTLED = 10**8  # nanoseconds after which a file's time shows whether it was written again
 _known: dict[tuple, str] = {}  # checksums that this process has computed
 
@@ -19,7 +22,7 @@ def whole(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path`, which takes its name when the body ends and is removed when the body fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = unfinished(path)
     try:
         yield temporary
         settle(temporary, path)
@@ -35,9 +38,32 @@ def settle(temporary: Path, path: Path) -> None:
     checksum, noted = file_checksum(temporary), note_of(path)
     noted.unlink(missing_ok=True)
     os.replace(temporary, path)
-    unfinished = noted.with_name(f"{noted.name}.{os.getpid()}")
-    unfinished.write_text(f"{checksum}  {path.name}\n")  # as sha256sum writes it
-    os.replace(unfinished, noted)
+    note = unfinished(noted)
+    note.write_text(f"{checksum}  {path.name}\n")  # as sha256sum writes it
+    os.replace(note, noted)
+
+
+def unfinished(path: Path) -> Path:
+    """Where this process writes what is to become `path`; what a process of this machine left there is removed.
+
+    A process that was killed removes nothing. Those of other machines may be at work.
+    """
+    start = f".{path.name.removeprefix('.')}.{HOST}-"
+    for left in path.parent.glob(f"{glob.escape(start)}*"):
+        number = left.name.removeprefix(start)
+        if number.isdecimal() and not _lives(int(number)):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return path.with_name(f"{start}{os.getpid()}")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def note_of(path: Path | str) -> Path:

@@ -102,6 +102,17 @@ def test_a_process_killed_between_two_steps_leaves_a_file_that_can_be_read(stop,
     assert np.array(files.read_array(path)).tolist() in ([[0, 0], [0, 0]], [[1, 1], [1, 1]])
 
 
+def test_what_a_killed_process_left_unfinished_is_removed_and_nothing_else(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    start = f".array.npy.{checksums.HOST}-"
+    kept = [f"{start}{os.getppid()}", f".array.npy.other-{dead.pid}", f".array.npy.x.{checksums.HOST}-{dead.pid}"]
+    for name in (*kept, f"{start}{dead.pid}", f".array.npy.sha256.{checksums.HOST}-{dead.pid}"):
+        (tmp_path / name).write_text("half")
+    files.write_array(np.ones((2, 2)), tmp_path / "array.npy")
+    assert {path.name for path in tmp_path.iterdir()} == {"array.npy", ".array.npy.sha256", *kept}
+
+
 def test_a_note_is_what_sha256sum_reads(tmp_path):
     files.write_array(np.ones((2, 2)), tmp_path / "array.npy")
     command = ["sha256sum", "--check", "--strict", ".array.npy.sha256"]
