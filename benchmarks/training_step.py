@@ -1,0 +1,159 @@
+"""A training step of latent diffusion against the usual loop of MONAI, and against the machine's matrix product.
+
+    .venv/bin/python benchmarks/training_step.py
+
+The usual loop is that of MONAI's tutorials: `LatentDiffusionInferer` encodes the images of every batch, Adam, no moving
+average. copylens encodes each image once, clips gradients and averages weights. Same networks, batch, precision and
+threads. A step's time is the difference of two trainings' over that of their steps, so that neither's set-up counts;
+medians over repetitions in turn. Writes benchmarks/training_step.tsv: seconds of each, their ratio, the floating-point
+operations of a step of the U-Net, forward and backward, and what share of a product of large matrices that is.
+"""
+
+import os
+
+THREADS = 2
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
+
+import contextlib
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+from monai.inferers import LatentDiffusionInferer
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from copylens.config import checks, spec
+from copylens.config.kinds import implementation
+from copylens.jobs.workdir import Unfinished
+from copylens.training.loop import fit
+
+N_IMAGES, REPETITIONS = 256, 5
+MATRIX = 3000
+# Sides of the images, channels of autoencoder and U-Net, images of a batch, and steps of the short and the long run.
+SIZES = {
+    "2D, 64 x 64": ([64, 64], [16, 32, 32], [32, 64], 64, (4, 16)),
+    "3D, 24 x 32 x 24": ([24, 32, 24], [8, 16, 32], [32, 64], 32, (4, 12)),
+}
+
+
+def config_of(grid: list[int], below: list[int], channels: list[int], batch: int, steps: int) -> dict:
+    """A checked configuration with one autoencoder and one U-Net on its latents."""
+    training = {"steps": steps, "batch_size": batch, "learning_rate": 1.0e-4, "checkpoint_every": steps}
+    anatomy = "xray" if len(grid) == 2 else "mr"
+    config = {
+        "datasets": {"drawn": {"reader": "phantom", "anatomy": anatomy, "n_patients": 60, "size": 32, "grid": grid}},
+        "models": {
+            "autoencoder": {"kind": "autoencoder_kl", "channels": below, "training": training},
+            "ldm": {
+                **{"kind": "latent_diffusion", "autoencoder": {"model": "autoencoder"}, "channels": channels},
+                **{"attention_levels": [False, True], "training": training, "sampling": {"n_samples": 2}},
+            },
+        },
+        "detectors": {"pixel_correlation": {"kind": "pixel_correlation"}},
+        "studies": {"one": {"datasets": ["drawn"], "models": ["ldm"], "detectors": ["pixel_correlation"]}},
+    }
+    config["datasets"]["drawn"]["split"] = {"train": 20, "calibration": 20, "control": 20}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        return checks.load_config(path)
+
+
+def networks(size: tuple, steps: int):
+    """An untrained U-Net on the latents of an untrained autoencoder."""
+    grid, below, channels, batch, _ = size
+    config = config_of(grid, below, channels, batch, steps)
+    torch.manual_seed(0)
+    settings = [spec.training_settings(config, name, "base") for name in ("autoencoder", "ldm")]
+    autoencoder = implementation("models", settings[0]["kind"]).build(settings[0], grid, None)
+    return implementation("models", settings[1]["kind"]).build(settings[1], grid, autoencoder)
+
+
+def ours(images_BC: torch.Tensor, size: tuple, steps: int) -> float:
+    module = networks(size, steps)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        start = time.perf_counter()
+        fit(module, images_BC, 0, Unfinished(Path(folder)), {})
+        return time.perf_counter() - start
+
+
+def usual(images_BC: torch.Tensor, size: tuple, steps: int) -> float:
+    module = networks(size, steps)
+    autoencoder, unet = module.autoencoder.network, module.unet
+    inferer = LatentDiffusionInferer(module.scheduler, scale_factor=1.0)
+    optimizer = torch.optim.Adam(unet.parameters(), lr=1e-4)
+    loader = DataLoader(TensorDataset(images_BC), size[3], shuffle=True, drop_last=True)
+    shape = module.autoencoder.latent_shape
+    start, done = time.perf_counter(), 0
+    while True:
+        for (images,) in loader:
+            noise = torch.randn(len(images), *shape)
+            timesteps = torch.randint(0, module.scheduler.num_train_timesteps, (len(images),))
+            optimizer.zero_grad(set_to_none=True)
+            prediction = inferer(images, autoencoder, unet, noise=noise, timesteps=timesteps)
+            functional.mse_loss(prediction, noise).backward()
+            optimizer.step()
+            done += 1
+            if done == steps:
+                return time.perf_counter() - start
+
+
+def step_of(train: Callable, images_BC: torch.Tensor, size: tuple) -> float:
+    """Seconds of a step."""
+    short, long = size[4]
+    return (train(images_BC, size, long) - train(images_BC, size, short)) / (long - short)
+
+
+def operations(size: tuple) -> int:
+    """Floating-point operations of one step of the U-Net, forward and backward."""
+    module = networks(size, 1)
+    latent = torch.randn(size[3], *module.autoencoder.latent_shape)
+    with FlopCounterMode(display=False) as counter:
+        module.unet(latent, torch.zeros(len(latent), dtype=torch.long)).square().mean().backward()
+    return counter.get_total_flops()
+
+
+def matrix_peak() -> float:
+    """Floating-point operations a second of a product of two large matrices, the best of ten."""
+    one, other, seconds = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX), []
+    for _ in range(10):
+        start = time.perf_counter()
+        one @ other
+        seconds.append(time.perf_counter() - start)
+    return 2 * MATRIX**3 / min(seconds)
+
+
+def main() -> None:
+    torch.set_num_threads(THREADS)
+    rows = []
+    for name, size in SIZES.items():
+        images_BC = torch.rand(N_IMAGES, 1, *size[0])
+        found = [[step_of(train, images_BC, size) for train in (ours, usual)] for _ in range(REPETITIONS)]
+        fast, slow = (statistics.median(column) for column in zip(*found, strict=True))
+        count, peak = operations(size), matrix_peak()
+        rows.append(
+            {
+                "size": name,
+                "copylens_s": round(fast, 4),
+                "usual_s": round(slow, 4),
+                "times_faster": round(statistics.median(slow / fast for fast, slow in found), 2),
+                "gflop": round(count / 1e9, 1),
+                "peak_gflop_s": round(peak / 1e9),
+                "share_of_peak": round(count / fast / peak, 2),
+            }
+        )
+    table = pd.DataFrame(rows)
+    table.to_csv(Path(__file__).with_suffix(".tsv"), sep="\t", index=False)
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
