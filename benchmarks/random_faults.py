@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import pandas as pd
-from faults.random_faults import TARGETS, Baseline, Outcome, can_mount, disturbances, try_one
+from faults.random_faults import TARGETS, Baseline, Outcome, disturbances, try_one
 
 
 def row_of(key: tuple[str, str], outcomes: list[Outcome]) -> dict:
@@ -33,7 +33,7 @@ def row_of(key: tuple[str, str], outcomes: list[Outcome]) -> dict:
 
 def main() -> int:
     n, folder = int(sys.argv[1]), Path(sys.argv[2])
-    names, outcomes = disturbances(can_mount()), {}
+    names, outcomes = disturbances(), {}
     for target in TARGETS:
         baseline = Baseline(target, folder / f"baseline_{target}")
         for number in range(n):

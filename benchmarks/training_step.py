@@ -24,7 +24,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 from monai.inferers import LatentDiffusionInferer
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
@@ -61,10 +60,7 @@ def config_of(grid: list[int], below: list[int], channels: list[int], batch: int
         "studies": {"one": {"datasets": ["drawn"], "models": ["ldm"], "detectors": ["pixel_correlation"]}},
     }
     config["datasets"]["drawn"]["split"] = {"train": 20, "calibration": 20, "control": 20}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "config.yaml"
-        path.write_text(yaml.safe_dump(config))
-        return checks.load_config(path)
+    return checks.check(config)
 
 
 def networks(size: tuple, steps: int):

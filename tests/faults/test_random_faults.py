@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from faults.random_faults import Baseline, can_mount, disturbances, try_one
+from faults.random_faults import Baseline, disturbances, try_one
 
-NAMES = disturbances(can_mount())
+NAMES = disturbances()
 
 
 @pytest.fixture(scope="module")

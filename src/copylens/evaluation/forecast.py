@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.config.columns import NETWORK
+from copylens.config.columns import NETWORK, RISE
 from copylens.jobs.files import read_table, read_yaml, write_table
 
 LENGTH = ("steps", "snapshots", "checkpoint_every")
-RISE = "denoising_gap_rise"  # in a training's losses (`copylens.training.stopping`)
 
 
 def forecast_memorization(runs: list[dict], paths: list[dict[str, Path]], path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copylens.config.columns import NETWORK
+from copylens.config.columns import GAP, NETWORK, RISE
 from copylens.jobs.files import read_array, read_arrays, read_table
 
 PAIRS_2D, PAIRS_3D = 24, 6
@@ -142,7 +142,7 @@ def training_curves(networks: list[dict], losses: list[Path]) -> pd.DataFrame:
         for network, path in zip(networks, losses, strict=True)
     ]
     table = pd.concat(tables, ignore_index=True)
-    return table[~table["name"].str.startswith("denoising_gap")].reset_index(drop=True)
+    return table[~table["name"].isin((GAP, RISE))].reset_index(drop=True)
 
 
 def _of_run(scores: pd.DataFrame, run: dict) -> pd.DataFrame:

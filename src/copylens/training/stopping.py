@@ -2,10 +2,9 @@
 
 from lightning.pytorch.callbacks import Callback
 
+from copylens.config.columns import GAP, RISE
 from copylens.training.callbacks import History
 from copylens.training.module import TrainedModule
-
-GAP, RISE = "denoising_gap", "denoising_gap_rise"  # in a training's losses
 
 
 class StopAtRise(Callback):
