@@ -75,10 +75,25 @@ def _place() -> Path:
 
 
 @contextlib.contextmanager
+def _short(place: Path) -> Iterator[str]:
+    """Another name of `place`: that of a socket has at most 107 bytes, and a folder for temporary files may be deep."""
+    folder = os.open(place.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{place.name}"
+    finally:
+        os.close(folder)
+
+
+def _connect(place: Path, connection: socket.socket) -> None:
+    with _short(place) as name:
+        connection.connect(name)
+
+
+@contextlib.contextmanager
 def _connected(place: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
-            connection.connect(str(place))
+            _connect(place, connection)
         except OSError:
             with place.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # of several jobs that find no server, one starts it
@@ -89,13 +104,13 @@ def _connected(place: Path) -> Iterator[socket.socket]:
 def _start(place: Path, connection: socket.socket) -> None:
     """Start the server, unless another job did in the meantime, and connect to it. OSError if it can't be started."""
     with contextlib.suppress(OSError):
-        return connection.connect(str(place))
+        return _connect(place, connection)
     nowhere = subprocess.DEVNULL
     command = [sys.executable, "-m", __name__, str(place)]
     server = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
     while server.poll() is None:
         with contextlib.suppress(OSError):
-            return connection.connect(str(place))
+            return _connect(place, connection)
         time.sleep(0.02)
     raise ConnectionError("the server ended by itself")
 
@@ -131,7 +146,8 @@ class Server:
     def __init__(self, place: Path):
         self.place, self.listener = place, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         place.unlink(missing_ok=True)
-        self.listener.bind(str(place))
+        with _short(place) as name:
+            self.listener.bind(name)
         self.listener.listen(64)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ)

@@ -41,8 +41,9 @@ print(forks._place())
 
 @pytest.fixture
 def environment(tmp_path) -> dict[str, str]:
-    (tmp_path / "temporary").mkdir()
-    return os.environ | {"TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(ROOT / "src"), "GREETING": "hello"}
+    temporary = tmp_path / "temporary" / ("deep" * 20)  # longer than the name of a socket may be
+    temporary.mkdir(parents=True)
+    return os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(ROOT / "src"), "GREETING": "hello"}
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_without_jobs_the_server_ends_and_another_is_started(tmp_path, environme
 
 
 def test_where_there_can_be_no_server_the_job_runs_by_itself(tmp_path, environment):
-    folder = tmp_path / "temporary" / f"copylens-{os.getuid()}"
+    folder = Path(environment["TMPDIR"]) / f"copylens-{os.getuid()}"
     folder.mkdir(mode=0o755)  # others may read it
     done = run(script(tmp_path), environment)
     assert done.returncode == 0 and done.stdout.startswith("one")
