@@ -9,11 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from copylens.config import checks
 from copylens.jobs.files import write_array
 
 ROOT = Path(__file__).parents[1]
+# Properties are tried on the same examples in every run; COPYLENS_EXAMPLES=10000 tries more of them.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, max_examples=int(os.environ.get("COPYLENS_EXAMPLES", "40"))
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from copylens.config import audit_spec, spec
 from copylens.config.grids import halve
 from copylens.config.kinds import can, kinds
 from copylens.config.model_checks import check_model, check_network, check_reference
-from copylens.config.schema import validate
+from copylens.config.schema import shown, validate
 
 
 def load_config(path: Path) -> dict:
     """The configuration in a YAML file, checked; raises ValueError as `check` does."""
-    return check(yaml.safe_load(Path(path).read_text()))
+    return check(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
 
 
 def check(config: dict) -> dict:
@@ -62,11 +62,19 @@ def _add_audits(config: dict, study: str) -> None:
             )
 
 
-def _separate(value):
-    """A copy in which no part is in two places, as aliases of YAML have it: each entry fills in defaults of its own."""
+def _separate(value, place: str = ""):
+    """A copy in which no part is in two places, as aliases of YAML have it: each entry fills in defaults of its own.
+
+    Raises ValueError for a key that isn't text: YAML reads on, 1 and null as other things.
+    """
     if isinstance(value, dict):
-        return {key: _separate(part) for key, part in value.items()}
-    return [_separate(part) for part in value] if isinstance(value, list) else value
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError(f"{place}{key!r}: a key must be text; write it in quotes")
+        return {key: _separate(part, f"{place}{shown(key)}.") for key, part in value.items()}
+    if isinstance(value, list):
+        return [_separate(part, f"{place}{number}.") for number, part in enumerate(value)]
+    return value
 
 
 def _check_duplicates(config: dict, key: str, name: str) -> None:
@@ -77,7 +85,7 @@ def _check_duplicates(config: dict, key: str, name: str) -> None:
 
 def _check_kind(key: str, kind: str, folder: str) -> None:
     if kind not in kinds(folder):
-        raise ValueError(f"{key}: unknown {folder.removesuffix('s')} '{kind}'; there are {', '.join(kinds(folder))}")
+        raise ValueError(f"{key}: unknown {folder.removesuffix('s')} {kind!r}; there are {', '.join(kinds(folder))}")
 
 
 def _check_dataset(key: str, entry: dict) -> None:
@@ -89,11 +97,11 @@ def _check_dataset(key: str, entry: dict) -> None:
             raise ValueError(f"{key}.{name}: the reader {entry['reader']} opens no files; leave it out")
     for column in entry.get("only", {}):
         if column not in entry.get("about", []):
-            raise ValueError(f"{key}.only: no column '{column}' in {key}.about; name it there")
+            raise ValueError(f"{key}.only: no column {column!r} in {key}.about; name it there")
     if entry.get("patient") is not None and "table" in entry:
-        raise ValueError(f"{key}.patient: the table {entry['table']} gives the patients too; leave out one of them")
+        raise ValueError(f"{key}.patient: the table {shown(entry['table'])} gives the patients too; leave out one")
     if entry.get("patient") is not None and re.compile(entry["patient"]).groups < 1:
-        raise ValueError(f"{key}.patient: needs a group, (...), that holds the patient's id; got '{entry['patient']}'")
+        raise ValueError(f"{key}.patient: needs a group, (...), of the patient's id; got {shown(entry['patient'])}")
     if entry["reader"] == "phantom" and entry["split"] is not None:
         wanted = sum(entry["split"][role] for role in ("train", "calibration", "control"))
         if wanted > entry["n_patients"]:

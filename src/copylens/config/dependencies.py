@@ -42,7 +42,7 @@ def code_behind(*paths: Path) -> list[Path]:
 def _used_by(path: Path) -> list[Path]:
     if path.suffix != ".py":
         return []
-    used, tree = [], ast.parse(path.read_text())
+    used, tree = [], ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE.name:
             module = PACKAGE.joinpath(*node.module.split(".")[1:])
@@ -56,4 +56,4 @@ def _used_by(path: Path) -> list[Path]:
 def _body_of(package: Path) -> list[Path]:
     """A package's own file, if it holds more than a docstring."""
     path = package / "__init__.py"
-    return [path] if path.is_file() and len(ast.parse(path.read_text()).body) > 1 else []
+    return [path] if path.is_file() and len(ast.parse(path.read_text(encoding="utf-8")).body) > 1 else []

@@ -47,7 +47,7 @@ def implementation(folder: str, kind: str):
 def settings_schema(folder: str, kind: str) -> dict:
     """The JSON Schema of a kind's settings; ValueError if its file has none."""
     path = path_of(folder, kind)
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SETTINGS"]:
             return yaml.safe_load(ast.literal_eval(node.value))
     raise ValueError(f"{path}: needs SETTINGS, the JSON Schema of its settings, as a literal text")
@@ -55,5 +55,5 @@ def settings_schema(folder: str, kind: str) -> dict:
 
 def can(folder: str, kind: str, function: str) -> bool:
     """Whether a kind's file has a function of that name."""
-    tree = ast.parse(path_of(folder, kind).read_text())
+    tree = ast.parse(path_of(folder, kind).read_text(encoding="utf-8"))
     return any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)

@@ -3,6 +3,7 @@
 import copy
 import difflib
 import functools
+import math
 import re
 
 import jsonschema
@@ -25,9 +26,14 @@ def validate(instance: dict, path: str = "", part: tuple[str, ...] = ()) -> None
     if not errors:
         return
     error = min(errors, key=lambda error: _place(instance, list(error.absolute_path)))
-    parts = [str(key) for key in error.absolute_path]
+    parts = [shown(key) for key in error.absolute_path]
     key = ".".join(([path] if path else []) + parts) or "the configuration"
     raise ValueError(_explain(error, key))
+
+
+def shown(word) -> str:
+    """A key or a text of a configuration in a message: as Python writes it where it's empty or would break the line."""
+    return word if isinstance(word, str) and word.isprintable() and word else repr(word)
 
 
 def _place(instance, path: list[str | int]) -> list[int]:
@@ -55,10 +61,16 @@ def _is_integer(checker, value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(checker, value) -> bool:
+    """NaN is neither below a minimum nor above a maximum, and would pass as any setting."""
+    return _types.is_type(value, "number") and not (isinstance(value, float) and not math.isfinite(value))
+
+
+_types = jsonschema.Draft202012Validator.TYPE_CHECKER
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     {"properties": _fill_defaults},
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+    type_checker=_types.redefine_many({"integer": _is_integer, "number": _is_number}),
 )
 
 
@@ -72,7 +84,7 @@ _formats.checks("regex", raises=(re.error, OverflowError, RecursionError))(
 @functools.cache
 def _schema() -> dict:
     """The schema file, with the settings of every kind from the kind's own file."""
-    schema = yaml.safe_load(SCHEMA.read_text())
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     for section, (folder, key) in SECTIONS.items():
         entries = schema["properties"][section]["additionalProperties"]
         entries["allOf"] = []
@@ -98,10 +110,10 @@ def _explain(error: jsonschema.ValidationError, key: str) -> str:
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(name for name in error.instance if name not in known)
-        close = difflib.get_close_matches(unknown, known, n=1)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}"
         prefix = "" if key == "the configuration" else f"{key}."
-        return f"{prefix}{unknown}: unknown key; {hint}"
+        return f"{prefix}{shown(unknown)}: unknown key; {hint}"
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"{key}: missing {', '.join(missing)}"

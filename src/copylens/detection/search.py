@@ -112,7 +112,7 @@ def _exact(queries, candidates, k: int) -> tuple[np.ndarray, np.ndarray]:
             else:
                 nearest_in_block = faiss.knn(*arguments, metric=faiss.METRIC_INNER_PRODUCT)
             values, numbers = nearest_in_block
-            if block.start:
+            if block.start or len(some) < k:
                 values = np.concatenate([correlation[part], values], axis=1)
                 numbers = np.concatenate([rows[part], numbers + block.start], axis=1)
             order = np.lexsort((numbers, -values))[:, :k]  # ties go to the first row

@@ -19,6 +19,8 @@ def standardise(rows: torch.Tensor) -> torch.Tensor:
 def standardise_array(rows: np.ndarray) -> np.ndarray:
     """The same for an array that may lie in a file, float32 [..., row, d]; rows without variance give 0."""
     centred = np.array(rows, dtype=np.float32)
+    constant = np.ptp(centred, axis=-1, keepdims=True) == 0  # whose rounded mean may leave a remainder
     centred -= centred.mean(axis=-1, keepdims=True)
     centred /= np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), np.finfo(np.float32).tiny)
+    np.copyto(centred, 0, where=constant)
     return centred

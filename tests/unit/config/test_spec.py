@@ -1,6 +1,7 @@
 """A configuration is refused with the path of the key that is wrong, and resolves to sorted settings."""
 
 import copy
+import math
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from conftest import ROOT
 from copylens.config import checks, spec
 from copylens.config.dependencies import code_of
 from copylens.config.kinds import PACKAGE, kinds, settings_schema
+from copylens.config.schema import validate
 
 
 def test_every_shipped_configuration_is_valid():
@@ -123,6 +125,11 @@ def test_every_shipped_configuration_is_valid():
         ("models.ldm.channels", [8, 12], "models.ldm.channels: every width must be a multiple of norm_groups (8)"),
         ("models.ldm.sampling.steps", 2000, "models.ldm.sampling.steps: at most timesteps"),
         ("detectors.ntxent.channels_2d", [8, 8], "detectors.ntxent.channels_2d: needs 4 entries, not 2"),
+        ("audits.release.policy", {"sensitivity": math.nan}, "policy.sensitivity: must be number, not nan"),
+        ("models.ldm.training.learning_rate", math.inf, "training.learning_rate: must be number, not inf"),
+        ("models.ldm.kind", "two\nlines", r"models.ldm.kind: unknown model 'two\nlines'; there are"),
+        ("datasets.chest.two\nlines", 1, r"datasets.chest.'two\nlines': unknown key"),
+        ("studies.tiny.variants", ["base\n"], r"studies.tiny.variants.0: 'base\n' does not match"),
     ],
 )
 def test_a_wrong_key_is_named_with_what_would_be_right(path, value, message):
@@ -143,6 +150,16 @@ def test_entries_that_share_a_part_by_an_alias_get_defaults_of_their_own(tiny):
     assert tiny["models"]["ldm"]["sampling"] is tiny["models"]["elsewhere"]["sampling"]
     models = checks.check(tiny)["models"]
     assert "sampler" in models["ldm"]["sampling"] and "sampler" not in models["elsewhere"]["sampling"]
+
+
+@pytest.mark.parametrize("key", [True, 1, None])
+def test_a_key_that_yaml_reads_as_something_else_is_named(tiny, key):
+    tiny["variants"]["wide"][key] = 1
+    with pytest.raises(ValueError, match=rf"^variants\.wide\.{key}: a key must be text; write it in quotes$"):
+        checks.check(tiny)
+    detector = ("properties", "detectors", "additionalProperties")
+    with pytest.raises(ValueError, match=rf"^detector\.{key}: unknown key; known keys: kind, "):
+        validate({"kind": "copylens", key: 1}, "detector", detector)
 
 
 def test_a_patient_expression_without_a_group_is_refused(tiny):

@@ -34,6 +34,20 @@ def test_blocks_and_shards_change_nothing(tmp_path, monkeypatch):
         np.testing.assert_allclose(correlation, whole[0], atol=1e-6)
 
 
+def test_more_neighbours_than_a_block_has_candidates_are_found(monkeypatch):
+    generator = np.random.default_rng(5)
+    queries, candidates = generator.normal(size=(4, 8)), generator.normal(size=(30, 8))
+    whole = nearest(queries, candidates, k=25)
+    monkeypatch.setattr("copylens.detection.search.CANDIDATES", 10)
+    np.testing.assert_array_equal(nearest(queries, candidates, k=25)[1], whole[1])
+
+
+def test_a_constant_row_correlates_with_nothing():
+    """The rounded mean of a hundred equal values is another value."""
+    rows = np.vstack([np.full((2, 100), 0.1), np.random.default_rng(6).normal(size=100)])
+    assert nearest(rows[:2], rows, k=3)[0].tolist() == [[0, 0, 0]] * 2
+
+
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_an_approximate_search_says_how_much_it_found(kind, capsys):
     generator = np.random.default_rng(4)
