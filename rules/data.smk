@@ -13,9 +13,9 @@ rule list_scans:
     priority: 2
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: 4
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, threads: 2000 + 2000 * threads,
         runtime=120,
     params:
         settings=settings_of(spec.listing_settings, "dataset"),
@@ -35,9 +35,9 @@ rule gather_images:
     priority: 2
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: 4
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, threads: 2000 + 2000 * threads,
         runtime=240,
     params:
         listing=settings_of(spec.listing_settings, "dataset"),

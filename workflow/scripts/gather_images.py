@@ -5,4 +5,5 @@ from copylens.jobs.job import job
 with job(snakemake.log[0], snakemake.threads):
     from copylens.data.images import gather_images
 
-    gather_images(snakemake.params.listing, snakemake.params.imaging, snakemake.input.table, snakemake.output.images)
+    settings = snakemake.params.listing, snakemake.params.imaging
+    gather_images(*settings, snakemake.input.table, snakemake.output.images, snakemake.threads)

@@ -9,15 +9,16 @@ from copylens.data.limits import check_padded
 from copylens.data.listing import find_scans, load_scan, reader_of
 from copylens.data.scan import Image
 from copylens.jobs.files import new_array, read_table
+from copylens.jobs.parallel import in_order
 
 # Pixels of a long axis that are weighted at a time.
 BLOCK = 2**16
-# The most products that MONAI may sum in smoothing one axis of an image, at 8 bytes of memory each.
-MOST_PRODUCTS = 2**25
+# The most products that MONAI may sum in smoothing one axis of an image; it takes 8 bytes of memory for each, and time.
+MOST_PRODUCTS = 2**21
 
 
-def gather_images(listing: dict, imaging: dict, table_path: Path, array_path: Path) -> None:
-    """Write images.npy: float32 [scan, *grid] in [0, 1], rows as in scans.tsv.
+def gather_images(listing: dict, imaging: dict, table_path: Path, array_path: Path, n_processes: int = 1) -> None:
+    """Write images.npy: float32 [scan, *grid] in [0, 1], rows as in scans.tsv; files are read by `n_processes` at once.
 
     Raises ValueError for a scan of the wrong dimension, for one that would be too large in the grid's proportions, and
     for a source that changed since it was listed.
@@ -29,21 +30,34 @@ def gather_images(listing: dict, imaging: dict, table_path: Path, array_path: Pa
         raise ValueError(f"{table_path}: lists {len(table)} scans, but {len(scans)} are there now; run again")
     grid = tuple(imaging["grid"])
     resample = _resampler(grid, imaging["fit"])
+    checksums = table["checksum"].tolist()
+
+    def gathered(row: int) -> np.ndarray:
+        scan = scans[row]
+        if reader.checksum(root, scan, listing) != checksums[row]:
+            raise ValueError(f"{scan.source}: changed since {table_path} was written; run again")
+        image = load_scan(reader, root, scan, listing)
+        if reader.checksum(root, scan, listing) != checksums[row]:
+            raise ValueError(f"{scan.source}: changed while it was read; run again once nothing writes there")
+        if image.pixels.ndim != len(grid):
+            raise ValueError(
+                f"{scan.source}: has {image.pixels.ndim} axes {image.pixels.shape}, "
+                f"but the grid {list(grid)} has {len(grid)}; one data set holds either 2D or 3D images"
+            )
+        if imaging["fit"] == "pad":
+            check_padded(scan.source, padded_shape(image, grid), image.spacing, listing["limits"])
+        found = scale(resample(image), imaging["scaling"])
+        if found.min() == found.max():
+            raise ValueError(f"{scan.source}: nothing is left of it after scaling; the key scaling must suit it")
+        return found
+
     with new_array(array_path, (len(scans), *grid)) as images:
-        for row, (scan, expected) in enumerate(zip(scans, table["checksum"], strict=True)):
-            if reader.checksum(root, scan, listing) != expected:
-                raise ValueError(f"{scan.source}: changed since {table_path} was written; run again")
-            image = load_scan(reader, root, scan, listing)
-            if image.pixels.ndim != len(grid):
-                raise ValueError(
-                    f"{scan.source}: has {image.pixels.ndim} axes {image.pixels.shape}, "
-                    f"but the grid {list(grid)} has {len(grid)}; one data set holds either 2D or 3D images"
-                )
-            if imaging["fit"] == "pad":
-                check_padded(scan.source, padded_shape(image, grid), image.spacing, listing["limits"])
-            images[row] = scale(resample(image), imaging["scaling"])
-            if images[row].min() == images[row].max():
-                raise ValueError(f"{scan.source}: nothing is left of it after scaling; the key scaling must suit it")
+
+        def fill(row: int) -> None:
+            images[row] = gathered(row)
+
+        for _ in in_order(fill, len(scans), n_processes):
+            pass
 
 
 def scale(image: np.ndarray, scaling: dict) -> np.ndarray:

@@ -13,6 +13,7 @@ from copylens.data.folders import choose
 from copylens.data.limits import check_pixels
 from copylens.data.scan import UNKNOWN, Image, Scan
 from copylens.jobs.files import read_table, write_table
+from copylens.jobs.parallel import in_order
 
 
 def find_scans(settings: dict) -> tuple[Path, list[Scan]]:
@@ -49,7 +50,7 @@ def listed_scans(settings: dict, table_path: Path) -> tuple[Path, list[Scan]]:
     return root, scans
 
 
-def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
+def list_scans(settings: dict, table_path: Path, state: str = "", n_processes: int = 1) -> None:
     """Write scans.tsv: columns scan, patient (both pseudonyms), shape (before resampling), checksum of the source.
 
     Then split, if a table gives it, colourful, if images show colours, and about_<column> for each column that
@@ -57,18 +58,20 @@ def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
     the id. With the list of ids the numbers can be computed again: a pseudonym isn't anonymous. A scan of an unknown
     patient counts as a patient of its own, unknown_<number>. Beside it, in a restricted folder, the record of the files
     (`copylens.data.source_files`) with their `state`. Every scan is opened: a damaged file is found here, before
-    anything is computed. Raises ValueError naming the file.
+    anything is computed, by `n_processes` at once. Raises ValueError naming the file.
     """
     reader = reader_of(settings)
     root, scans = find_scans(settings)
     # First, so that later changes differ from the record.
     files = _record(root, scans, settings, state)
-    rows = []
-    for number, (scan, patient) in enumerate(zip(scans, pseudonyms_of(scans), strict=True)):
+    patients = pseudonyms_of(scans)
+
+    def row_of(number: int) -> dict:
+        scan = scans[number]
         image = load_scan(reader, root, scan, settings)
         row = {
             "scan": f"scan_{number:06d}",
-            "patient": patient,
+            "patient": patients[number],
             "shape": "x".join(map(str, image.pixels.shape)),
             "checksum": reader.checksum(root, scan, settings),
         }
@@ -77,8 +80,12 @@ def list_scans(settings: dict, table_path: Path, state: str = "") -> None:
         if image.colourful:
             row["colourful"] = True
         names = [f"about_{column}" for column in settings.get("about", [])]
-        rows.append(row | dict(zip(names, scan.about, strict=True)))
-    write_table(pd.DataFrame(rows), table_path)
+        return row | dict(zip(names, scan.about, strict=True))
+
+    table = pd.DataFrame(in_order(row_of, len(scans), n_processes))
+    if changed := source_files.differing(files["files"], source_files.look(files)):
+        raise ValueError(f"{changed[0]}: changed while it was read; run again once nothing writes there")
+    write_table(table, table_path)
     source_files.write(files, source_files.record_of(table_path))
 
 

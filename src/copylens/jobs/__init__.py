@@ -2,6 +2,7 @@
 
 job           the frame of every script: output to a log, threads, errors, the time limit
 forks         jobs as forks of a process that has imported the libraries
+parallel      many small pieces of work in several processes
 files         tables, arrays and YAML, written whole
 checksums     the checksum beside each result, compared before it is read
 workdir       the folder of an unfinished job, held by one process

@@ -9,7 +9,6 @@ job's own process then only waits for its fork, which ends with it. Linux alone:
 
 import array
 import contextlib
-import ctypes
 import fcntl
 import gc
 import hashlib
@@ -29,10 +28,11 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from copylens.jobs.parallel import end_with_parent
+
 OFF = "COPYLENS_FORKS"  # "0" in this variable: every job imports by itself
 IDLE_S = 30.0
 STARTED, N_STREAMS = b"started", 3
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
 LIBRARIES = (
     *("numpy", "pandas", "yaml", "scipy.stats", "scipy.optimize", "scipy.ndimage", "sklearn.metrics"),
     *("sklearn.linear_model", "sklearn.neighbors", "sklearn.cluster", "matplotlib.backends.backend_pdf"),
@@ -59,18 +59,24 @@ def run_as_fork(libraries: tuple[str, ...] = ()) -> int | None:
         return None
 
 
-def _place() -> Path:
-    """The socket of the server for processes like this one, in a folder of this user alone."""
+def own_folder() -> Path:
+    """A folder of this user alone, among the temporary files."""
     folder = Path(tempfile.gettempdir()) / f"copylens-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
-        raise PermissionError(f"{folder}: isn't this user's alone")
+        raise PermissionError(f"{folder}: isn't this user's alone; set TMPDIR to another folder")
+    return folder
+
+
+def _place() -> Path:
+    """The socket of the server for processes like this one."""
+    folder = own_folder()
     read = {name: value for name, value in os.environ.items() if name.startswith(READ_BY_LIBRARIES)}
     places = filter(None, read.pop("PYTHONPATH", "").split(os.pathsep))
     elsewhere = [place for place in places if not (Path(place) / "copylens").is_dir()]  # checkouts share a server
     alike = [sys.executable, sorted(read.items()), elsewhere, sorted(os.sched_getaffinity(0))]
-    text = json.dumps([*alike, Path(__file__).read_text()])
+    text = json.dumps([*alike, Path(__file__).read_text(encoding="utf-8")])
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.socket"
 
 
@@ -95,7 +101,7 @@ def _connected(place: Path) -> Iterator[socket.socket]:
         try:
             _connect(place, connection)
         except OSError:
-            with place.with_suffix(".lock").open("w") as lock:
+            with place.with_suffix(".lock").open("w", encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # of several jobs that find no server, one starts it
                 _start(place, connection)
         yield connection
@@ -246,7 +252,7 @@ def _run(job: dict, streams: list[int]) -> None:
     status = 1
     try:
         os.setsid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no fork outlives the server
+        end_with_parent()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)

@@ -273,3 +273,15 @@ def test_a_file_that_changed_after_listing_is_named(raw, tmp_path):
     imaging = {"grid": [12, 16], "fit": "pad", "scaling": {"kind": "minmax"}}
     with pytest.raises(ValueError, match=r"p1_a\.png: changed since"):
         gather_images(IMAGES, imaging, tmp_path / "scans.tsv", tmp_path / "images.npy")
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize(("shape", "grid"), [((90, 61), [16, 24]), ((10, 40), [16, 24]), ((30, 17, 22), [8, 8, 12])])
+def test_large_images_are_resized_as_small_ones_are(raw, tmp_path, monkeypatch, shape, grid, fit):
+    for number in (1, 2):
+        values = np.random.default_rng(number).normal(size=shape).astype(np.float32)
+        np.save(raw / f"p{number}.npy", values)
+    listing = IMAGES | {"reader": "npy_folder", "patient": r"p(\d)", "stacked": False, "spacing": None}
+    small = np.array(gather(listing, tmp_path, grid, fit))
+    monkeypatch.setattr("copylens.data.images.MOST_PRODUCTS", 0)
+    np.testing.assert_allclose(gather(listing, tmp_path, grid, fit), small, atol=2e-6)
