@@ -3,10 +3,11 @@
     .venv/bin/python benchmarks/training_step.py
 
 The usual loop is that of MONAI's tutorials: `LatentDiffusionInferer` encodes the images of every batch, Adam, no moving
-average. copylens encodes each image once, clips gradients and averages weights. Same networks, batch, precision and
-threads. A step's time is the difference of two trainings' over that of their steps, so that neither's set-up counts;
-medians over repetitions in turn. Writes benchmarks/training_step.tsv: seconds of each, their ratio, the floating-point
-operations of a step of the U-Net, forward and backward, and what share of a product of large matrices that is.
+average. copylens encodes each image once, before the first step, clips gradients and averages weights. Same networks,
+batch, precision and threads: those of configs/paper_*.yaml at a quarter of their widths, on smaller images. A step's
+time is the difference of two trainings' over that of their steps, so that neither's set-up counts; medians over
+repetitions in turn. Writes benchmarks/training_step.tsv: seconds of each, their ratio, the floating-point operations of
+a step of the U-Net, forward and backward, and what share of a product of large matrices that is.
 """
 
 import os
@@ -34,43 +35,35 @@ from copylens.config.kinds import implementation
 from copylens.jobs.workdir import Unfinished
 from copylens.training.loop import fit
 
-N_IMAGES, REPETITIONS = 256, 5
+N_IMAGES, REPETITIONS, SMALLER = 256, 5, 4
 MATRIX = 3000
-# Sides of the images, channels of autoencoder and U-Net, images of a batch, and steps of the short and the long run.
+# Whose networks and batches, sides of the images, and steps of the short and the long run.
 SIZES = {
-    "2D, 64 x 64": ([64, 64], [16, 32, 32], [32, 64], 64, (4, 16)),
-    "3D, 24 x 32 x 24": ([24, 32, 24], [8, 16, 32], [32, 64], 32, (4, 12)),
+    "2D, 128 x 128": ("paper_fastmri", [128, 128], (4, 16)),
+    "3D, 32 x 64 x 64": ("paper_mrnet", [32, 64, 64], (4, 12)),
 }
 
 
-def config_of(grid: list[int], below: list[int], channels: list[int], batch: int, steps: int) -> dict:
-    """A checked configuration with one autoencoder and one U-Net on its latents."""
-    training = {"steps": steps, "batch_size": batch, "learning_rate": 1.0e-4, "checkpoint_every": steps}
-    anatomy = "xray" if len(grid) == 2 else "mr"
-    config = {
-        "datasets": {"drawn": {"reader": "phantom", "anatomy": anatomy, "n_patients": 60, "size": 32, "grid": grid}},
-        "models": {
-            "autoencoder": {"kind": "autoencoder_kl", "channels": below, "training": training},
-            "ldm": {
-                **{"kind": "latent_diffusion", "autoencoder": {"model": "autoencoder"}, "channels": channels},
-                **{"attention_levels": [False, True], "training": training, "sampling": {"n_samples": 2}},
-            },
-        },
-        "detectors": {"pixel_correlation": {"kind": "pixel_correlation"}},
-        "studies": {"one": {"datasets": ["drawn"], "models": ["ldm"], "detectors": ["pixel_correlation"]}},
-    }
-    config["datasets"]["drawn"]["split"] = {"train": 20, "calibration": 20, "control": 20}
-    return checks.check(config)
+def settings_of(size: tuple, steps: int) -> list[dict]:
+    """Settings of the autoencoder and of the latent diffusion model."""
+    config = checks.load_config(Path(__file__).parents[1] / "configs" / f"{size[0]}.yaml")
+    found = []
+    for model in ("autoencoder", "ldm"):
+        settings = spec.training_settings(config, model, "base")
+        settings["channels"] = [width // SMALLER for width in settings["channels"]]
+        for key in {"norm_groups", "head_channels"} & set(settings):
+            settings[key] //= SMALLER
+        settings["training"] |= {"steps": steps, "checkpoint_every": steps, "snapshots": []}
+        found.append(settings | ({"perceptual_weight": 0.0} if model == "autoencoder" else {}))
+    return found
 
 
 def networks(size: tuple, steps: int):
     """An untrained U-Net on the latents of an untrained autoencoder."""
-    grid, below, channels, batch, _ = size
-    config = config_of(grid, below, channels, batch, steps)
+    below, above = settings_of(size, steps)
     torch.manual_seed(0)
-    settings = [spec.training_settings(config, name, "base") for name in ("autoencoder", "ldm")]
-    autoencoder = implementation("models", settings[0]["kind"]).build(settings[0], grid, None)
-    return implementation("models", settings[1]["kind"]).build(settings[1], grid, autoencoder)
+    autoencoder = implementation("models", below["kind"]).build(below, size[1], None)
+    return implementation("models", above["kind"]).build(above, size[1], autoencoder)
 
 
 def ours(images_BC: torch.Tensor, size: tuple, steps: int) -> float:
@@ -84,9 +77,10 @@ def ours(images_BC: torch.Tensor, size: tuple, steps: int) -> float:
 def usual(images_BC: torch.Tensor, size: tuple, steps: int) -> float:
     module = networks(size, steps)
     autoencoder, unet = module.autoencoder.network, module.unet
+    batch = settings_of(size, steps)[1]["training"]["batch_size"]
     inferer = LatentDiffusionInferer(module.scheduler, scale_factor=1.0)
     optimizer = torch.optim.Adam(unet.parameters(), lr=1e-4)
-    loader = DataLoader(TensorDataset(images_BC), size[3], shuffle=True, drop_last=True)
+    loader = DataLoader(TensorDataset(images_BC), batch, shuffle=True, drop_last=True)
     shape = module.autoencoder.latent_shape
     start, done = time.perf_counter(), 0
     while True:
@@ -104,14 +98,15 @@ def usual(images_BC: torch.Tensor, size: tuple, steps: int) -> float:
 
 def step_of(train: Callable, images_BC: torch.Tensor, size: tuple) -> float:
     """Seconds of a step."""
-    short, long = size[4]
+    short, long = size[2]
     return (train(images_BC, size, long) - train(images_BC, size, short)) / (long - short)
 
 
 def operations(size: tuple) -> int:
     """Floating-point operations of one step of the U-Net, forward and backward."""
     module = networks(size, 1)
-    latent = torch.randn(size[3], *module.autoencoder.latent_shape)
+    batch = settings_of(size, 1)[1]["training"]["batch_size"]
+    latent = torch.randn(batch, *module.autoencoder.latent_shape)
     with FlopCounterMode(display=False) as counter:
         module.unet(latent, torch.zeros(len(latent), dtype=torch.long)).square().mean().backward()
     return counter.get_total_flops()
@@ -131,7 +126,7 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     rows = []
     for name, size in SIZES.items():
-        images_BC = torch.rand(N_IMAGES, 1, *size[0])
+        images_BC = torch.rand(N_IMAGES, 1, *size[1])
         found = [[step_of(train, images_BC, size) for train in (ours, usual)] for _ in range(REPETITIONS)]
         fast, slow = (statistics.median(column) for column in zip(*found, strict=True))
         count, peak = operations(size), matrix_peak()
