@@ -5,7 +5,7 @@ CORES ?= 2
 CONFIG ?= config.yaml
 BIN := .venv/bin
 
-.PHONY: setup study test lint docs wheel bench lock clean
+.PHONY: setup study test lint docs wheel dependencies bench lock clean
 
 setup: .venv/complete
 
@@ -49,6 +49,11 @@ wheel: setup
 	rm -rf dist
 	$(BIN)/hatchling build
 	$(BIN)/python tests/try_wheel.py dist $(TORCH)
+
+# Licences, and faults that are known of packages; the list of faults needs a network.
+dependencies: setup
+	mkdir -p dist
+	$(BIN)/python tests/try_dependencies.py dist/licences.tsv
 
 # Ratios against what a user would otherwise run, written to benchmarks/results.tsv.
 bench: setup

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from try_dependencies import permits
 
 from copylens.data.arrays import read_numbers
 from copylens.generation.bundles import Bundle, tensors_of
@@ -126,3 +127,13 @@ def test_every_test_that_the_threat_model_names_is_there():
     named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text())
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(named) > 15 and not [name for name in named if f"def {name}(" not in tests]
+
+
+@pytest.mark.parametrize("licence", ["MIT", "BSD License", "Apache-2.0 AND MIT", "MPL-2.0", "PSF-2.0"])
+def test_a_licence_that_permits_is_known(licence):
+    assert permits(licence)
+
+
+@pytest.mark.parametrize("licence", ["", "Proprietary", "AGPL-3.0", "BSD License; GNU General Public License (GPL)"])
+def test_a_licence_that_may_not_permit_is_looked_at(licence):
+    assert not permits(licence)
