@@ -38,7 +38,7 @@ def write_crate(verdict: dict, public: Path) -> None:
         shutil.copyfile(pipeline_folder() / "rules" / WORKFLOW, temporary)
     crate = {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": _entities(verdict)}
     with whole(public / METADATA) as temporary:
-        temporary.write_text(json.dumps(crate, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(json.dumps(crate, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _entities(verdict: dict) -> list[dict]:

@@ -23,11 +23,11 @@ def gate(folder: Path) -> tuple[int, str]:
     """
     path = folder / "public" / "verdict.json"
     try:
-        schema = yaml.safe_load(SCHEMA.read_text())
+        schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         return ERROR, f"{SCHEMA}: can't be read ({_first(error)}); install copylens again"
     try:
-        verdict = json.loads(checked(path).read_text())
+        verdict = json.loads(checked(path).read_text(encoding="utf-8"))
         jsonschema.validate(verdict, schema)
     except FileNotFoundError:
         return ERROR, f"{path}: no verdict there; make it with: snakemake audits"

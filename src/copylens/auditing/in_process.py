@@ -35,7 +35,7 @@ def audit_in_process(config: dict, audit: str, folder: Path, say: Callable[[str]
     Raises ValueError for what the images don't allow, as the workflow's jobs do.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG).open("w", errors="backslashreplace") as log, contextlib.redirect_stdout(log):
+    with (folder / LOG).open("w", errors="backslashreplace", encoding="utf-8") as log, contextlib.redirect_stdout(log):
         sources = audit_spec.sources(config, audit)
         say("reading the images")
         for name in audit_spec.datasets(config, audit).values():

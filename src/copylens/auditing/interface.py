@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,8 @@ from copylens.auditing.in_process import audit_in_process
 from copylens.auditing.outcomes import may_be_released
 from copylens.config import checks
 from copylens.data.entries import Whose, as_arguments
-from copylens.jobs.files import read_table, write_table
+from copylens.jobs.checksums import unfinished
+from copylens.jobs.files import read_table, reserve, write_table
 from copylens.reporting.audit_report.paragraphs import release_words, sentence_of
 from copylens.reporting.audit_report.sheets import TONES
 
@@ -68,7 +70,12 @@ class Verdict:
         if path.suffix not in (".html", ".pdf"):
             raise ValueError(f"{path}: a report ends in .html or .pdf")
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.folder / ("restricted" if restricted else "public") / f"report{path.suffix}", path)
+        edition, temporary = "restricted" if restricted else "public", unfinished(path)
+        try:
+            shutil.copyfile(self.folder / edition / f"report{path.suffix}", temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
         return path
 
     def __str__(self) -> str:
@@ -141,7 +148,7 @@ def audit(
         folders, whose = _folders(given, patients, place / "images")
         config, _ = configuration(folders, AUDIT, Options(whose, None, list(grid) if grid else None, policy))
         folder = audit_in_process(checks.check(config), AUDIT, place)
-    details = json.loads((folder / "public" / "verdict.json").read_text())
+    details = json.loads((folder / "public" / "verdict.json").read_text(encoding="utf-8"))
     samples, people = (read_table(folder / "restricted" / f"{name}.tsv") for name in ("samples", "patients"))
     return Verdict(details["verdict"], details["reasons"], samples, people, details, folder, kept)
 
@@ -196,7 +203,7 @@ def _written(arrays: dict[str, np.ndarray], patients: str | dict | None, folder:
         (folder / part).mkdir()
         paths = [f"{number:06d}.npy" for number in range(len(array))]
         for path, image in zip(paths, array, strict=True):
-            np.save(folder / part / path, image, allow_pickle=False)
+            reserve(folder / part / path, image.shape)[...] = image
         if part in ids:
             write_table(pd.DataFrame({"path": paths, "patient": ids[part]}), folder / part / TABLE)
     return {part: folder / part for part in arrays}

@@ -36,7 +36,7 @@ def tabulate_mitigations(runs: list[dict], paths: list[dict[str, Path]], tables:
     quality, *useful = map(read_table, tables)
     rows = []
     for run, files in zip(runs, paths, strict=True):
-        spec, verdict = read_yaml(files["spec"]), json.loads(files["verdict"].read_text())
+        spec, verdict = read_yaml(files["spec"]), json.loads(files["verdict"].read_text(encoding="utf-8"))
         named = {key: run[key] for key in STATE if key != "epoch"} | {"epoch": spec["epochs"][-1]}
         cost = {"epsilon": spec.get("epsilon"), "delta": spec.get("delta"), "seconds": _seconds(files["seconds"])}
         of_run = _of(quality, named).set_index("metric")

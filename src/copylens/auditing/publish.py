@@ -35,7 +35,7 @@ def restrict(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.chmod(folder, 0o700)
     with whole(folder / "README.txt") as temporary:
-        temporary.write_text(README)
+        temporary.write_text(README, encoding="utf-8")
 
 
 def judge_audit(
@@ -84,7 +84,7 @@ def judge_audit(
     write_table(table.assign(file=names), outputs["restricted"])
     write_table(table[["sample", "withheld"]], outputs["public"])
     with whole(outputs["verdict"]) as temporary:
-        temporary.write_text(to_json(verdict))
+        temporary.write_text(to_json(verdict), encoding="utf-8")
 
 
 def samples_of(evidence: Evidence, withheld: np.ndarray) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def gather_rest(
     """
     samples = read_table(samples_path)
     names = sample_names(listing, scans_path, len(samples))
-    released = may_be_released(json.loads(checked(verdict_path).read_text()))
+    released = may_be_released(json.loads(checked(verdict_path).read_text(encoding="utf-8")))
     kept = np.flatnonzero(~samples["withheld"].to_numpy(bool) & released)
     files = _files(listing) if listing else None
     listed = pd.DataFrame({"sample": samples["sample"], "file": [harmless(name) for name in names]})

@@ -24,7 +24,7 @@ def report_audit(files: dict, public: Path, restricted: Path) -> None:
 
     files: those of `judge_audit`, verdict, public_samples, restricted_samples, and rest, the folder of `gather_rest`.
     """
-    verdict = json.loads(checked(files["verdict"]).read_text())
+    verdict = json.loads(checked(files["verdict"]).read_text(encoding="utf-8"))
     evidence = read_evidence(files)
     table = read_table(files["public_samples"])
     sums = file_checksum(Path(files["rest"]) / FILES / SUMS) if may_be_released(verdict) else None

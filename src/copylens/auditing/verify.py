@@ -23,7 +23,7 @@ def verify(folder: Path, report: Path) -> tuple[bool, str]:
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
     try:
-        text = report.read_text()
+        text = report.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ValueError(f"{report}: has no text; name report.html or verdict.json, which lie beside it") from None
     except OSError as error:

@@ -13,6 +13,7 @@ from copylens.auditing.gate import CODES, ERROR, gate
 from copylens.auditing.outcomes import may_be_released
 from copylens.auditing.planning import needed
 from copylens.auditing.verify import verify
+from copylens.cli.surroundings import provide_caches, speak_utf8
 from copylens.cli.workflow import INSTALL, WorkflowFailed, has_workflow, profile_path, require_workflow, run_workflow
 from copylens.config import checks
 from copylens.config.schema import validate
@@ -32,6 +33,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     try:
+        if arguments is None:
+            speak_utf8()
         options = _parser().parse_args(arguments)
         return options.run(options)
     except SystemExit as ended:  # of --help and --version
@@ -129,6 +132,7 @@ def run_study(options: argparse.Namespace) -> int:
     if not options.config.is_file():
         raise ValueError(f"{options.config}: no such file; name a configuration, such as config.yaml")
     require_workflow()
+    provide_caches()
     arguments = ["--configfile", str(options.config.resolve()), "--cores", str(options.cores)]
     arguments += ["--profile", profile_path(options.profile)] if options.profile else []
     options.output.mkdir(parents=True, exist_ok=True)
@@ -139,6 +143,7 @@ def run_study(options: argparse.Namespace) -> int:
 
 def run_audit(options: argparse.Namespace) -> int:
     """Audit three folders; the verdict's exit code."""
+    provide_caches()
     from copylens.auditing.folders import Options, configuration
     from copylens.auditing.in_process import audit_in_process
     from copylens.data.entries import Whose
@@ -155,7 +160,7 @@ def run_audit(options: argparse.Namespace) -> int:
     _claim(options.output, text)
     for note in notes:
         print(note, flush=True)
-    written.write_text(text)
+    written.write_text(text, encoding="utf-8")
     if not has_workflow() and options.profile is None:
         print(f"one stage after the other in one process, since Snakemake isn't installed ({INSTALL})", flush=True)
         terminal = sys.stdout
@@ -171,7 +176,7 @@ def run_audit(options: argparse.Namespace) -> int:
 
 def _policy(path: Path) -> dict:
     try:
-        policy = yaml.safe_load(path.read_text())
+        policy = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"--policy: no file {path}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -189,7 +194,7 @@ def _claim(output: Path, text: str) -> None:
         before = output / CONFIGURATION
         if not before.is_file():
             raise ValueError(f"-o: {output} holds other files; name a new folder")
-        if before.read_text() != text:
+        if before.read_bytes() != text.encode():
             raise ValueError(f"-o: {output} holds another audit (see its {CONFIGURATION}); name a new folder")
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -202,7 +207,7 @@ def _conclude(output: Path) -> int:
     from copylens.reporting.audit_report.paragraphs import RELEASED
 
     folder = output / "results" / "audits" / AUDIT
-    verdict = json.loads((folder / "public" / "verdict.json").read_text())
+    verdict = json.loads((folder / "public" / "verdict.json").read_text(encoding="utf-8"))
     print(f"\n{verdict['verdict']}: {verdict['reasons'][0]}")
     for reason in verdict["reasons"][1:4]:
         print(f"  {reason}")

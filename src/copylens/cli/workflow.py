@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from copylens.cli.surroundings import UTF8
 from copylens.config.pipeline import pipeline_folder
 
 # What a rule of an audit does, and its seconds for 100 samples against 140 + 140 patients at 64x64, of which only the
@@ -50,14 +51,14 @@ def run_workflow(arguments: list[str], folder: Path, log: Path, say: Callable[[s
     command += ["--directory", str(folder), "--nocolor"]
     log.parent.mkdir(parents=True, exist_ok=True)
     progress, lines = Progress(say), []
-    with log.open("w", buffering=1, errors="backslashreplace") as file:
+    with log.open("w", buffering=1, errors="backslashreplace", encoding="utf-8") as file:
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="backslashreplace",
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1", UTF8: "1"},
         )
         assert process.stdout is not None
         try:

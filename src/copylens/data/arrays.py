@@ -20,8 +20,8 @@ def array_checksum(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def read_numbers(root: Path, path: str, axes: tuple[int, ...], limits: dict) -> np.ndarray:
-    """The array of a .npy file, memory-mapped.
+def read_numbers(root: Path, path: str, axes: tuple[int, ...], limits: dict) -> np.memmap:
+    """The array of a .npy file, memory-mapped: its shape; `values_of` reads its values.
 
     Raises ValueError naming the file if it is damaged or pickled, or holds no numbers along one of these counts of
     `axes`.
@@ -29,7 +29,7 @@ def read_numbers(root: Path, path: str, axes: tuple[int, ...], limits: dict) -> 
     with reading(path, limits, UNREADABLE.format(".npy file")):
         with refuse_pickles(path):
             array = np.load(root / path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.memmap):
             raise ValueError(f"{path}: holds several arrays, like a .npz file; a .npy file with one is needed")
         check_numbers(array, path, axes)
         return array
@@ -57,6 +57,20 @@ def check_numbers(array: np.ndarray, name: str, axes: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: has {array.ndim} axes {array.shape}; {' or '.join(map(str, axes))} are needed")
     if not array.size:
         raise ValueError(f"{name}: is empty, of shape {array.shape}")
+
+
+def values_of(array: np.memmap, name: str, part: int | None, limits: dict) -> np.ndarray:
+    """The values of `read_numbers`, or a part along the first axis, read from the file `name`.
+
+    In a memory map they would end the process by a signal if the file was cut off since. Raises ValueError for that.
+    """
+    with reading(name, limits, UNREADABLE.format(".npy file")):
+        view = array if part is None else array[part]
+        if not array.flags.c_contiguous and part is not None:
+            return np.array(view)  # strewn over the whole file
+        start = array.offset + (part or 0) * view.nbytes
+        values = np.fromfile(str(array.filename), array.dtype, view.size, offset=start)
+        return values.reshape(view.shape, order="C" if array.flags.c_contiguous else "F")
 
 
 def check_image(name: str, shape: tuple[int, ...], itemsize: int, limits: dict) -> None:

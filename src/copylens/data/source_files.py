@@ -38,12 +38,12 @@ def write(record: dict, path: Path | str) -> None:
     """A record, or several by name, as JSON in a folder that only its owner can open."""
     with whole(path) as temporary:
         os.chmod(temporary.parent, 0o700)
-        temporary.write_text(json.dumps(record))
+        temporary.write_text(json.dumps(record), encoding="utf-8")
 
 
 def read(path: Path | str) -> dict:
     """A record, or several by name, written by `write`."""
-    return json.loads(checked(path).read_text())
+    return json.loads(checked(path).read_text(encoding="utf-8"))
 
 
 def root_of(record: dict) -> Path:

@@ -39,7 +39,7 @@ def head_up(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None,
         return Image(np.array(volume.transpose(2, 1, 0)[:, ::-1], order="C"), spacing[::-1])
     assert slices is not None  # a part is one of its positions
     axis = slices["axis"]
-    plane = np.take(volume, _index(slices, part, volume.shape[axis]), axis=axis)
+    plane = np.take(volume, index(slices, part, volume.shape[axis]), axis=axis)
     # The remaining axes point right or to the front, then to the front or the head: up is the second one.
     in_plane = spacing[:axis] + spacing[axis + 1 :]
     return Image(np.array(plane.T[::-1], order="C"), in_plane[::-1])
@@ -50,7 +50,7 @@ def stacked(volume: np.ndarray, spacing: tuple[float, ...], slices: dict | None,
     if part is None:
         return Image(np.ascontiguousarray(volume, dtype=np.float32), spacing)
     assert slices is not None  # a part is one of its positions
-    return Image(np.ascontiguousarray(volume[_index(slices, part, len(volume))], dtype=np.float32), spacing[1:])
+    return Image(np.ascontiguousarray(volume[index(slices, part, len(volume))], dtype=np.float32), spacing[1:])
 
 
 def parts(slices: dict | None) -> list[int | None]:
@@ -58,5 +58,6 @@ def parts(slices: dict | None) -> list[int | None]:
     return list(range(len(slices["positions"]))) if slices else [None]
 
 
-def _index(slices: dict, part: int, size: int) -> int:
+def index(slices: dict, part: int, size: int) -> int:
+    """Which of `size` slices a part is."""
     return round(slices["positions"][part] * (size - 1))

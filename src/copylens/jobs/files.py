@@ -18,14 +18,14 @@ CANT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # of a file syste
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:
-    """A table as .csv or .tsv, by the name's ending."""
+    """A table as .csv or .tsv, by the name's ending. A file's name needn't be UTF-8: its bytes are written."""
     with whole(path) as temporary:
-        table.to_csv(temporary, sep=_separator(path), index=False, lineterminator="\n")
+        table.to_csv(temporary, sep=_separator(path), index=False, lineterminator="\n", errors="surrogateescape")
 
 
 def read_table(path: Path | str) -> pd.DataFrame:
     """A table written by `write_table`."""
-    return read_given(checked(path))
+    return pd.read_csv(checked(path), sep=_separator(path), encoding_errors="surrogateescape")
 
 
 def read_given(path: Path | str) -> pd.DataFrame:
@@ -103,12 +103,12 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
 def write_yaml(value: dict, path: Path | str) -> None:
     """A map as YAML, with sorted keys."""
     with whole(path) as temporary:
-        temporary.write_text(yaml.safe_dump(value, sort_keys=True))
+        temporary.write_text(yaml.safe_dump(value, sort_keys=True), encoding="utf-8")
 
 
 def read_yaml(path: Path | str) -> dict:
     """A YAML file."""
-    return yaml.safe_load(checked(path).read_text())
+    return yaml.safe_load(checked(path).read_text(encoding="utf-8"))
 
 
 def _separator(path: Path | str) -> str:

@@ -105,16 +105,18 @@ def job(
             os.environ.update(CUDA_VISIBLE_DEVICES=mine, CUDA_DEVICE_ORDER="PCI_BUS_ID")
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     if rank() == 0:
-        Path(log).write_text("")
+        Path(log).write_text("", encoding="utf-8")
     start = time.perf_counter()
     # A file's name needn't be UTF-8.
-    with open(log, "a", buffering=1, errors="backslashreplace") as file:
+    with open(log, "a", buffering=1, errors="backslashreplace", encoding="utf-8") as file:
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield
             if cost and rank() == 0:
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-                Path(cost).write_text(f"s\tmemory_mib\n{time.perf_counter() - start:.2f}\t{peak:.0f}\n")
+                Path(cost).write_text(
+                    f"s\tmemory_mib\n{time.perf_counter() - start:.2f}\t{peak:.0f}\n", encoding="utf-8"
+                )
         except Exception as error:
             if rank() and isinstance(error, OutOfTime):
                 return  # the first process reports it

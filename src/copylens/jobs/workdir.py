@@ -61,7 +61,7 @@ def exclusive(work: Path, identity: dict, deadline: float | None = None) -> Iter
     """
     path = work.with_name(f"{work.name}.lock")  # never removed: that would let two processes in
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with path.open("a+", encoding="utf-8") as file:
         same = waiting = False
         while not _lock(file):
             if not waiting:

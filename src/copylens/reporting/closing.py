@@ -44,7 +44,7 @@ def _study_lines(study: str, scores: Path) -> list[str]:
 
 
 def _audit_lines(audit: str, path: Path) -> list[str]:
-    verdict = json.loads(path.read_text())
+    verdict = json.loads(path.read_text(encoding="utf-8"))
     return [f"{audit}: {verdict['verdict']}. {verdict['reasons'][0]}"]
 
 
@@ -78,7 +78,7 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
 def failure_lines(log: Path) -> list[str]:
     """For each rule that failed, by the workflow's own log: what was wrong, in a line, and the log that has more."""
     lines, rule, seen = [], None, set()
-    for line in log.read_text(errors="backslashreplace").splitlines():
+    for line in log.read_text(errors="backslashreplace", encoding="utf-8").splitlines():
         if failed := FAILED.match(line):
             rule = failed[1]
         elif rule and (named := LOG.match(line)):
@@ -92,7 +92,7 @@ def failure_lines(log: Path) -> list[str]:
 def _raised(log: Path) -> str:
     """The last error in a job's log."""
     try:
-        text = log.read_text(errors="backslashreplace")
+        text = log.read_text(errors="backslashreplace", encoding="utf-8")
     except OSError:
         return "its job ended without a word"
     raised = [line for line in text.splitlines() if RAISED.match(line)]

@@ -25,7 +25,7 @@ def watch(logs: Path, say: Callable[[str], None], stopped: threading.Event, seco
 def _said(path: Path, logs: Path) -> str | None:
     """The rule, its wildcards, and the last line of a log; None for an empty one."""
     rule, *wildcards = path.relative_to(logs).with_suffix("").parts
-    said = path.read_text(errors="backslashreplace").splitlines()[-1:]
+    said = path.read_text(errors="backslashreplace", encoding="utf-8").splitlines()[-1:]
     return f"{rule} {'/'.join(wildcards)}: {said[0]}" if said else None
 
 

@@ -96,7 +96,7 @@ def test_a_process_killed_between_two_steps_leaves_a_file_that_can_be_read(stop,
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
         patch.setattr(os, "replace", stopping(os.replace))
         patch.setattr(Path, "unlink", stopping(Path.unlink))
-        patch.setattr(Path, "write_text", stopping(Path.write_text))
+        patch.setattr(Path, "write_bytes", stopping(Path.write_bytes))
         files.write_array(np.ones((2, 2)), path)
     assert len(steps) == stop
     assert np.array(files.read_array(path)).tolist() in ([[0, 0], [0, 0]], [[1, 1], [1, 1]])

@@ -39,14 +39,19 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
     """
     path, limits = scan.source, settings["limits"]
     refusal = "can't be read as an image; a whole PNG, JPEG or TIFF is needed"
-    with reading(path, limits, refusal), _any_size(), PIL.Image.open(root / path, formats=FORMATS) as image:
+    with (
+        reading(path, limits, refusal),
+        _any_size(),
+        (root / path).open("rb") as file,  # of a path, Pillow may make a memory map: see copylens.data.arrays.values_of
+        PIL.Image.open(file, formats=FORMATS) as image,
+    ):
         check_pixels(path, image.size[::-1], limits)
         # At most four bytes a pixel decoded, and four as float32.
         check_bytes(path, 8 * image.width * image.height, limits)
         n_frames = getattr(image, "n_frames", 1)
         if n_frames > 1:
             raise ValueError(f"{path}: holds {n_frames} images; one image per file is needed")
-        pixels = _grey(image)
+        pixels = _grey(image, root / path)
         if pixels is None:
             raise ValueError(f"{path}: holds colours that can't be turned into grey; save it in grey or RGB")
         return Image(pixels, (1.0, 1.0), _is_colourful(image))
@@ -72,13 +77,13 @@ def _is_colourful(image: PIL.Image.Image) -> bool:
     return len(image.getbands()) >= 3 and float(np.ptp(np.asarray(image.convert("RGB")), axis=2).mean()) > COLOURFUL
 
 
-def _grey(image: ImageFile) -> np.ndarray | None:
+def _grey(image: ImageFile, place: Path) -> np.ndarray | None:
     """Grey values, float32 [H, W], or None for an unsupported kind of colour."""
     if image.mode.startswith(("I", "F")):
         return np.asarray(image, dtype=np.float32)
     encodings = {tile.args if isinstance(tile.args, str) else tile.args[0] for tile in image.tile if tile.args}
     if encodings == {"RGB;16B"} and image.format == "PNG":
-        return _deep_colour(image)
+        return _deep_colour(image, place)
     if any(";16" in str(encoding) for encoding in encodings):
         return None
     try:
@@ -87,9 +92,9 @@ def _grey(image: ImageFile) -> np.ndarray | None:
         return None
 
 
-def _deep_colour(image: ImageFile) -> np.ndarray:
+def _deep_colour(image: ImageFile, place: Path) -> np.ndarray:
     """Luminance of 16-bit colour, of which Pillow decodes 8 bits at a time: first the high bytes, then the low ones."""
-    with PIL.Image.open(image.filename) as again:
+    with PIL.Image.open(place) as again:
         again.tile = [tile._replace(args="RGB;16L") for tile in again.tile]
         low = np.asarray(again, dtype=np.float32)
     return (256 * np.asarray(image, dtype=np.float32) + low) @ np.array(LUMINANCE, dtype=np.float32)

@@ -5,10 +5,12 @@ MRNet has no patient ids: an exam counts as a patient.
 
 from pathlib import Path, PurePosixPath
 
-from copylens.data.arrays import check_image, read_numbers
+import numpy as np
+
+from copylens.data.arrays import check_image, read_numbers, values_of
 from copylens.data.folders import list_files, read_rows
 from copylens.data.scan import Image, Scan
-from copylens.data.volumes import parts, stacked
+from copylens.data.volumes import index, parts
 from copylens.jobs.checksums import file_checksum
 
 SETTINGS = """
@@ -66,7 +68,9 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
     volume = read_numbers(root, scan.source, (3,), settings["limits"])
     shape = volume.shape if scan.part is None else volume.shape[1:]
     check_image(scan.source, shape, volume.itemsize, settings["limits"])
-    return stacked(volume, (1.0, 1.0, 1.0), settings["slices"], scan.part)
+    position = None if scan.part is None else index(settings["slices"], scan.part, len(volume))
+    pixels = values_of(volume, scan.source, position, settings["limits"])
+    return Image(pixels.astype(np.float32), (1.0,) * pixels.ndim)
 
 
 def checksum(root: Path, scan: Scan, settings: dict) -> str:

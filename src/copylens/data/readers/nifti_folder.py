@@ -48,7 +48,7 @@ def load(root: Path, scan: Scan, settings: dict) -> Image:
     path, limits = scan.source, settings["limits"]
     with reading(path, limits, "can't be read as NIfTI; it is damaged, cut short or in colour"):
         _check_compression(root, path, limits)
-        stored = nibabel.load(root / path)
+        stored = nibabel.load(root / path, mmap=False)  # see copylens.data.arrays.values_of
         check_pixels(path, stored.shape, limits)
         check_bytes(path, math.prod(stored.shape) * stored.get_data_dtype().itemsize, limits)
         try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from copylens.data.arrays import array_checksum, check_image, read_numbers
+from copylens.data.arrays import array_checksum, check_image, read_numbers, values_of
 from copylens.data.folders import list_files, patients_of
 from copylens.data.scan import Image, Scan
 
@@ -33,7 +33,7 @@ def list_scans(root: Path, settings: dict) -> list[Scan]:
 
 def load(root: Path, scan: Scan, settings: dict) -> Image:
     """[H, W] or [D, H, W] as stored; ValueError naming the file if it can't be read or has other axes."""
-    pixels = np.array(_stored(root, scan, settings["limits"]), dtype=np.float32)
+    pixels = _stored(root, scan, settings["limits"]).astype(np.float32, copy=False)
     spacing = tuple(settings["spacing"] or (1.0,) * pixels.ndim)
     if len(spacing) != pixels.ndim:
         raise ValueError(f"spacing: has {len(spacing)} sizes, but {scan.source} has images of {pixels.ndim} axes")
@@ -47,6 +47,5 @@ def checksum(root: Path, scan: Scan, settings: dict) -> str:
 
 def _stored(root: Path, scan: Scan, limits: dict) -> np.ndarray:
     array = read_numbers(root, scan.source, (2, 3) if scan.part is None else (3, 4), limits)
-    image = array if scan.part is None else array[scan.part]
-    check_image(scan.source, image.shape, image.itemsize, limits)
-    return image
+    check_image(scan.source, array.shape[0 if scan.part is None else 1 :], array.itemsize, limits)
+    return values_of(array, scan.source, scan.part, limits)

@@ -122,7 +122,7 @@ def _page(
         numbers=numbers,
         tables=tables,
         sources=annex.SOURCES,
-        style=(HERE / "report.css").read_text(),
+        style=(HERE / "report.css").read_text(encoding="utf-8"),
         figures=_figures(verdict, scores, restricted is None),
         samples_words=paragraphs.samples_words(verdict, samples),
         config=yaml.safe_dump(verdict["provenance"]["config"], sort_keys=True, allow_unicode=True),
@@ -132,7 +132,7 @@ def _page(
 
 def _restricted_values(verdict: dict, samples: pd.DataFrame, restricted: Restricted, n_pairs: int) -> dict:
     """The template's values of the restricted edition alone: the table of samples with its script, and images."""
-    script = (HERE / "report.js").read_text()
+    script = (HERE / "report.js").read_text(encoding="utf-8")
     columns, rows = tables.sample_columns(samples, verdict["rule"]["detectors"])
     limit = charts.difference_limit(restricted.pairs)
     return {
