@@ -15,7 +15,7 @@ rule list_scans:
         "../envs/train.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, threads: 2000 + 2000 * threads,
+        mem_mb=8000,
         runtime=120,
     params:
         settings=settings_of(spec.listing_settings, "dataset"),
@@ -37,7 +37,7 @@ rule gather_images:
         "../envs/train.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, threads: 2000 + 2000 * threads,
+        mem_mb=8000,
         runtime=240,
     params:
         listing=settings_of(spec.listing_settings, "dataset"),
